@@ -1,0 +1,1 @@
+"""Pure functions from a trajectory (or forces) to an observable, one file per observable."""

@@ -1,0 +1,1 @@
+"""The bundled checks as plain functions from a model to records, without pytest."""

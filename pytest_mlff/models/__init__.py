@@ -1,0 +1,1 @@
+"""From a spec string to a model: parsing, loading, probing, fingerprints."""

@@ -1,0 +1,1 @@
+"""Records to terminal table and JSON; this room never decides."""

@@ -1,0 +1,175 @@
+"""The types that travel between rooms: model, estimate, record, and the shape of a trajectory.
+
+May import only ``settings``, ``units`` and ``errors``. xarray and numpy are imported lazily, so that the
+plugin can know these types in a session that runs no check.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from pytest_mlff.errors import ObservableError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Status = Literal["PASS", "FAIL", "INCONCLUSIVE", "NOT_APPLICABLE", "INFO", "ERROR"]
+Need = Literal["energy", "forces", "stress"]
+
+TRAJECTORY_DIMS = ("replica", "frame", "atom", "xyz")
+SCHEMA_VERSION = 1
+
+
+class Model(Protocol):
+    """A force field under test: a calculator, what it provides, and who it is."""
+
+    @property
+    def name(self) -> str:
+        """Short name, used in test ids and tables."""
+
+    @property
+    def spec(self) -> str:
+        """The spec string it was loaded from."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of source, arguments, package version and of the forces on fixed probe configurations."""
+
+    @property
+    def calculator(self) -> Any:
+        """The ASE calculator."""
+
+    @property
+    def provides(self) -> frozenset[str]:
+        """Subset of ``{"energy", "forces", "stress"}``."""
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether the same input gave the same forces twice; only then is anything cached across runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A number with its standard error.
+
+    Attributes
+    ----------
+    value : float
+        The estimate.
+    stderr : float
+        Its standard error; NaN where none can be given, 0 for an exact number.
+    dof : float
+        Degrees of freedom of ``stderr`` (replicas − 1); ``inf`` for a known or very well measured error.
+    """
+
+    value: float
+    stderr: float
+    dof: float = float("inf")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """The outcome of one row of one check, as plain builtins.
+
+    ``deviation``, ``interval`` and ``tolerance`` are in the unit the row is judged in: a fraction for relative
+    rows, the unit of the quantity otherwise.
+    """
+
+    check: str
+    model: str
+    status: Status
+    observable: str
+    unit: str = ""
+    candidate: float | None = None
+    candidate_stderr: float | None = None
+    reference: float | None = None
+    reference_stderr: float | None = None
+    deviation: float | None = None
+    interval: tuple[float, float] | None = None
+    tolerance: float | None = None
+    kind: str = "info"
+    looks: int = 0
+    force_calls: int = 0
+    wall_s: float = 0.0
+    reason: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain builtins only: xdist and JSON accept nothing else.
+
+        Returns
+        -------
+        dict
+            One entry per field; NumPy scalars become ``float`` or ``int``, NaN and infinities become ``None``.
+        """
+        return {key: _plain(value) for key, value in asdict(self).items()}
+
+
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, str | bool):
+        return value
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, int) or (hasattr(value, "dtype") and value.dtype.kind in "iu"):
+        return int(value)
+    number = float(value)
+    return number if abs(number) < float("inf") else None
+
+
+def validate_trajectory(trajectory: xr.Dataset) -> None:
+    """Refuse a data set that is not a trajectory.
+
+    Parameters
+    ----------
+    trajectory : xr.Dataset
+        Must hold ``position`` (replica, frame, atom, xyz) in Å, unwrapped, ``box`` (xyz) in Å (orthorhombic,
+        fixed) and the coordinate ``time`` (frame) in ps, evenly spaced.
+
+    Raises
+    ------
+    ObservableError
+        Naming the missing or misshapen item.
+    """
+    for name in ("position", "box", "time"):
+        if name not in trajectory.variables:
+            raise ObservableError(f"trajectory has no {name!r}; it must hold position, box and time")
+        if "units" not in trajectory[name].attrs:
+            raise ObservableError(f"trajectory variable {name!r} has no attrs['units']")
+    if trajectory["position"].dims != TRAJECTORY_DIMS:
+        raise ObservableError(f"position has dims {trajectory['position'].dims}, expected {TRAJECTORY_DIMS}")
+    if trajectory["box"].dims != ("xyz",):
+        raise ObservableError(f"box has dims {trajectory['box'].dims}, expected ('xyz',)")
+
+
+def trajectory_dataset(position: Any, box: Any, frame_interval: float, **attrs: Any) -> xr.Dataset:
+    """Assemble a trajectory.
+
+    Parameters
+    ----------
+    position : array_like, shape (replica, frame, atom, 3)
+        Unwrapped positions in Å.
+    box : array_like, shape (3,)
+        Edges of the orthorhombic cell in Å.
+    frame_interval : float
+        Time between frames in ps.
+    **attrs
+        Kept as attributes of the data set.
+
+    Returns
+    -------
+    xr.Dataset
+        As :func:`validate_trajectory` demands.
+    """
+    import numpy as np
+    import xarray as xr
+
+    position = np.asarray(position)
+    time = np.arange(position.shape[1]) * float(frame_interval)
+    return xr.Dataset(
+        {
+            "position": (TRAJECTORY_DIMS, position, {"units": "Å"}),
+            "box": (("xyz",), np.asarray(box, dtype=float), {"units": "Å"}),
+        },
+        coords={"time": (("frame",), time, {"units": "ps"})},
+        attrs=dict(attrs),
+    )

@@ -1,0 +1,1 @@
+"""Pure functions from an estimate and a tolerance to a verdict."""
