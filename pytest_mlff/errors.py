@@ -7,9 +7,12 @@ The tree::
     ├── ObservableError      data an observable cannot be computed from (also a ValueError)
     ├── UnstableError        a trajectory that left physics: NaN, runaway temperature, overlap
     ├── ModelError           the candidate's calculator raised while it was being run
+    ├── BudgetExhausted      the wall-clock budget is spent; what is undecided stays undecided
     ├── CacheError           the cache directory cannot be used
     └── ReferenceDataError   reference data are missing, altered, or do not cover the request
 """
+
+from typing import Any
 
 
 class MlffError(Exception):
@@ -25,11 +28,23 @@ class ObservableError(MlffError, ValueError):
 
 
 class UnstableError(MlffError):
-    """A trajectory that left physics; names step, time and atoms."""
+    """A trajectory that left physics; names step, time and atoms.
+
+    Attributes
+    ----------
+    last_sane : Any
+        Positions (atom, xyz) in Å of the last frame that passed the checks, or None.
+    """
+
+    last_sane: Any = None
 
 
 class ModelError(MlffError):
     """The candidate's calculator raised while it was being run."""
+
+
+class BudgetExhausted(MlffError):
+    """The wall-clock budget is spent; what is undecided stays undecided."""
 
 
 class CacheError(MlffError):

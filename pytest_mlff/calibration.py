@@ -1,0 +1,150 @@
+"""The gate measured on itself: the reference as candidate, many seeds, and how far each row spreads.
+
+A row may carry a verdict in a protocol only if the spread of a perfect model at the last look is at most a sixth
+of its tolerance (``docs/statistics.md``). One line of JSON per seed is appended to the output, so that a killed
+calibration goes on where it was.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pytest_mlff.checks.catalogue import rows, run_check
+from pytest_mlff.checks.context import CheckContext, build_context
+from pytest_mlff.reference.model import ReferenceModel
+from pytest_mlff.schema import Record
+from pytest_mlff.settings import ProtocolName, Settings
+from pytest_mlff.verdict.tolerances import TOLERANCES
+
+RANDOM_CHECKS = ("solid", "liquid", "xpcs", "melting")
+"""Checks whose outcome depends on the seed."""
+NARROW = 1 / 6
+"""Largest null spread of a judged row, as a fraction of its tolerance."""
+
+
+def null_spread(*, seeds: int, output: Path, protocol: ProtocolName = "ci") -> str:
+    """Run the reference against itself and summarise the spread of every row at every look.
+
+    Parameters
+    ----------
+    seeds : int
+        Seeds 1 to this number; those already in ``output`` are not run again.
+    output : Path
+        File of JSON lines, made or continued.
+    protocol : {"ci", "paper"}, optional
+        Which protocol.
+
+    Returns
+    -------
+    str
+        A Markdown table, one line per row and look.
+    """
+    done = _read(output)
+    for seed in range(1, seeds + 1):
+        if seed not in done:
+            done[seed] = _one_seed(seed, protocol)
+            with output.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps({"seed": seed, "values": done[seed]}) + "\n")
+    return table([done[seed] for seed in sorted(done) if seed <= seeds])
+
+
+def _read(output: Path) -> dict[int, list[dict[str, Any]]]:
+    if not output.exists():
+        return {}
+    lines = [json.loads(line) for line in output.read_text("utf-8").splitlines() if line.strip()]
+    return {line["seed"]: line["values"] for line in lines}
+
+
+def _one_seed(seed: int, protocol: ProtocolName) -> list[dict[str, Any]]:
+    """Values of every random row at each look, and under ``look`` 0 the sequential verdict."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(protocol=protocol, seed=seed, cache_dir=Path(folder))
+        context = build_context(settings, ReferenceModel())
+        found = []
+        for look in range(1, len(context.protocol.looks) + 1):
+            found += [_value(record, look) for record in _records(_only_look(context, look))]
+        return found + [_value(record, 0) for record in _records(context)]
+
+
+def _only_look(context: CheckContext, look: int) -> CheckContext:
+    """The same run, judged at this look alone."""
+    protocol = context.protocol
+    melting = protocol.melting
+    if melting is not None:
+        melting = replace(melting, looks=melting.looks[look - 1 : look] or melting.looks[-1:])
+    return replace(context, protocol=replace(protocol, looks=protocol.looks[look - 1 : look], melting=melting))
+
+
+def _records(context: CheckContext) -> Iterable[Record]:
+    present = {row.check for row in rows(context.protocol.name, context.config)}
+    for check in RANDOM_CHECKS:
+        if check in present:
+            yield from run_check(check, context).values()
+
+
+def _value(record: Record, look: int) -> dict[str, Any]:
+    fields = record.to_dict()
+    kept = ("check", "candidate", "candidate_stderr", "deviation", "status", "looks", "force_calls")
+    return {"look": look, **{name: fields[name] for name in kept}}
+
+
+def table(seeds: Iterable[Iterable[Mapping[str, Any]]]) -> str:
+    """Summarise values of many seeds.
+
+    Parameters
+    ----------
+    seeds : iterable
+        For each seed its values, as :func:`null_spread` keeps them.
+
+    Returns
+    -------
+    str
+        Markdown: mean deviation, spread with its error, both as a fraction of the tolerance where there is one,
+        whether the row may carry a verdict, and the outcomes of the sequential verdict.
+    """
+    grouped: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
+    for values in seeds:
+        for value in values:
+            grouped.setdefault((value["check"], value["look"]), []).append(value)
+    lines = [
+        "| row | look | seeds | mean deviation | spread | tolerance | spread / tolerance | fit for a verdict |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    lines += [_line(check, look, values) for (check, look), values in sorted(grouped.items()) if look]
+    lines += ["", "| row | PASS | FAIL | INCONCLUSIVE | INFO | mean looks |", "|---|---|---|---|---|---|"]
+    lines += [_outcome(check, values) for (check, look), values in sorted(grouped.items()) if not look]
+    return "\n".join(lines)
+
+
+def _line(check: str, look: int, values: list[Mapping[str, Any]]) -> str:
+    tolerance = TOLERANCES[check]
+    deviations = [float(value["deviation"]) for value in values if value["deviation"] is not None]
+    limit = tolerance.limit
+    if tolerance.squared and limit is not None:  # decided on the square
+        deviations = [math.copysign(d * d, d) for d in deviations]
+        limit = limit**2
+    n = len(deviations)
+    if n < 2:
+        return f"| {check} | {look} | {n} | | | | | |"
+    mean, spread = statistics.fmean(deviations), statistics.stdev(deviations)
+    spread_error = spread / math.sqrt(2 * (n - 1))
+    start = f"| {check} | {look} | {n} | {mean:+.2g} ± {spread / math.sqrt(n):.1g} | {spread:.2g} ± {spread_error:.1g} |"
+    if limit is None:
+        return f"{start} | | |"
+    room = abs(mean) if tolerance.kind == "sign" else limit  # a sign has as much room as the drift is strong
+    return f"{start} {limit:g} | {spread / room:.3f} | {'yes' if spread <= NARROW * room else 'no'} |"
+
+
+def _outcome(check: str, values: list[Mapping[str, Any]]) -> str:
+    counts = [
+        sum(value["status"] == status for value in values) for status in ("PASS", "FAIL", "INCONCLUSIVE", "INFO")
+    ]
+    looks = statistics.fmean(value["looks"] for value in values)
+    return f"| {check} | " + " | ".join(str(count) for count in counts) + f" | {looks:.2f} |"

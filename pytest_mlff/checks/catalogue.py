@@ -1,0 +1,126 @@
+"""Which rows a run has, in which order, and which function makes each of them.
+
+Read at collection by the plugin: imports nothing heavy. A *row* is one line of the result table: an entry of the
+tolerance table at one state point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from pytest_mlff.schema import Record
+from pytest_mlff.simulation.protocols import Protocol, protocol
+from pytest_mlff.verdict.tolerances import TOLERANCES
+
+if TYPE_CHECKING:
+    from pytest_mlff.checks.context import CheckContext
+
+CHECKS = ("forces", "solid_hessian", "phonons", "speed", "stability", "solid", "liquid", "xpcs", "melting")
+"""Order in which checks run: those that need no trajectory, then the shortest, then the long ones."""
+
+_TESTS = (
+    ("parity-", "forces", "check_forces.test_parity"),
+    ("symmetry-", "solid_hessian", "check_solid.test_hessian"),
+    ("pdos", "phonons", "check_phonons.test_density_of_states"),
+    ("negative_modes", "phonons", "check_phonons.test_density_of_states"),
+    ("ms_per_", "speed", "check_speed.test_cost"),
+    ("stability", "stability", "check_liquid.test_stability"),
+    ("solid_rdf", "solid", "check_solid.test_structure"),
+    ("net_force", "liquid", "check_liquid.test_stability"),
+    ("rdf", "liquid", "check_liquid.test_structure"),
+    ("structure_factor", "liquid", "check_liquid.test_structure"),
+    ("diffusion", "liquid", "check_liquid.test_transport"),
+    ("gamma_", "xpcs", "check_xpcs.test_relaxation"),
+    ("mean_relaxation_rate", "xpcs", "check_xpcs.test_relaxation"),
+    ("xsvs_time", "xpcs", "check_xpcs.test_contrast"),
+    ("melting_", "melting", "check_melting.test_melting"),
+)
+_PER_STATE = ("liquid", "xpcs")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One line of the result table.
+
+    Attributes
+    ----------
+    id : str
+        Name in test ids and records: the key, and the state point where a run has several.
+    key : str
+        Key in the tolerance table.
+    check : str
+        One of :data:`CHECKS`.
+    test : str
+        ``module.function`` of the suite that carries it.
+    state : str
+        State point, or empty.
+    """
+
+    id: str
+    key: str
+    check: str
+    test: str
+    state: str = ""
+
+
+def rows(protocol_name: str, config: Mapping[str, Mapping[str, Any]]) -> tuple[Row, ...]:
+    """List the rows of a run, cheap checks first.
+
+    Parameters
+    ----------
+    protocol_name : str
+        ``smoke``, ``ci`` or ``paper``.
+    config : mapping
+        Tables of the configuration file.
+
+    Returns
+    -------
+    tuple of Row
+        In the order in which they should run.
+
+    Raises
+    ------
+    SpecError
+        If the configuration asks for what there is not.
+    """
+    chosen = protocol(protocol_name, config)
+    found = []
+    for key, tolerance in TOLERANCES.items():
+        if protocol_name in tolerance.protocols:
+            found.extend(_rows_of(key, chosen))
+    return tuple(sorted(found, key=lambda row: CHECKS.index(row.check)))
+
+
+def _rows_of(key: str, chosen: Protocol) -> list[Row]:
+    check, test = next((check, test) for prefix, check, test in _TESTS if key.startswith(prefix))
+    if check not in _PER_STATE:
+        return [Row(id=key, key=key, check=check, test=test)]
+    several = len(chosen.liquid_states) > 1
+    return [
+        Row(id=f"{key}-{state}" if several else key, key=key, check=check, test=test, state=state)
+        for state in chosen.liquid_states
+    ]
+
+
+def run_check(check: str, context: CheckContext) -> dict[str, Record]:
+    """Run one check of one model.
+
+    Parameters
+    ----------
+    check : str
+        One of :data:`CHECKS`.
+    context : CheckContext
+        Model, protocol, reference and the rest.
+
+    Returns
+    -------
+    dict of str to Record
+        By row id, one for every row of the check.
+    """
+    module = import_module(f"pytest_mlff.checks.{check}")
+    wanted = [row for row in rows(context.protocol.name, context.config) if row.check == check]
+    records: dict[str, Record] = module.run(context, wanted)
+    return records

@@ -1,0 +1,218 @@
+"""Everything a check needs, put together once per model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import pytest_mlff
+from pytest_mlff.reference.data import Reference
+from pytest_mlff.schema import Model
+from pytest_mlff.simulation.budget import Budget
+from pytest_mlff.simulation.cache import Cache
+from pytest_mlff.simulation.forces import ModelForces
+from pytest_mlff.simulation.md import NoProgress, Progress, Run, Workshop, simulate
+from pytest_mlff.simulation.protocols import Protocol, protocol
+from pytest_mlff.simulation.systems import ARGON, System, state_point
+from pytest_mlff.verdict.tolerances import Tolerance, tolerances
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from pytest_mlff.settings import Settings
+
+
+@dataclass(frozen=True)
+class CheckContext:
+    """Model, protocol, reference and services of one run of the suite.
+
+    Attributes
+    ----------
+    model : Model
+        The candidate.
+    system : System
+        The material.
+    protocol : Protocol
+        Lengths, the user's changes included.
+    reference : Reference
+        What to compare with.
+    tolerances : mapping of str to Tolerance
+        The table, the user's changes included.
+    cache : Cache
+        Where expensive results are kept.
+    budget : Budget
+        Wall time left.
+    progress : Progress
+        Where the engine reports to.
+    seed : int
+        Decides every random choice.
+    config : mapping
+        The user's configuration tables.
+    """
+
+    model: Model
+    system: System
+    protocol: Protocol
+    reference: Reference
+    tolerances: Mapping[str, Tolerance]
+    cache: Cache
+    budget: Budget
+    progress: Progress
+    seed: int
+    config: Mapping[str, Mapping[str, Any]]
+
+    @cached_property
+    def workshop(self) -> Workshop:
+        """The services of :func:`pytest_mlff.simulation.md.simulate`."""
+        return Workshop(self.model, self.system, self.cache, self.budget, self.progress)
+
+    def forces(self, box: np.ndarray) -> ModelForces:
+        """Forces of the candidate in a cell.
+
+        Parameters
+        ----------
+        box : ndarray, shape (3,)
+            Cell edges in Å.
+
+        Returns
+        -------
+        ModelForces
+            Callable on positions.
+        """
+        return ModelForces(self.model, self.system, box)
+
+    def starts(self, name: str, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Start configurations, a different one per replica, drawn by the seed.
+
+        Parameters
+        ----------
+        name : str
+            Set in the reference, such as ``"start/100K-256"``.
+        count : int
+            How many.
+
+        Returns
+        -------
+        position : ndarray, shape (count, atom, xyz)
+            In Å.
+        box : ndarray, shape (3,)
+            Cell edges in Å.
+        """
+        position, box = self.reference.configurations(name)
+        order = np.random.default_rng([self.seed, *name.encode()]).permutation(len(position))
+        return position[order[np.arange(count) % len(position)]], box
+
+    def trajectory(self, state: str, *, replicas: int, frames: int) -> xr.Dataset:
+        """Trajectory of the candidate at a state point of the reference.
+
+        Parameters
+        ----------
+        state : str
+            Name of the state point.
+        replicas, frames : int
+            How many and how long.
+
+        Returns
+        -------
+        xr.Dataset
+            From the cache as far as it is there.
+        """
+        starts, _ = self.starts(f"start/{state}", replicas)
+        run = Run(
+            state=state_point(state, self.system),
+            seed=self.seed,
+            equilibration_steps=self.protocol.equilibration_steps,
+        )
+        return simulate(self.workshop, run, starts, n_frames=frames)
+
+    def memo(self, what: str, parts: Mapping[str, Any], compute: Any) -> dict[str, np.ndarray]:
+        """Keep an expensive result of this model, reference and package version.
+
+        Parameters
+        ----------
+        what : str
+            Kind of result.
+        parts : mapping
+            What else it depends on, JSON-able.
+        compute : callable
+            Makes the arrays.
+
+        Returns
+        -------
+        dict of str to ndarray
+            The result, read or computed.
+        """
+        key = {
+            "kind": what,
+            "model": self.model.fingerprint,
+            "reference": self.reference.version,
+            "version": pytest_mlff.__version__,
+            **parts,
+        }
+        return self.cache.memo(key, compute)
+
+
+def build_context(
+    settings: Settings, model: Model, progress: Progress | None = None, *, reference: Path | None = None
+) -> CheckContext:
+    """Put a context together from the settings of a run.
+
+    Parameters
+    ----------
+    settings : Settings
+        What the user asked for.
+    model : Model
+        The candidate.
+    progress : Progress, optional
+        Where the engine reports to.
+    reference : Path, optional
+        Folder of other reference data.
+
+    Returns
+    -------
+    CheckContext
+        Ready for :func:`pytest_mlff.checks.catalogue.run_check`.
+
+    Raises
+    ------
+    SpecError, CacheError, ReferenceDataError
+        For a configuration, cache directory or reference that cannot be used.
+    """
+    return CheckContext(
+        model=model,
+        system=ARGON,
+        protocol=protocol(settings.protocol, settings.config),
+        reference=Reference(reference),
+        tolerances=_limits(settings),
+        cache=Cache(_cache_root(settings.cache_root, model)),
+        budget=Budget(settings.budget_s),
+        progress=progress or NoProgress(),
+        seed=settings.seed,
+        config=settings.config,
+    )
+
+
+def _limits(settings: Settings) -> Mapping[str, Tolerance]:
+    """Tolerances with the user's overrides; ``speed.max_ms_per_call`` is one limit for all sizes."""
+    overrides = dict(settings.config.get("tolerances", {}))
+    limit = settings.config.get("speed", {}).get("max_ms_per_call")
+    if limit is not None:
+        for size in protocol(settings.protocol, settings.config).speed_sizes:
+            overrides.setdefault(f"ms_per_call-{size}", limit)
+    return tolerances(overrides)
+
+
+def _cache_root(root: Path, model: Model) -> Path:
+    """A model whose forces do not repeat shares nothing across runs: its results go to a folder of this run."""
+    if model.repeatable:
+        return root
+    import os
+    import tempfile
+
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+    return Path(tempfile.gettempdir()) / f"pytest-mlff-{run}"

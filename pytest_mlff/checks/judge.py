@@ -1,0 +1,205 @@
+"""From estimates to records: one row at one look, and the loop over looks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from pytest_mlff.checks.catalogue import Row
+from pytest_mlff.checks.context import CheckContext
+from pytest_mlff.errors import BudgetExhausted
+from pytest_mlff.schema import Estimate, Record
+from pytest_mlff.verdict.decide import decide, signed_root
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What was measured for a row.
+
+    Attributes
+    ----------
+    candidate : Estimate
+        The quantity, in the unit of the row; its square for a squared row.
+    reference : Estimate or None
+        The same of the reference, where there is one.
+    force_calls : int
+        Force calls of the candidate behind it, cached or not.
+    note : str
+        What a reader should know beside the numbers.
+    """
+
+    candidate: Estimate
+    reference: Estimate | None = None
+    force_calls: int = 0
+    note: str = ""
+
+
+@dataclass
+class Stopwatch:
+    """Wall time since it was made."""
+
+    started: float = field(default_factory=time.perf_counter)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds so far."""
+        return time.perf_counter() - self.started
+
+
+def judge(
+    context: CheckContext,
+    row: Row,
+    finding: Finding,
+    *,
+    look: int = 1,
+    looks_planned: int = 1,
+    wall_s: float = 0.0,
+) -> Record:
+    """Turn one finding into a record.
+
+    Parameters
+    ----------
+    context : CheckContext
+        With the tolerances.
+    row : Row
+        Which row.
+    finding : Finding
+        What was measured.
+    look, looks_planned : int
+        Which look this is, of how many.
+    wall_s : float
+        Wall time to account for.
+
+    Returns
+    -------
+    Record
+        With the verdict.
+    """
+    tolerance = context.tolerances[row.key]
+    decision = decide(
+        tolerance,
+        finding.candidate,
+        finding.reference,
+        looks_planned=looks_planned,
+        look=look,
+        protocol=context.protocol.name,
+    )
+    shown = _rooted(finding.candidate) if tolerance.squared else finding.candidate
+    reference = finding.reference
+    return Record(
+        check=row.id,
+        model=context.model.name,
+        status=decision.status,
+        observable=tolerance.observable,
+        unit=tolerance.unit,
+        kind=tolerance.kind,
+        candidate=shown.value,
+        candidate_stderr=shown.stderr,
+        reference=None if reference is None else reference.value,
+        reference_stderr=None if reference is None else reference.stderr,
+        deviation=decision.deviation,
+        interval=decision.interval,
+        tolerance=tolerance.limit,
+        looks=look,
+        force_calls=finding.force_calls,
+        wall_s=wall_s,
+        reason="; ".join(part for part in (decision.reason, finding.note) if part),
+    )
+
+
+def _rooted(square: Estimate) -> Estimate:
+    """Show the distance that belongs to a squared one; its error to first order, at most that of the root."""
+    root = signed_root(square.value)
+    by_slope = square.stderr / (2 * abs(root)) if root else float("inf")
+    return Estimate(root, min(by_slope, abs(square.stderr) ** 0.5), square.dof)
+
+
+def without_verdict(context: CheckContext, row: Row, status: str, reason: str, *, looks: int = 0) -> Record:
+    """Record of a row that could not be measured.
+
+    Parameters
+    ----------
+    context : CheckContext
+        With the tolerances.
+    row : Row
+        Which row.
+    status : str
+        INCONCLUSIVE, NOT_APPLICABLE, FAIL or ERROR.
+    reason : str
+        Why.
+    looks : int
+        Looks taken before.
+
+    Returns
+    -------
+    Record
+        Without numbers.
+    """
+    tolerance = context.tolerances[row.key]
+    return Record(
+        check=row.id,
+        model=context.model.name,
+        status=status,  # type: ignore[arg-type]
+        observable=tolerance.observable,
+        unit=tolerance.unit,
+        kind=tolerance.kind,
+        tolerance=tolerance.limit,
+        looks=looks,
+        reason=reason,
+    )
+
+
+def sequential(
+    context: CheckContext,
+    rows: Sequence[Row],
+    looks: Sequence[int],
+    evaluate: Callable[[int, Sequence[Row]], Mapping[str, Finding]],
+) -> dict[str, Record]:
+    """Look, decide, and go on only for what is undecided.
+
+    Parameters
+    ----------
+    context : CheckContext
+        Of the run.
+    rows : sequence of Row
+        What to decide.
+    looks : sequence of int
+        Frames at each look, growing.
+    evaluate : callable
+        ``(frames, rows still undecided) → findings by row id``.
+
+    Returns
+    -------
+    dict of str to Record
+        One per row. When the budget ends, what is undecided stays INCONCLUSIVE with its last numbers.
+    """
+    records: dict[str, Record] = {}
+    open_rows = list(rows)
+    watch = Stopwatch()
+    for look, frames in enumerate(looks, start=1):
+        try:
+            findings = evaluate(frames, open_rows)
+        except BudgetExhausted as spent:
+            for row in open_rows:
+                records[row.id] = _undecided(context, row, records.get(row.id), str(spent))
+            break
+        for row in open_rows:
+            records[row.id] = judge(
+                context,
+                row,
+                findings[row.id],
+                look=look,
+                looks_planned=len(looks),
+                wall_s=watch.seconds,
+            )
+        open_rows = [row for row in open_rows if records[row.id].status == "INCONCLUSIVE"]
+        if not open_rows:
+            break
+    return records
+
+
+def _undecided(context: CheckContext, row: Row, last: Record | None, reason: str) -> Record:
+    if last is None:
+        return without_verdict(context, row, "INCONCLUSIVE", reason)
+    return replace(last, reason=f"{reason}; at the last look: {last.reason}")

@@ -1,0 +1,78 @@
+"""Symmetry of the Hessian, in the crystal (one displaced atom) and in the liquid (dense, on a probe)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pytest_mlff.analysis.hessian import crystal_symmetry, symmetry_estimate
+from pytest_mlff.checks.catalogue import Row
+from pytest_mlff.checks.context import CheckContext
+from pytest_mlff.checks.crystal import crystal_response
+from pytest_mlff.checks.judge import Finding, Stopwatch, judge
+from pytest_mlff.reference.observables import estimate
+from pytest_mlff.schema import Record
+from pytest_mlff.simulation.derivatives import choose_step, dense_hessian, force_noise
+
+
+def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
+    """Judge the symmetry rows.
+
+    Parameters
+    ----------
+    context : CheckContext
+        Of the run.
+    rows : sequence of Row
+        ``symmetry-solid`` and ``symmetry-liquid``.
+
+    Returns
+    -------
+    dict of str to Record
+        By row id.
+    """
+    measure = {"symmetry-solid": _solid, "symmetry-liquid": _liquid}
+    records = {}
+    for row in rows:
+        watch = Stopwatch()
+        records[row.id] = judge(context, row, measure[row.key](context), wall_s=watch.seconds)
+    return records
+
+
+def _solid(context: CheckContext) -> Finding:
+    response = crystal_response(context)
+    step = float(response["step"][0])
+    atoms = response.sizes["atom"]
+    reference = context.reference.observable(f"crystal-{atoms}", "symmetry")
+    return Finding(
+        candidate=crystal_symmetry(response),
+        reference=estimate(reference, "S"),
+        force_calls=int(response.attrs["force_calls"]),
+        note=f"{atoms} atoms, difference step {step:.3g} Å",
+    )
+
+
+def _liquid(context: CheckContext) -> Finding:
+    positions, box = context.reference.configurations("probe/liquid")
+    found = context.memo("liquid-hessian", {}, lambda: _dense(context, positions[0], box))
+    step, noise = float(found["step"]), float(found["noise"])
+    reference = context.reference.observable("probe-liquid", "symmetry")
+    return Finding(
+        candidate=symmetry_estimate(found["hessian"], step=step, force_noise=noise),
+        reference=estimate(reference, "S"),
+        force_calls=int(found["calls"]),
+        note=f"{len(positions[0])} atoms, difference step {step:.3g} Å",
+    )
+
+
+def _dense(context: CheckContext, positions: np.ndarray, box: np.ndarray) -> dict[str, np.ndarray]:
+    forces = context.forces(box)
+    noise = force_noise(forces, positions, rng=np.random.default_rng(0))
+    step = choose_step(noise)
+    hessian = dense_hessian(forces, positions, step=step)
+    return {
+        "hessian": hessian,
+        "step": np.array(step),
+        "noise": np.array(noise.value),
+        "calls": np.array(forces.calls),
+    }

@@ -1,0 +1,138 @@
+"""Time per force call and per MD step: INFO, unless the user sets a limit on a force call.
+
+The suite times :func:`benchmark_target` through pytest-benchmark where that is on, and with :func:`time_calls`
+where it is off; either way :func:`judge_time` makes the record. Timings are never cached.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from pytest_mlff.checks.catalogue import Row
+from pytest_mlff.checks.context import CheckContext
+from pytest_mlff.checks.judge import Finding, judge
+from pytest_mlff.schema import Estimate, Record
+from pytest_mlff.simulation.engine import Engine
+from pytest_mlff.simulation.systems import fcc_positions, state_point
+
+REPEATS = 5
+"""Timed calls per size; the median is less noisy than the mean on a shared machine."""
+_LIQUID_LIKE = 0.15
+"""Displacement in Å by which the crystal is shaken, so that no call sees the same positions."""
+
+
+def benchmark_target(context: CheckContext, row: Row) -> Callable[[], None]:
+    """Make the call that is timed.
+
+    Parameters
+    ----------
+    context : CheckContext
+        Of the run.
+    row : Row
+        ``ms_per_call-<atoms>`` or ``ms_per_step-<atoms>``.
+
+    Returns
+    -------
+    callable
+        One force call on new positions, or one MD step; warmed up.
+    """
+    atoms = int(row.key.rpartition("-")[2])
+    target = _step(context, atoms) if row.key.startswith("ms_per_step") else _call(context, atoms)
+    target()
+    return target
+
+
+def _call(context: CheckContext, atoms: int) -> Callable[[], None]:
+    n_cells = round((atoms / 4) ** (1 / 3))
+    edge = context.system.lattice_parameter
+    lattice = fcc_positions((n_cells, n_cells, n_cells), edge)
+    forces = context.forces(np.full(3, n_cells * edge))
+    rng = np.random.default_rng(0)
+
+    def call() -> None:
+        forces(lattice + rng.normal(0.0, _LIQUID_LIKE, lattice.shape))
+
+    return call
+
+
+def _step(context: CheckContext, atoms: int) -> Callable[[], None]:
+    state = state_point(f"20K-solid-{atoms}", context.system)
+    engine = Engine(context.model, context.system, state, seed=context.seed)
+    n_cells = round((atoms / 4) ** (1 / 3))
+    engine.start(fcc_positions((n_cells, n_cells, n_cells), state.box[0] / n_cells)[None])
+
+    def step() -> None:
+        engine.equilibrate(1)
+
+    return step
+
+
+def time_calls(target: Callable[[], None], *, repeats: int = REPEATS) -> list[float]:
+    """Time calls without pytest-benchmark.
+
+    Parameters
+    ----------
+    target : callable
+        What to call.
+    repeats : int, optional
+        How often.
+
+    Returns
+    -------
+    list of float
+        Seconds of each call.
+    """
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        target()
+        seconds.append(time.perf_counter() - start)
+    return seconds
+
+
+def judge_time(context: CheckContext, row: Row, seconds: Sequence[float]) -> Record:
+    """Make the record of a timed row.
+
+    Parameters
+    ----------
+    context : CheckContext
+        Of the run.
+    row : Row
+        Which row.
+    seconds : sequence of float
+        Of each call.
+
+    Returns
+    -------
+    Record
+        Median in ms; its error from the median absolute deviation. A limit is judged as any upper row.
+    """
+    milliseconds = 1e3 * np.asarray(seconds, dtype=float)
+    median = float(np.median(milliseconds))
+    # 1.4826 MAD estimates the s.d. of normal noise; a median's error is sqrt(pi/2) of the mean's
+    spread = 1.4826 * float(np.median(np.abs(milliseconds - median)))
+    stderr = spread * np.sqrt(np.pi / 2 / len(milliseconds))
+    estimate = Estimate(median, float(stderr), float(len(milliseconds) - 1))
+    finding = Finding(candidate=estimate, force_calls=len(milliseconds) + 1)
+    return judge(context, row, finding, wall_s=float(milliseconds.sum()) / 1e3)
+
+
+def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
+    """Time and judge the speed rows, without pytest-benchmark.
+
+    Parameters
+    ----------
+    context : CheckContext
+        Of the run.
+    rows : sequence of Row
+        Of the check ``speed``.
+
+    Returns
+    -------
+    dict of str to Record
+        By row id.
+    """
+    return {row.id: judge_time(context, row, time_calls(benchmark_target(context, row))) for row in rows}

@@ -1,0 +1,105 @@
+"""Does the model survive a short run of the liquid? Everything that needs a trajectory asks here first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pytest_mlff.checks.catalogue import Row
+from pytest_mlff.checks.context import CheckContext
+from pytest_mlff.checks.judge import Finding, Stopwatch, judge, without_verdict
+from pytest_mlff.errors import BudgetExhausted, ModelError, UnstableError
+from pytest_mlff.schema import Estimate, Record
+from pytest_mlff.simulation.md import Run, simulate
+from pytest_mlff.simulation.systems import state_point
+
+STATE = "100K-256"
+"""Liquid in which the stability run is made."""
+
+
+def failure(context: CheckContext) -> str:
+    """Why the stability run failed.
+
+    Parameters
+    ----------
+    context : CheckContext
+        Of the run.
+
+    Returns
+    -------
+    str
+        The message of the failure; empty if the model survived. Kept in the cache either way.
+
+    Raises
+    ------
+    BudgetExhausted
+        If there was no time for it.
+    """
+    parts = {"state": STATE, "steps": context.protocol.stability_steps, "seed": context.seed}
+    return str(context.memo("stability", parts, lambda: {"failure": np.array(_run(context))})["failure"])
+
+
+def _run(context: CheckContext) -> str:
+    frames = context.protocol.stability_steps // context.system.frame_stride
+    starts, _ = context.starts(f"start/{STATE}", 1)
+    state = state_point(STATE, context.system)
+    run = Run(state=state, seed=context.seed, equilibration_steps=0, segment_frames=frames)
+    try:
+        simulate(context.workshop, run, starts, n_frames=frames)
+    except (UnstableError, ModelError) as error:
+        return str(error)
+    return ""
+
+
+def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
+    """Judge whether the model survives.
+
+    Parameters
+    ----------
+    context : CheckContext
+        Of the run.
+    rows : sequence of Row
+        The row ``stability``.
+
+    Returns
+    -------
+    dict of str to Record
+        FAIL names step, time and atoms; INFO never.
+    """
+    watch = Stopwatch()
+    try:
+        reason = failure(context)
+    except BudgetExhausted as spent:
+        return {row.id: without_verdict(context, row, "INCONCLUSIVE", str(spent)) for row in rows}
+    finding = Finding(
+        candidate=Estimate(1.0 if reason else 0.0, 0.0),
+        force_calls=context.protocol.stability_steps,
+        note=reason or f"survived {context.protocol.stability_steps} steps at {STATE}",
+    )
+    return {row.id: judge(context, row, finding, wall_s=watch.seconds) for row in rows}
+
+
+def skip_unstable(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record] | None:
+    """Records of a long check that is not worth running.
+
+    Parameters
+    ----------
+    context : CheckContext
+        Of the run.
+    rows : sequence of Row
+        Of the long check.
+
+    Returns
+    -------
+    dict of str to Record, or None
+        None when the model survived the stability run, or when there was no time to find out.
+    """
+    try:
+        reason = failure(context)
+    except BudgetExhausted as spent:
+        return {row.id: without_verdict(context, row, "INCONCLUSIVE", str(spent)) for row in rows}
+    if not reason:
+        return None
+    text = f"not run: the stability run failed ({reason})"
+    return {row.id: without_verdict(context, row, "NOT_APPLICABLE", text) for row in rows}

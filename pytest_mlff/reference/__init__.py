@@ -1,0 +1,1 @@
+"""Build, read and verify ``reference_data/``; a gate run only reads."""

@@ -1,0 +1,189 @@
+"""Read ``reference_data/``: manifest, observables, start and parity configurations.
+
+Each file is checked against the manifest's sha256 when it is first opened, so that a damaged or hand-edited
+reference cannot judge anything.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import pytest_mlff
+from pytest_mlff.errors import ReferenceDataError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+MANIFEST = "manifest.json"
+OBSERVABLES = "observables.nc"
+CONFIGURATIONS = "configurations.nc"
+
+
+def default_directory() -> Path:
+    """Where the reference data of this installation lie.
+
+    Returns
+    -------
+    Path
+        ``_reference_data`` inside an installed package, else ``reference_data`` beside the package's sources.
+
+    Raises
+    ------
+    ReferenceDataError
+        If neither is there.
+    """
+    package = Path(pytest_mlff.__file__).parent
+    for candidate in (package / "_reference_data", package.parent / "reference_data"):
+        if (candidate / MANIFEST).is_file():
+            return candidate
+    raise ReferenceDataError(
+        f"no reference data in {package} nor beside it; build them with `pytest-mlff reference build`"
+    )
+
+
+class Reference:
+    """The reference data of one system.
+
+    Parameters
+    ----------
+    directory : Path, optional
+        Folder with the manifest; by default that of this installation.
+
+    Raises
+    ------
+    ReferenceDataError
+        If there is no readable manifest.
+    """
+
+    def __init__(self, directory: Path | None = None) -> None:
+        self.directory = default_directory() if directory is None else directory
+        try:
+            self.manifest: dict[str, Any] = json.loads((self.directory / MANIFEST).read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise ReferenceDataError(f"cannot read {self.directory / MANIFEST}: {error}") from error
+
+    @property
+    def version(self) -> str:
+        """Short hash over the checksums of all files."""
+        sums = json.dumps({name: item["sha256"] for name, item in self.manifest["files"].items()}, sort_keys=True)
+        return hashlib.sha256(sums.encode()).hexdigest()[:8]
+
+    def observable(self, state: str, name: str) -> xr.Dataset:
+        """One observable of one state point.
+
+        Parameters
+        ----------
+        state : str
+            State point, for example ``"100K-256"``.
+        name : str
+            Observable, for example ``"rdf"``.
+
+        Returns
+        -------
+        xr.Dataset
+            As the analysis function returned it, with standard errors.
+
+        Raises
+        ------
+        ReferenceDataError
+            If the reference does not cover it.
+        """
+        return self._group(self.observables, f"{state}/{name}")
+
+    def configurations(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """A set of configurations.
+
+        Parameters
+        ----------
+        name : str
+            ``"start/<state>"``, ``"parity/<phase>-<atoms>"``, ``"slab/<geometry>"`` or ``"probe/liquid"``.
+
+        Returns
+        -------
+        position : ndarray, shape (configuration, atom, xyz)
+            Wrapped into the cell, in Å, float64.
+        box : ndarray, shape (3,) or (configuration, 3)
+            Cell edges in Å; one per configuration where the set has several cells.
+
+        Raises
+        ------
+        ReferenceDataError
+            If the reference has no such set.
+        """
+        found = self._group(self.all_configurations, name)
+        box = found["box"].values
+        return unpack(found["fraction"].values, box if box.ndim == 1 else box[:, None, :]), box
+
+    @cached_property
+    def observables(self) -> dict[str, xr.Dataset]:
+        """Every observable by ``"<state>/<name>"``."""
+        return self._open(OBSERVABLES)
+
+    @cached_property
+    def all_configurations(self) -> dict[str, xr.Dataset]:
+        """Every set of packed configurations by name."""
+        return self._open(CONFIGURATIONS)
+
+    def _open(self, name: str) -> dict[str, xr.Dataset]:
+        import xarray as xr
+
+        path = self.directory / name
+        expected = self.manifest["files"].get(name, {}).get("sha256")
+        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != expected:
+            raise ReferenceDataError(
+                f"{path} is missing or differs from its manifest; reinstall the package or rebuild the reference data"
+            )
+        return {
+            key.strip("/"): group for key, group in xr.open_groups(path, engine="h5netcdf").items() if group.variables
+        }
+
+    def _group(self, groups: dict[str, xr.Dataset], key: str) -> xr.Dataset:
+        if key not in groups:
+            raise ReferenceDataError(f"the reference data have no {key!r}; there are {', '.join(sorted(groups))}")
+        return groups[key]
+
+
+_STEPS = 2**16
+"""Resolution of packed coordinates: an edge of 24 Å in steps of 0.4 mÅ."""
+
+
+def pack(position: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """Wrap positions into the cell and keep them as 16-bit fractions of its edges.
+
+    Parameters
+    ----------
+    position : ndarray, shape (..., xyz)
+        In Å.
+    box : ndarray, shape (3,)
+        Cell edges in Å.
+
+    Returns
+    -------
+    ndarray of uint16
+        Same shape.
+    """
+    return (np.round(np.asarray(position, dtype=float) / box * _STEPS).astype(np.int64) % _STEPS).astype(np.uint16)
+
+
+def unpack(fraction: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """Positions from packed fractions.
+
+    Parameters
+    ----------
+    fraction : ndarray of uint16, shape (..., xyz)
+        From :func:`pack`.
+    box : ndarray, shape (3,)
+        Cell edges in Å.
+
+    Returns
+    -------
+    ndarray
+        Positions in Å, float64; the same for everybody, since forces are computed from them.
+    """
+    return np.asarray(fraction, dtype=float) * (np.asarray(box, dtype=float) / _STEPS)

@@ -1,0 +1,90 @@
+"""The long runs behind the reference data: which ones, how long, from which starts.
+
+All of them go through :func:`pytest_mlff.simulation.md.simulate`, so they are cached, resumable and shared
+between processes like any run of the gate. May import ``simulation`` and below.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pytest_mlff.simulation.md import Run, Workshop, simulate
+from pytest_mlff.simulation.systems import StatePoint, System, fcc_positions
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+MELT_TEMPERATURE = 300.0
+"""Temperature in K at which a lattice is melted before a liquid run."""
+MELT_SPACING = 19
+"""Frames (2 ps at 300 K) between configurations taken from the melt."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Lengths of the reference runs of one state point.
+
+    Attributes
+    ----------
+    replicas : int
+        Independent runs.
+    equilibration_steps : int
+        Steps before the first frame.
+    frames : int
+        Frames of each run.
+    """
+
+    replicas: int
+    equilibration_steps: int
+    frames: int
+
+
+PLANS = {
+    ("liquid", 256): Plan(replicas=64, equilibration_steps=1860, frames=928),
+    ("liquid", 4000): Plan(replicas=8, equilibration_steps=1860, frames=1392),
+    ("solid", 256): Plan(replicas=16, equilibration_steps=1860, frames=464),
+    ("solid", 4000): Plan(replicas=5, equilibration_steps=930, frames=232),
+}
+"""By phase and size; fitted so that each judged quantity is known to a tenth of its tolerance."""
+SEED = 20231
+
+
+def reference_trajectory(workshop: Workshop, state: StatePoint, plan: Plan) -> xr.Dataset:
+    """Run (or read from the cache) the reference trajectory of a state point.
+
+    Parameters
+    ----------
+    workshop : Workshop
+        With the reference potential as model.
+    state : StatePoint
+        A liquid or solid state.
+    plan : Plan
+        Lengths.
+
+    Returns
+    -------
+    xr.Dataset
+        The trajectory.
+    """
+    starts = _crystal(state, workshop.system)[None].repeat(plan.replicas, axis=0)
+    if state.phase == "liquid":
+        starts = _melt(workshop, state, plan.replicas)
+    run = Run(state=state, seed=SEED, equilibration_steps=plan.equilibration_steps)
+    return simulate(workshop, run, starts, n_frames=plan.frames)
+
+
+def _crystal(state: StatePoint, system: System) -> np.ndarray:
+    n_cells = round((state.n_atoms / 4) ** (1 / 3))
+    return fcc_positions((n_cells, n_cells, n_cells), state.box[0] / n_cells)
+
+
+def _melt(workshop: Workshop, state: StatePoint, count: int) -> np.ndarray:
+    """Configurations of the hot liquid at the same density, two picoseconds apart."""
+    hot = replace(state, name=f"melt-{state.name}", temperature=MELT_TEMPERATURE)
+    run = Run(state=hot, seed=SEED, equilibration_steps=1000)
+    start = _crystal(state, workshop.system)[None]
+    trajectory = simulate(workshop, run, start, n_frames=count * MELT_SPACING)
+    return np.asarray(trajectory["position"].values[0, MELT_SPACING - 1 :: MELT_SPACING])

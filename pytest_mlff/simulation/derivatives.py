@@ -1,0 +1,364 @@
+"""Force derivatives by central differences: dense Hessian, one atom's rows, and the noise that sets the step.
+
+Everything here calls forces and returns raw derivative data; what they mean is said in ``analysis.hessian``
+and ``analysis.phonons``. A force function takes positions (N, 3) in Å and returns forces (N, 3) in eV/Å.
+
+The step. A difference quotient carries the force noise divided by the step, and the potential's anharmonicity
+(and the pairs that cross a cutoff) times the step squared. 1e-2 Å is the default; the measured noise may ask
+for more, up to 5e-2 Å, and past that there is no sensible step.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pytest_mlff.errors import ObservableError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+FloatArray: TypeAlias = NDArray[np.float64]
+Forces: TypeAlias = Callable[[FloatArray], ArrayLike]
+
+STEP = 1e-2
+"""Default displacement in Å."""
+
+MAX_STEP = 5e-2
+"""Largest displacement in Å: argon's spectrum is then off by 0.16 %, a twentieth of the PDOS tolerance."""
+
+NOISE_FRACTION = 0.01
+"""Largest spectral norm of the noise, as a fraction of the mean eigenvalue; it costs 0.02 of S at most."""
+
+_NORM_PER_ELEMENT = 3.0
+# Spectral norm of the antisymmetric part of a noise matrix, per sqrt(atoms reached) and element s.d.: sqrt(2
+# * 3) for independent elements (Wigner's semicircle), and up to 3 for the largest 3x3 block of a circulant.
+
+
+@dataclass(frozen=True, slots=True)
+class ForceNoise:
+    """How far a force function is from a smooth, repeatable one.
+
+    Attributes
+    ----------
+    repeat : float
+        S.d. of a force component between calls with the same input, eV/Å.
+    rounding : float
+        S.d. of a force component about its smooth course when one atom moves by a few units in the last place
+        of a float32 coordinate, eV/Å; contains ``repeat`` when that is not zero.
+    scale : float
+        Mean curvature of the energy with respect to one coordinate of an atom, eV/Å²; in a crystal the mean
+        eigenvalue of the Hessian.
+    reached : int
+        Number of atoms whose forces change when one atom moves; noise reaches no others.
+    """
+
+    repeat: float
+    rounding: float
+    scale: float
+    reached: int
+
+    @property
+    def value(self) -> float:
+        """S.d. of one force component, eV/Å: the larger of both measures."""
+        return max(self.repeat, self.rounding)
+
+
+def dense_hessian(forces: Forces, positions: ArrayLike, *, step: float = STEP) -> FloatArray:
+    """Hessian H_ij = −∂f_i/∂x_j by central differences, 6N force calls.
+
+    Parameters
+    ----------
+    forces : callable
+        Positions (N, 3) in Å to forces (N, 3) in eV/Å.
+    positions : array_like, shape (N, 3)
+        Configuration in Å; not changed.
+    step : float
+        Displacement in Å.
+
+    Returns
+    -------
+    ndarray, shape (3N, 3N)
+        eV/Å², not symmetrised: row = force component, column = displaced coordinate.
+
+    Raises
+    ------
+    ObservableError
+        If the step is not positive or a force is not finite.
+    """
+    start = _checked(positions, step)
+    columns = [single_atom_rows(forces, start, atom=atom, step=step) for atom in range(len(start))]
+    size = start.size
+    return np.concatenate([column.reshape(size, 3) for column in columns], axis=1)
+
+
+def single_atom_rows(
+    forces: Forces, positions: ArrayLike, *, atom: int = 0, step: float = STEP
+) -> FloatArray:
+    """Response of every force to the displacement of one atom, six force calls.
+
+    Parameters
+    ----------
+    forces : callable
+        Positions (N, 3) in Å to forces (N, 3) in eV/Å.
+    positions : array_like, shape (N, 3)
+        Configuration in Å; not changed.
+    atom : int
+        The atom to displace.
+    step : float
+        Displacement in Å.
+
+    Returns
+    -------
+    ndarray, shape (N, 3, 3)
+        ``rows[j, b, a]`` = −∂f_jb/∂x_a of the displaced atom, eV/Å².
+
+    Raises
+    ------
+    ObservableError
+        If the step is not positive or a force is not finite.
+    """
+    start = _checked(positions, step)
+    rows = np.empty((len(start), 3, 3))
+    for axis in range(3):
+        forward = _displaced(forces, start, atom, axis, step)
+        rows[:, :, axis] = -(forward - _displaced(forces, start, atom, axis, -step)) / (2.0 * step)
+    return rows
+
+
+def force_noise(
+    forces: Forces, positions: ArrayLike, *, rng: np.random.Generator, draws: int = 3, step: float = STEP
+) -> ForceNoise:
+    """Measure a model's own force noise: repeated input, and displacements at the resolution of float32.
+
+    A smooth force has no second difference at that scale (argon: 1e-10 eV/Å), so what is seen is rounding.
+    One atom is displaced, as in every Hessian here: what all coordinates have in common cancels in a
+    difference. 2 + 2 ``draws`` + 2 force calls.
+
+    Parameters
+    ----------
+    forces : callable
+        Positions (N, 3) in Å to forces (N, 3) in eV/Å.
+    positions : array_like, shape (N, 3)
+        Configuration in Å; not changed.
+    rng : numpy.random.Generator
+        Draws the atoms and directions.
+    draws : int
+        Number of tiny displacements.
+    step : float
+        Displacement in Å for the curvature.
+
+    Returns
+    -------
+    ForceNoise
+        Both noise levels, the curvature, and the reach of one atom.
+
+    Raises
+    ------
+    ObservableError
+        If a force is not finite, or moving one atom changes no force.
+    """
+    start = _checked(positions, step)
+    base = _evaluate(forces, start)
+    repeat = float(np.sqrt(np.mean((_evaluate(forces, start) - base) ** 2) / 2.0))
+    tiny = 4.0 * float(np.spacing(np.float32(np.abs(start).max() + 1.0)))
+    variance = [_second_difference(forces, start, base, rng, tiny) for _ in range(draws)]
+    atom, direction = int(rng.integers(len(start))), _direction(rng)
+    shift = np.zeros_like(start)
+    shift[atom] = step * direction
+    change = (_evaluate(forces, start + shift) - _evaluate(forces, start - shift)) / (2.0 * step)
+    reached = int(np.count_nonzero(np.any(change != 0.0, axis=1)))
+    if not reached:
+        raise ObservableError(
+            f"moving atom {atom} by {step} Å changes no force; the model does not see these positions, "
+            f"pass a configuration whose atoms interact"
+        )
+    scale = abs(float(change[atom] @ direction))
+    return ForceNoise(repeat, math.sqrt(float(np.mean(variance))), scale, reached)
+
+
+def choose_step(noise: ForceNoise) -> float:
+    """Choose the smallest step from 1e-2 Å on at which the noise is below a hundredth of the curvature.
+
+    Parameters
+    ----------
+    noise : ForceNoise
+        As :func:`force_noise` measures it.
+
+    Returns
+    -------
+    float
+        Step in Å, between ``STEP`` and ``MAX_STEP``.
+
+    Raises
+    ------
+    ObservableError
+        If the noise asks for more than ``MAX_STEP``.
+    """
+    return max(STEP, _needed_step(noise.value, noise.scale, noise.reached))
+
+
+def crystal_rows(
+    forces: Forces,
+    positions: ArrayLike,
+    *,
+    box: ArrayLike,
+    repeats: Sequence[int],
+    atom: int = 0,
+    step: float | None = None,
+) -> xr.Dataset:
+    """Response of a perfect crystal to one displaced atom, at two steps, ten force calls.
+
+    One call at rest, six at ±h and three at +2h. With the even part of the response taken from the calls at
+    ±h (it grows as h²), f(2h) gives the odd part at 2h, so both steps have their difference quotient. The
+    third difference f(2h) − 3f(h) + 3f(0) − f(−h) is the noise, its s.d. times √20, where the anharmonic part
+    h³f‴ is smaller: the value kept is therefore an upper limit.
+
+    Parameters
+    ----------
+    forces : callable
+        Positions (N, 3) in Å to forces (N, 3) in eV/Å.
+    positions : array_like, shape (N, 3)
+        The undisplaced crystal in Å; not changed.
+    box : array_like, shape (3,)
+        Cell edges in Å.
+    repeats : sequence of int
+        Number of conventional cubic cells along each edge.
+    atom : int
+        The atom to displace.
+    step : float, optional
+        Step h in Å. By default 1e-2, or the larger one that the noise asks for (nine more calls then).
+
+    Returns
+    -------
+    xr.Dataset
+        ``row`` (step, atom, force, displacement) in eV/Å² at h and 2h, ``position``, ``box``, ``repeats``,
+        ``force_noise`` in eV/Å, ``row_stderr`` in eV/Å² (of one element at h), ``reached`` (atoms), and
+        attributes ``displaced_atom`` and ``force_calls``.
+
+    Raises
+    ------
+    ObservableError
+        If a force is not finite, or the noise leaves no sensible step.
+    """
+    start = _checked(positions, STEP if step is None else step)
+    base = _evaluate(forces, start)
+    width, calls = (STEP if step is None else step), 10
+    rows, noise, reached = _two_steps(forces, start, base, atom, width)
+    if step is None:
+        needed = _needed_step(noise, float(np.trace(rows[0, atom]) / 3.0), reached)
+        if needed > width:
+            width, calls = needed, 19
+            rows, noise, reached = _two_steps(forces, start, base, atom, width)
+    stderr = noise / (math.sqrt(2.0) * width)
+    return _rows_dataset(rows, start, box, repeats, width, noise, stderr, reached, atom, calls)
+
+
+def _two_steps(
+    forces: Forces, start: FloatArray, base: FloatArray, atom: int, step: float
+) -> tuple[FloatArray, float, int]:
+    """Rows (2, N, 3, 3) at h and 2h, noise s.d. of a force component, number of atoms reached."""
+    rows, third = np.empty((2, len(start), 3, 3)), np.empty((len(start), 3, 3))
+    for axis in range(3):
+        back, ahead, far = (_displaced(forces, start, atom, axis, k * step) for k in (-1.0, 1.0, 2.0))
+        even = 0.5 * (ahead + back) - base
+        rows[0, :, :, axis] = -(ahead - back) / (2.0 * step)
+        rows[1, :, :, axis] = -(far - base - 4.0 * even) / (2.0 * step)
+        third[:, :, axis] = far - 3.0 * ahead + 3.0 * base - back
+    touched = np.any(rows[0] != 0.0, axis=(1, 2))
+    if not touched.any():
+        raise ObservableError(f"moving atom {atom} by {step} Å changes no force; the atoms do not interact")
+    # the 68 % quantile leaves out the near atoms, whose third difference is anharmonic
+    noise = float(np.quantile(np.abs(third[touched]), 0.683)) / math.sqrt(20.0)
+    return rows, noise, int(np.count_nonzero(touched))
+
+
+def _rows_dataset(
+    rows: FloatArray,
+    start: FloatArray,
+    box: ArrayLike,
+    repeats: Sequence[int],
+    step: float,
+    noise: float,
+    stderr: float,
+    reached: int,
+    atom: int,
+    calls: int,
+) -> xr.Dataset:
+    import xarray as xr
+
+    return xr.Dataset(
+        {
+            "row": (("step", "atom", "force", "displacement"), rows, {"units": "eV/Å²"}),
+            "position": (("atom", "xyz"), start, {"units": "Å"}),
+            "box": (("xyz",), np.asarray(box, dtype=float), {"units": "Å"}),
+            "repeats": (("xyz",), np.asarray(repeats, dtype=int), {"units": "1"}),
+            "force_noise": ((), noise, {"units": "eV/Å"}),
+            "row_stderr": ((), stderr, {"units": "eV/Å²"}),
+            "reached": ((), reached, {"units": "1"}),
+        },
+        coords={"step": (("step",), np.array([step, 2.0 * step]), {"units": "Å"})},
+        attrs={"displaced_atom": atom, "force_calls": calls},
+    )
+
+
+def _needed_step(noise: float, scale: float, reached: int) -> float:
+    """Step in Å at which the norm of the noise is ``NOISE_FRACTION`` of the curvature, if not too large."""
+    norm = _NORM_PER_ELEMENT * math.sqrt(reached) * noise / math.sqrt(2.0)
+    needed = norm / (NOISE_FRACTION * abs(scale)) if scale else math.inf
+    if needed > MAX_STEP:
+        raise ObservableError(
+            f"force noise of {noise:.2g} eV/Å against a curvature of {abs(scale):.2g} eV/Å² asks for a "
+            f"step of {needed:.2g} Å, but past {MAX_STEP} Å the crystal is no longer harmonic; "
+            f"run the model in a higher precision"
+        )
+    return needed
+
+
+def _second_difference(
+    forces: Forces, start: FloatArray, base: FloatArray, rng: np.random.Generator, size: float
+) -> float:
+    """Noise variance of a force component from f(x+δ) − 2f(x) + f(x−δ) over the atoms that respond."""
+    shift = np.zeros_like(start)
+    shift[int(rng.integers(len(start)))] = size * _direction(rng)
+    second = _evaluate(forces, start + shift) - 2.0 * base + _evaluate(forces, start - shift)
+    touched = np.any(second != 0.0, axis=1)
+    return float(np.mean(second[touched] ** 2) / 6.0) if touched.any() else 0.0
+
+
+def _direction(rng: np.random.Generator) -> FloatArray:
+    vector = rng.standard_normal(3)
+    return np.asarray(vector / np.linalg.norm(vector))
+
+
+def _displaced(forces: Forces, start: FloatArray, atom: int, axis: int, step: float) -> FloatArray:
+    moved = start.copy()
+    moved[atom, axis] += step
+    return _evaluate(forces, moved)
+
+
+def _evaluate(forces: Forces, positions: FloatArray) -> FloatArray:
+    # a copy goes out, so that a calculator that wraps in place cannot move the caller's atoms
+    value = np.array(forces(positions.copy()), dtype=float)
+    if value.shape != positions.shape:
+        raise ObservableError(f"forces have shape {value.shape}, expected {positions.shape}")
+    if not np.isfinite(value).all():
+        bad = int(np.count_nonzero(~np.isfinite(value).all(axis=1)))
+        raise ObservableError(
+            f"forces of {bad} of {len(value)} atoms are not finite; no derivative can be taken"
+        )
+    return value
+
+
+def _checked(positions: ArrayLike, step: float) -> FloatArray:
+    start = np.array(positions, dtype=float)
+    if start.ndim != 2 or start.shape[1] != 3 or not np.isfinite(start).all():
+        raise ObservableError(f"positions have shape {start.shape}; expected finite (atom, 3) in Å")
+    if not step > 0.0:
+        raise ObservableError(f"step = {step} Å must be positive; {STEP} Å is the default")
+    return start

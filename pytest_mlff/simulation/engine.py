@@ -1,0 +1,295 @@
+"""OpenMM behind one door: a group of replicas of one state point, stepped by the same integrator on both sides.
+
+The reference (and any model that offers ``openmm_force``) runs as a native force, every other model as a
+``PythonForce`` around its calculator. What is specific to OpenMM, and measured: NaN forces from a PythonForce pass
+silently and an exception inside it arrives without its type, so the wrapper keeps both; the state XML with
+integrator parameters resumes a Nosé–Hoover chain exactly; the CPU platform sums in thread order unless
+``DeterministicForces`` is set, and at these sizes one thread is as fast as two.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import openmm
+from scipy.spatial import cKDTree
+
+from pytest_mlff.errors import UnstableError
+from pytest_mlff.schema import Model
+from pytest_mlff.simulation.forces import ModelForces
+from pytest_mlff.simulation.systems import StatePoint, System
+from pytest_mlff.units import ANGSTROM_PER_NM, BOLTZMANN_EV, KJ_PER_MOL_PER_EV
+
+RUNAWAY_FACTOR = 3.0
+"""A kinetic temperature above this multiple of the thermostat's is a runaway: 30 s.d. for 256 atoms."""
+OVERLAP = 0.7
+"""Pairs closer than this many σ overlap: in the reference that costs 250 kT at 100 K."""
+_OVERLAP_STRIDE = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """What a stretch of steps produced.
+
+    Attributes
+    ----------
+    position : ndarray, shape (replica, frame, atom, xyz)
+        Unwrapped, in Å, float32.
+    temperature : ndarray, shape (frame,)
+        Kinetic temperature in K, over all replicas of the group.
+    net_force : ndarray, shape (replica, frame)
+        Norm of the net force that was subtracted, eV/Å; zero for a native force.
+    """
+
+    position: np.ndarray
+    temperature: np.ndarray
+    net_force: np.ndarray
+
+
+class _ForceWrapper:
+    """The callable behind a PythonForce: checks, subtracts the net force per replica, remembers failures."""
+
+    def __init__(self, forces: ModelForces, n_replicas: int) -> None:
+        self.forces = forces
+        self.error: BaseException | None = None
+        self.bad: np.ndarray | None = None
+        self.net_force = np.zeros(n_replicas)
+        self._n_replicas = n_replicas
+
+    def __call__(self, state: Any) -> tuple[float, np.ndarray]:
+        positions = np.asarray(state.getPositions(asNumpy=True)._value) * ANGSTROM_PER_NM
+        try:
+            if not np.isfinite(positions).all():
+                raise FloatingPointError("positions are not finite")
+            forces = self.forces(positions.reshape(self._n_replicas, -1, 3))
+            if not np.isfinite(forces).all():
+                self.bad = np.flatnonzero(~np.isfinite(forces).all(axis=-1).ravel())
+                raise FloatingPointError("forces are not finite")
+        except BaseException as error:
+            self.error = error
+            raise
+        net = forces.mean(axis=1, keepdims=True)
+        self.net_force = np.linalg.norm(forces.sum(axis=1), axis=-1)
+        return 0.0, (forces - net).reshape(-1, 3) * (KJ_PER_MOL_PER_EV * ANGSTROM_PER_NM)
+
+
+class Engine:
+    """One OpenMM context that steps ``n_replicas`` copies of a state point.
+
+    Parameters
+    ----------
+    model : Model
+        The force field.
+    system : System
+        The material.
+    state : StatePoint
+        Temperature, size and cell.
+    n_replicas : int
+        Copies in the context; more than one only for a model that is batched.
+    seed : int
+        Seed of the velocities (the dynamics itself is deterministic).
+    """
+
+    def __init__(
+        self, model: Model, system: System, state: StatePoint, *, n_replicas: int = 1, seed: int = 0
+    ) -> None:
+        self.system, self.state, self.n_replicas, self.seed = system, state, n_replicas, seed
+        self.steps_done = 0
+        self.forces = ModelForces(model, system, state.box)
+        self._name = model.name
+        self._last_sane: np.ndarray | None = None
+        native = getattr(model.calculator, "openmm_force", None)
+        self.native = callable(native) and n_replicas == 1
+        self._wrapper = None if self.native else _ForceWrapper(self.forces, n_replicas)
+        force = native(state.n_atoms) if self.native and native else openmm.PythonForce(self._wrapper)
+        self._context = self._make_context(force)
+
+    def _make_context(self, force: Any) -> Any:
+        n_total = self.state.n_atoms * self.n_replicas
+        omm = openmm.System()
+        x, y, z = (edge / ANGSTROM_PER_NM for edge in self.state.box)
+        omm.setDefaultPeriodicBoxVectors((x, 0, 0), (0, y, 0), (0, 0, z))
+        for _ in range(n_total):
+            omm.addParticle(self.system.mass)
+        if not self.native:
+            force.setUsesPeriodicBoundaryConditions(True)
+        omm.addForce(force)
+        integrator = openmm.NoseHooverIntegrator(self.system.timestep)
+        # the chain counts 3N degrees of freedom, but momentum is conserved: 3N − 3 carry the temperature
+        chain_temperature = self.state.temperature * (1 - 1 / self.state.n_atoms)
+        for replica in range(self.n_replicas):
+            first = replica * self.state.n_atoms
+            integrator.addSubsystemThermostat(
+                list(range(first, first + self.state.n_atoms)),
+                [],
+                chain_temperature,
+                self.system.collision_rate,
+                1.0,  # of bonded pairs, of which there are none: must be positive
+                1.0,
+                self.system.chain_length,
+                1,
+                1,
+            )
+        if self.native:
+            properties = {"Threads": "1", "DeterministicForces": "true"}
+            return openmm.Context(omm, integrator, openmm.Platform.getPlatformByName("CPU"), properties)
+        return openmm.Context(omm, integrator, openmm.Platform.getPlatformByName("Reference"))
+
+    def start(self, positions: np.ndarray) -> None:
+        """Place the atoms and draw Maxwell–Boltzmann velocities without net momentum.
+
+        Parameters
+        ----------
+        positions : ndarray, shape (replica, atom, xyz)
+            In Å.
+        """
+        velocities = []
+        for replica in range(self.n_replicas):
+            rng = np.random.default_rng([self.seed, replica])
+            velocity = rng.standard_normal((self.state.n_atoms, 3))
+            velocity -= velocity.mean(axis=0)
+            # exact initial kinetic energy; thermostat and equilibration give it its fluctuations
+            kinetic = (velocity**2).sum() / (3 * self.state.n_atoms - 3)
+            velocities.append(velocity * np.sqrt(self._thermal_speed2() / kinetic))
+        self._context.setPositions(positions.reshape(-1, 3).astype(float) / ANGSTROM_PER_NM)
+        self._context.setVelocities(np.concatenate(velocities))
+        self._last_sane = positions.reshape(-1, 3)
+
+    def _thermal_speed2(self) -> float:
+        """Variance of one velocity component in (nm/ps)²: kT in kJ/mol over amu."""
+        return BOLTZMANN_EV * KJ_PER_MOL_PER_EV * self.state.temperature / self.system.mass
+
+    def equilibrate(self, n_steps: int) -> None:
+        """Step without keeping frames, but with the same checks.
+
+        Parameters
+        ----------
+        n_steps : int
+            Number of steps.
+
+        Raises
+        ------
+        UnstableError, ModelError
+            As :meth:`sample`.
+        """
+        stride = self.system.frame_stride
+        for done in range(0, n_steps, stride):
+            self._step(min(stride, n_steps - done))
+            self._observe(check_overlap=done // stride % _OVERLAP_STRIDE == 0)
+
+    def sample(self, n_frames: int) -> Frames:
+        """Step and keep a frame every ``system.frame_stride`` steps.
+
+        Parameters
+        ----------
+        n_frames : int
+            Frames to keep.
+
+        Returns
+        -------
+        Frames
+            The stretch.
+
+        Raises
+        ------
+        UnstableError
+            On non-finite numbers, a runaway temperature or overlapping atoms; names step, time and atoms.
+        ModelError
+            If the calculator raised.
+        """
+        shape = (self.n_replicas, n_frames, self.state.n_atoms, 3)
+        position = np.empty(shape, dtype=np.float32)
+        temperature = np.empty(n_frames)
+        net_force = np.zeros((self.n_replicas, n_frames))
+        for frame in range(n_frames):
+            self._step(self.system.frame_stride)
+            flat, temperature[frame] = self._observe(check_overlap=frame % _OVERLAP_STRIDE == 0)
+            position[:, frame] = flat.reshape(self.n_replicas, -1, 3)
+            if self._wrapper is not None:
+                net_force[:, frame] = self._wrapper.net_force
+        return Frames(position, temperature, net_force)
+
+    def _step(self, n_steps: int) -> None:
+        try:
+            self._context.getIntegrator().step(n_steps)
+        except BaseException as error:
+            wrapper = self._wrapper
+            original = error if wrapper is None or wrapper.error is None else wrapper.error
+            if isinstance(original, FloatingPointError):
+                atoms = None if wrapper is None else wrapper.bad
+                raise self._unstable(str(original), atoms) from None
+            if isinstance(original, openmm.OpenMMException):
+                raise self._unstable(str(original), None) from original
+            raise original from None
+        self.steps_done += n_steps
+
+    def _observe(self, *, check_overlap: bool) -> tuple[np.ndarray, float]:
+        state = self._context.getState(getPositions=True, getVelocities=True)
+        flat = np.asarray(state.getPositions(asNumpy=True)._value) * ANGSTROM_PER_NM
+        velocity = np.asarray(state.getVelocities(asNumpy=True)._value)
+        if not (np.isfinite(flat).all() and np.isfinite(velocity).all()):
+            raise self._unstable("positions are not finite", np.flatnonzero(~np.isfinite(flat).all(axis=1)))
+        freedom = self.n_replicas * (3 * self.state.n_atoms - 3)
+        temperature = float((velocity**2).sum() / freedom / self._thermal_speed2() * self.state.temperature)
+        if temperature > RUNAWAY_FACTOR * self.state.temperature:
+            hottest = np.argsort((velocity**2).sum(axis=1))[-3:][::-1]
+            raise self._unstable(
+                f"temperature ran away to {temperature:.0f} K (thermostat {self.state.temperature:g} K)", hottest
+            )
+        if check_overlap:
+            self._refuse_overlap(flat)
+        self._last_sane = flat
+        return flat, temperature
+
+    def _refuse_overlap(self, flat: np.ndarray) -> None:
+        limit = OVERLAP * self.system.sigma
+        for replica, positions in enumerate(flat.reshape(self.n_replicas, -1, 3)):
+            box = np.asarray(self.state.box)
+            pairs = cKDTree(np.mod(positions, box) % box, boxsize=box).query_pairs(limit)
+            if pairs:
+                pair = sorted(pairs)[0]
+                distance = positions[pair[0]] - positions[pair[1]]
+                distance -= box * np.round(distance / box)
+                raise self._unstable(
+                    f"atoms overlap in {len(pairs)} pair(s): {np.linalg.norm(distance):.2f} Å apart, "
+                    f"below {limit:.2f} Å",
+                    np.array(pair) + replica * self.state.n_atoms,
+                )
+
+    def _unstable(self, what: str, atoms: np.ndarray | None) -> UnstableError:
+        step = self.steps_done
+        named = ""
+        if atoms is not None and len(atoms):
+            named = " (atoms " + ", ".join(str(atom % self.state.n_atoms) for atom in atoms[:5].tolist()) + ")"
+        error = UnstableError(
+            f"{self._name} at {self.state.name}: {what}{named}, "
+            f"between step {step} and {step + self.system.frame_stride} ({step * self.system.timestep:.2f} ps)"
+        )
+        error.last_sane = self._last_sane
+        return error
+
+    def checkpoint(self) -> str:
+        """Everything a continuation needs.
+
+        Returns
+        -------
+        str
+            OpenMM state XML with positions, velocities and the thermostat chain.
+        """
+        state = self._context.getState(getPositions=True, getVelocities=True, getIntegratorParameters=True)
+        return str(openmm.XmlSerializer.serialize(state))
+
+    def restore(self, checkpoint: str, steps_done: int) -> None:
+        """Continue from a checkpoint, exactly.
+
+        Parameters
+        ----------
+        checkpoint : str
+            From :meth:`checkpoint`.
+        steps_done : int
+            Steps taken before it.
+        """
+        self._context.setState(openmm.XmlSerializer.deserialize(checkpoint))
+        self.steps_done = steps_done

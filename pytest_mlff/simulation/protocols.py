@@ -1,0 +1,181 @@
+"""How long and how large to run: the three protocols as frozen records, and a user's changes to them.
+
+Lengths follow from the error bars that the tolerances need; ``docs/protocols.md`` has the measured null spread of
+every row. Read at collection: imports only the standard library and ``errors``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pytest_mlff.errors import SpecError
+
+LIQUID_STATES = tuple(f"{temperature}K-{n_atoms}" for n_atoms in (256, 4000) for temperature in (95, 100, 110))
+"""Names of the liquid state points that the reference covers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Melting:
+    """Lengths of the slab runs at each temperature.
+
+    Attributes
+    ----------
+    replicas : int
+        Slabs per temperature.
+    looks : tuple of int
+        Frames of each slab at each look.
+    """
+
+    replicas: int
+    looks: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Protocol:
+    """What a run of the suite does.
+
+    Attributes
+    ----------
+    name : str
+        ``smoke``, ``ci`` or ``paper``.
+    liquid_states : tuple of str
+        State points of the liquid.
+    replicas : int
+        Independent liquid runs per state point.
+    looks : tuple of int
+        Frames of each liquid run at which it is judged.
+    equilibration_steps : int
+        Steps of the candidate before the first frame (2 ps).
+    stability_steps : int
+        Length of the stability run.
+    parity : tuple of (str, int)
+        Parity set and number of its configurations.
+    solid_replicas, solid_frames : int
+        Runs of the solid at 20 K; 0 where there is none.
+    hessian_cells : int
+        Cubic cells along each edge of the crystal whose Hessian is taken.
+    melting : Melting or None
+        The bracket (``ci``) or the ladders (``paper``).
+    speed_sizes : tuple of int
+        Atoms at which a force call is timed.
+    """
+
+    name: str
+    liquid_states: tuple[str, ...]
+    replicas: int
+    looks: tuple[int, ...]
+    equilibration_steps: int
+    stability_steps: int
+    parity: tuple[tuple[str, int], ...]
+    solid_replicas: int
+    solid_frames: int
+    hessian_cells: int
+    melting: Melting | None
+    speed_sizes: tuple[int, ...]
+
+
+_SMOKE = Protocol(
+    name="smoke",
+    liquid_states=(),
+    replicas=0,
+    looks=(),
+    equilibration_steps=186,
+    stability_steps=250,
+    parity=(("liquid-256", 20), ("solid-256", 20)),
+    solid_replicas=0,
+    solid_frames=0,
+    hessian_cells=6,
+    melting=None,
+    speed_sizes=(256, 2048, 4000),
+)
+
+_CI = replace(
+    _SMOKE,
+    name="ci",
+    liquid_states=("100K-256",),
+    replicas=8,
+    looks=(116, 232),
+    parity=(("liquid-256", 100), ("liquid-4000", 5), ("solid-256", 100), ("solid-4000", 5)),
+    solid_replicas=4,
+    solid_frames=29,
+    hessian_cells=8,
+    melting=Melting(replicas=2, looks=(58, 116)),
+)
+
+_PAPER = replace(
+    _CI,
+    name="paper",
+    liquid_states=LIQUID_STATES,
+    looks=(625, 1250),
+    parity=(("liquid-256", 1000), ("liquid-4000", 100), ("solid-256", 1000), ("solid-4000", 100)),
+    solid_replicas=8,
+    solid_frames=464,
+    melting=Melting(replicas=4, looks=(300,)),
+)
+
+PROTOCOLS: Mapping[str, Protocol] = {"smoke": _SMOKE, "ci": _CI, "paper": _PAPER}
+
+
+def protocol(name: str, config: Mapping[str, Mapping[str, Any]]) -> Protocol:
+    """Find a protocol and apply a user's changes to it.
+
+    Parameters
+    ----------
+    name : str
+        Key of :data:`PROTOCOLS`.
+    config : mapping
+        Tables of the configuration file: ``liquid`` (``replicas``, ``looks`` in steps, ``state_points``),
+        ``solid`` (``replicas``, ``steps``), ``melting`` (``replicas``, ``steps``), ``forces``
+        (``configurations``).
+
+    Returns
+    -------
+    Protocol
+        The protocol to run.
+
+    Raises
+    ------
+    SpecError
+        For a state point the reference does not cover, or a length that is no whole number of frames.
+    """
+    chosen = PROTOCOLS[name]
+    liquid, solid = config.get("liquid", {}), config.get("solid", {})
+    changes: dict[str, Any] = {}
+    if "replicas" in liquid:
+        changes["replicas"] = liquid["replicas"]
+    if "looks" in liquid:
+        changes["looks"] = tuple(_frames("liquid.looks", steps) for steps in liquid["looks"])
+    if "state_points" in liquid:
+        changes["liquid_states"] = tuple(_known_state(state) for state in liquid["state_points"])
+    if "replicas" in solid:
+        changes["solid_replicas"] = solid["replicas"]
+    if "steps" in solid:
+        changes["solid_frames"] = _frames("solid.steps", solid["steps"])
+    if "configurations" in config.get("forces", {}):
+        count = config["forces"]["configurations"]
+        changes["parity"] = tuple((key, min(count, limit)) for key, limit in _PAPER.parity if key in dict(chosen.parity))
+    if chosen.melting is not None and config.get("melting"):
+        changes["melting"] = _melting(chosen.melting, config["melting"])
+    return replace(chosen, **changes)
+
+
+def _melting(chosen: Melting, table: Mapping[str, Any]) -> Melting:
+    if "replicas" in table:
+        chosen = replace(chosen, replicas=table["replicas"])
+    if "steps" in table:
+        chosen = replace(chosen, looks=(_frames("melting.steps", table["steps"]),))
+    return chosen
+
+
+def _frames(what: str, steps: int, stride: int = 10) -> int:
+    if steps < stride or steps % stride:
+        raise SpecError(f"{what} = {steps} steps; expected a positive multiple of {stride}, the steps per frame")
+    return steps // stride
+
+
+def _known_state(name: str) -> str:
+    if name not in LIQUID_STATES:
+        raise SpecError(f"liquid.state_points: no {name!r} in the reference; there are {', '.join(LIQUID_STATES)}")
+    return name
