@@ -10,7 +10,7 @@ from pytest_mlff.checks.catalogue import Row
 from pytest_mlff.checks.context import CheckContext
 from pytest_mlff.errors import BudgetExhausted
 from pytest_mlff.schema import Estimate, Record
-from pytest_mlff.verdict.decide import decide, signed_root
+from pytest_mlff.verdict.decide import decide
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +85,6 @@ def judge(
         look=look,
         protocol=context.protocol.name,
     )
-    shown = _rooted(finding.candidate) if tolerance.squared else finding.candidate
     reference = finding.reference
     return Record(
         check=row.id,
@@ -94,8 +93,9 @@ def judge(
         observable=tolerance.observable,
         unit=tolerance.unit,
         kind=tolerance.kind,
-        candidate=shown.value,
-        candidate_stderr=shown.stderr,
+        # near zero the root of a squared distance has no standard error; its interval is in the record
+        candidate=decision.deviation if tolerance.squared else finding.candidate.value,
+        candidate_stderr=None if tolerance.squared else finding.candidate.stderr,
         reference=None if reference is None else reference.value,
         reference_stderr=None if reference is None else reference.stderr,
         deviation=decision.deviation,
@@ -106,13 +106,6 @@ def judge(
         wall_s=wall_s,
         reason="; ".join(part for part in (decision.reason, finding.note) if part),
     )
-
-
-def _rooted(square: Estimate) -> Estimate:
-    """Show the distance that belongs to a squared one; its error to first order, at most that of the root."""
-    root = signed_root(square.value)
-    by_slope = square.stderr / (2 * abs(root)) if root else float("inf")
-    return Estimate(root, min(by_slope, abs(square.stderr) ** 0.5), square.dof)
 
 
 def without_verdict(context: CheckContext, row: Row, status: str, reason: str, *, looks: int = 0) -> Record:

@@ -216,6 +216,7 @@ def write_atomically(path: Path, content: bytes) -> None:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
+        os.chmod(temporary, 0o644)  # mkstemp makes it private; others share this cache and read this data
         os.replace(temporary, path)
     except OSError as error:
         if temporary is not None:

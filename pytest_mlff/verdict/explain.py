@@ -1,0 +1,108 @@
+"""The failure text: what was measured, what was allowed, what it usually means, how to run it again.
+
+Reads a record, decides nothing. Written for a developer who has to find a fault in a force field.
+"""
+
+from __future__ import annotations
+
+import shlex
+import textwrap
+
+from pytest_mlff.schema import Record
+from pytest_mlff.verdict.format import format_deviation, format_estimate, format_number, format_tolerance
+from pytest_mlff.verdict.hints import hint
+from pytest_mlff.verdict.tolerances import TOLERANCES
+
+_WIDTH = 96
+_MEASURED = ("PASS", "FAIL", "INCONCLUSIVE", "INFO")
+
+
+def explain(record: Record, *, spec: str, protocol: str = "ci") -> str:
+    """Tell the story of one row.
+
+    Parameters
+    ----------
+    record : Record
+        The row's outcome; ``record.check`` is its key.
+    spec : str
+        The model's spec string, for the command that runs this row again.
+    protocol : str
+        The protocol of the run; named in the command unless it is the default.
+
+    Returns
+    -------
+    str
+        A few aligned lines: verdict and observable, candidate, reference, deviation with its interval,
+        tolerance, reason, what it usually means, cost, command.
+    """
+    unit = f" {record.unit}" if record.unit else ""
+    lines = [
+        ("", f"{record.status}  {record.check}: {record.observable or 'not measured'}, model {record.model}")
+    ]
+    if record.status in _MEASURED:
+        lines.append(("candidate", _candidate(record) + unit))
+        if record.reference is not None:
+            lines.append(("reference", format_estimate(record.reference, record.reference_stderr) + unit))
+        lines.extend(_comparison(record, unit))
+    if record.reason:
+        lines.append(("reason", record.reason))
+    if record.status == "FAIL" and (text := hint(record.check, too_high=(record.deviation or 0.0) > 0.0)):
+        lines.append(("hint", text))
+    if record.force_calls:
+        looks = f", {record.looks} look{'s' if record.looks > 1 else ''}" if record.looks else ""
+        lines.append(("cost", f"{record.force_calls} force calls, {record.wall_s:.0f} s{looks}"))
+    lines.append(("rerun", rerun_command(record.check, spec=spec, protocol=protocol)))
+    return "\n".join(_aligned(label, text) for label, text in lines)
+
+
+def rerun_command(key: str, *, spec: str, protocol: str = "ci") -> str:
+    """Give the shell command that runs one row again.
+
+    Parameters
+    ----------
+    key : str
+        Row key.
+    spec : str
+        The model's spec string.
+    protocol : str
+        Named in the command unless it is ``ci``.
+
+    Returns
+    -------
+    str
+        One line for a POSIX shell. Rows whose key contains this one are excluded, for ``-k`` matches parts.
+    """
+    longer = [other for other in TOLERANCES if key in other and other != key]
+    expression = " and not ".join([key, *longer])
+    named = [] if protocol == "ci" else [f"--mlff-protocol={protocol}"]
+    return shlex.join(["pytest", f"--mlff-model={spec}", *named, "-k", expression])
+
+
+def _comparison(record: Record, unit: str) -> list[tuple[str, str]]:
+    relative = record.kind == "relative"
+    suffix = "" if relative else unit
+    lines = []
+    if record.deviation is not None and record.kind in ("relative", "absolute", "info"):
+        text = format_deviation(record.deviation, record.interval, percent=relative)
+        lines.append(("deviation", text + suffix))
+    elif record.interval is not None:  # rows that judge the value itself
+        low, high = (format_number(end, 3) for end in record.interval)
+        lines.append(("interval", f"[{low}, {high}]{suffix}"))
+    if record.tolerance is not None and record.kind != "info":
+        lines.append(("tolerance", format_tolerance(record.kind, record.tolerance) + suffix))
+    return lines
+
+
+def _candidate(record: Record) -> str:
+    if record.candidate_stderr is None and record.interval is not None:
+        return format_number(
+            record.candidate, 3
+        )  # a distance: its interval is asymmetric, an error has no place
+    return format_estimate(record.candidate, record.candidate_stderr)
+
+
+def _aligned(label: str, text: str) -> str:
+    if not label or label == "rerun":  # a command is never broken
+        return f"  {label:<10} {text}" if label else text
+    indent = " " * 13
+    return textwrap.fill(text, _WIDTH, initial_indent=f"  {label:<10} ", subsequent_indent=indent)

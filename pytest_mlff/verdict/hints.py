@@ -1,0 +1,87 @@
+"""What a failure of a row usually means, for the failure text: hedged, short, and about the model.
+
+Nothing here decides anything. Keys are row keys without their size or shell (``gamma_self`` for
+``gamma_self-0.461``) or whole row keys; a pair is (too high, too low).
+"""
+
+from __future__ import annotations
+
+_FAST = (
+    "Typical causes of a liquid that relaxes too fast: attractions too weak, or a repulsive core too "
+    "small, which at fixed density leaves more room. Compare rdf and parity-liquid; was this state point "
+    "in the training data?"
+)
+_SLOW = (
+    "Typical causes of a liquid that relaxes too slowly: attractions too strong, or a repulsive core too "
+    "large, which at fixed density crowds the atoms. Compare rdf and parity-liquid; was this state point "
+    "trained on?"
+)
+_PEAK = "Near the peak of S(q) relaxation slows as the peak grows: look at structure_factor first. "
+_STRUCTURE = (
+    "Compare the curves: a shifted first peak usually means a wrong atomic size, a wrong height a wrong "
+    "well depth."
+)
+_SYMMETRY = (
+    "Forces that are derivatives of an energy have a symmetric Hessian. A direct-force network only "
+    "learns that, and curvature is rarely well covered by its data; noise of float32 forces lowers S "
+    "too."
+)
+_BOTH = "Melting needs both phases right: compare parity, rdf and solid_rdf of each."
+_STABLE = f"The solid is too stable, so the melting point too high, as with attractions too strong. {_BOTH}"
+_WEAK = f"The solid is not stable enough, so the melting point too low, as with attractions too weak. {_BOTH}"
+
+_HINTS: dict[str, str | tuple[str, str]] = {
+    "parity-liquid": "Typical causes: too few liquid configurations near this density, a cutoff or "
+    "neighbour list that differs from the reference's, or units. If only 4000 atoms fail: whatever "
+    "depends on the system size.",
+    "parity-solid": "Typical causes: no crystal in the training data (a network trained on the liquid "
+    "extrapolates here), or a cutoff that misses a shell. If only 4000 atoms fail: whatever depends on "
+    "the system size.",
+    "stability": "Close pairs are the usual cause: equilibrium data hold few of them, so that a learned "
+    "repulsion may turn into attraction. Check units and the sign of the forces too.",
+    "rdf": _STRUCTURE,
+    "structure_factor": f"{_STRUCTURE} An error at small q only points at the compressibility.",
+    "diffusion": (_FAST, _SLOW),
+    "gamma_self": (_FAST, _SLOW),
+    "gamma_tracked": (_FAST, _SLOW),
+    "gamma_coherent": (_FAST, _SLOW),
+    "gamma_coherent-1.844": (_PEAK + _FAST, _PEAK + _SLOW),
+    "mean_relaxation_rate": (_PEAK + _FAST, _PEAK + _SLOW),
+    "xsvs_time": (_PEAK + _SLOW, _PEAK + _FAST),
+    "solid_rdf": "Shells too broad mean a crystal that is too soft, too narrow one that is too stiff; "
+    "displaced shells one that is not stable there. Compare pdos; include solid configurations in the "
+    "training data.",
+    "symmetry": _SYMMETRY,
+    "pdos": "The curvature near the lattice sites is off. Include solid configurations in the training "
+    "data, at several temperatures and slightly strained.",
+    "melting_below": _WEAK,
+    "melting_above": _STABLE,
+    "melting_point-paper": (_STABLE, _WEAK),
+    "melting_point": (_STABLE, _WEAK),
+    "ms_per_call": "Slower than your limit: check device and number of threads, and that the machine was "
+    "idle.",
+}
+
+
+def hint(key: str, *, too_high: bool = True) -> str:
+    """Say what a failure of a row usually means.
+
+    Parameters
+    ----------
+    key : str
+        Row key.
+    too_high : bool
+        Whether the candidate came out above the reference; matters for rows judged on both sides.
+
+    Returns
+    -------
+    str
+        A few sentences; empty where nothing general can be said.
+    """
+    stem = key
+    while stem not in _HINTS:
+        stem, dash, _ = stem.rpartition("-")
+        if not dash:
+            return ""
+    text = _HINTS[stem]
+    return text if isinstance(text, str) else text[0 if too_high else 1]

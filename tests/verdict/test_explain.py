@@ -1,0 +1,143 @@
+"""The failure text has everything a tired developer needs, and its command is one that a shell takes."""
+
+import dataclasses
+import shlex
+
+import pytest
+
+from pytest_mlff.schema import Record
+from pytest_mlff.verdict.explain import explain, rerun_command
+from pytest_mlff.verdict.hints import hint
+from pytest_mlff.verdict.tolerances import TOLERANCES
+
+SPEC = "ase.calculators.lj:LennardJones(sigma=3.4, epsilon=0.0113)"
+DIFFUSION = Record(
+    check="diffusion",
+    model="lj",
+    status="FAIL",
+    observable="self-diffusivity D",
+    unit="Å²/ps",
+    candidate=0.41,
+    candidate_stderr=0.008,
+    reference=0.3345,
+    reference_stderr=0.001,
+    deviation=0.2257,
+    interval=(0.158, 0.2937),
+    tolerance=0.10,
+    kind="relative",
+    looks=2,
+    force_calls=20000,
+    wall_s=631.4,
+    reason="at least 15.8 % above the reference, where 10 % are allowed",
+)
+
+
+def test_text_of_a_failure_in_full():
+    assert explain(DIFFUSION, spec=SPEC).splitlines() == [
+        "FAIL  diffusion: self-diffusivity D, model lj",
+        "  candidate  0.4100 ± 0.0080 Å²/ps",
+        "  reference  0.3345 ± 0.0010 Å²/ps",
+        "  deviation  +22.6 % [+15.8, +29.4]",
+        "  tolerance  ±10 %",
+        "  reason     at least 15.8 % above the reference, where 10 % are allowed",
+        "  hint       Typical causes of a liquid that relaxes too fast: attractions too weak, or a",
+        "             repulsive core too small, which at fixed density leaves more room. Compare rdf and",
+        "             parity-liquid; was this state point in the training data?",
+        "  cost       20000 force calls, 631 s, 2 looks",
+        f"  rerun      pytest '--mlff-model={SPEC}' -k diffusion",
+    ]
+
+
+def test_the_hint_follows_the_sign():
+    slow = dataclasses.replace(DIFFUSION, deviation=-0.2)
+    assert "too slowly" in explain(slow, spec=SPEC)
+    assert "too fast" in explain(dataclasses.replace(slow, check="xsvs_time"), spec=SPEC)
+
+
+@pytest.mark.parametrize("status", ["PASS", "INCONCLUSIVE", "INFO"])
+def test_only_a_failure_gets_a_diagnosis(status: str):
+    text = explain(dataclasses.replace(DIFFUSION, status=status), spec=SPEC)  # type: ignore[arg-type]
+    assert "hint" not in text
+    assert text.startswith(status)
+
+
+def test_a_distance_shows_its_interval_instead_of_an_error():
+    record = Record(
+        check="rdf",
+        model="m",
+        status="FAIL",
+        observable="distance of g(r) from the reference",
+        candidate=0.07746,
+        deviation=0.07746,
+        interval=(0.0655, 0.0878),
+        tolerance=0.05,
+        kind="upper",
+    )
+    text = explain(record, spec="m.pt")
+    assert "candidate  0.0775\n" in text
+    assert "interval   [0.0655, 0.0878]\n" in text
+    assert "tolerance  ≤ 0.05\n" in text
+    assert "?" not in text
+
+
+def test_a_missing_error_bar_shows():
+    record = dataclasses.replace(DIFFUSION, candidate_stderr=None, interval=None, status="INCONCLUSIVE")
+    assert "candidate  0.41 ± ? Å²/ps" in explain(record, spec=SPEC)
+
+
+@pytest.mark.parametrize("status", ["NOT_APPLICABLE", "ERROR"])
+def test_what_was_not_measured_shows_no_numbers(status: str):
+    record = Record(
+        check="pdos",
+        model="m",
+        status=status,  # type: ignore[arg-type]
+        observable="distance of the phonon spectrum from the reference",
+        reason="the model offers no forces",
+    )
+    text = explain(record, spec="m.pt")
+    assert "candidate" not in text
+    assert "tolerance" not in text
+    assert "the model offers no forces" in text
+
+
+def test_units_stand_behind_absolute_rows():
+    record = dataclasses.replace(
+        DIFFUSION,
+        check="melting_point-paper",
+        unit="K",
+        kind="absolute",
+        deviation=4.0,
+        interval=(3.0, 5.0),
+        tolerance=2.7,
+    )
+    text = explain(record, spec=SPEC)
+    assert "deviation  4 [3, 5] K\n" in text
+    assert "tolerance  ±2.7 K\n" in text
+
+
+@pytest.mark.parametrize("key", TOLERANCES)
+def test_the_command_selects_this_row_and_no_other(key: str):
+    words = shlex.split(rerun_command(key, spec=SPEC, protocol="paper"))
+    assert words[:4] == ["pytest", f"--mlff-model={SPEC}", "--mlff-protocol=paper", "-k"]
+    wanted, *excluded = words[4].split(" and not ")
+    assert [k for k in TOLERANCES if wanted in k and not any(x in k for x in excluded)] == [key]
+
+
+def test_pytest_understands_the_command(pytester: pytest.Pytester):
+    ids = sorted(TOLERANCES)
+    pytester.makepyfile(f"import pytest\n@pytest.mark.parametrize('row', {ids!r})\ndef test_row(row): pass")
+    for key in ("rdf", "melting_point", "gamma_self-0.461"):
+        expression = shlex.split(rerun_command(key, spec="m"))[-1]
+        result = pytester.runpytest("-k", expression, "-q", "-p", "no:cacheprovider")
+        result.assert_outcomes(passed=1, deselected=len(ids) - 1)
+
+
+@pytest.mark.parametrize("row", TOLERANCES.values(), ids=TOLERANCES)
+def test_every_row_that_can_fail_has_a_hint(row):
+    if row.kind != "info":
+        assert hint(row.key, too_high=True)
+        assert hint(row.key, too_high=False)
+
+
+def test_no_hint_for_a_stranger():
+    assert hint("my_own-row") == ""

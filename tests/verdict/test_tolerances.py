@@ -1,0 +1,156 @@
+"""The tolerance table: complete, sourced, and not to be overridden by nonsense."""
+
+import math
+import subprocess
+import sys
+
+import pytest
+
+from pytest_mlff.errors import SpecError
+from pytest_mlff.verdict.tolerances import JUDGED_DYNAMICS_CI, TOLERANCES, Tolerance, tolerances
+
+SHELLS = ("0.461", "0.922", "1.304", "1.595", "1.844")
+SMOKE_ROWS = {
+    "stability",
+    "parity-liquid-256",
+    "parity-solid-256",
+    "symmetry-solid",
+    "symmetry-liquid",
+    "pdos",
+    "negative_modes",
+    "ms_per_call-256",
+    "ms_per_call-2048",
+    "ms_per_call-4000",
+    "ms_per_step-256",
+}
+# key: (check, kind, limit), written out a second time on purpose
+EXPECTED = {
+    "parity-liquid-256": ("forces", "upper", 1e-3),
+    "parity-liquid-4000": ("forces", "upper", 1e-3),
+    "parity-solid-256": ("forces", "upper", 1e-3),
+    "parity-solid-4000": ("forces", "upper", 1e-3),
+    "stability": ("liquid", "upper", 0.0),
+    "rdf": ("liquid", "upper", 0.05),
+    "structure_factor": ("liquid", "upper", 0.05),
+    "diffusion": ("liquid", "relative", 0.10),
+    "net_force": ("liquid", "info", None),
+    **{f"gamma_self-{q}": ("xpcs", "relative", 0.10) for q in SHELLS},
+    **{f"gamma_coherent-{q}": ("xpcs", "relative", 0.10) for q in SHELLS},
+    **{f"gamma_tracked-{q}": ("xpcs", "relative", 0.10) for q in SHELLS},
+    "mean_relaxation_rate-1.844": ("xpcs", "relative", 0.10),
+    "xsvs_time": ("xpcs", "relative", 0.10),
+    "solid_rdf": ("solid", "upper", 0.05),
+    "symmetry-solid": ("solid", "lower", 0.90),
+    "symmetry-liquid": ("solid", "lower", 0.95),
+    "pdos": ("phonons", "upper", 0.03),
+    "negative_modes": ("phonons", "info", None),
+    "melting_below": ("melting", "sign", 1.0),
+    "melting_above": ("melting", "sign", -1.0),
+    "melting_point-paper": ("melting", "absolute", 2.7),
+    "melting_point": ("melting", "relative", 0.05),
+    "ms_per_call-256": ("speed", "info", None),
+    "ms_per_call-2048": ("speed", "info", None),
+    "ms_per_call-4000": ("speed", "info", None),
+    "ms_per_step-256": ("speed", "info", None),
+}
+
+
+def test_the_rows_and_their_limits_are_those_agreed():
+    assert {key: (row.check, row.kind, row.limit) for key, row in TOLERANCES.items()} == EXPECTED
+
+
+@pytest.mark.parametrize("row", TOLERANCES.values(), ids=TOLERANCES)
+def test_each_row_says_why_and_whence(row: Tolerance):
+    assert len(row.reason.split()) >= 4
+    assert row.source
+    assert row.observable
+    assert row.needs <= {"energy", "forces", "stress"}
+
+
+@pytest.mark.parametrize("row", TOLERANCES.values(), ids=TOLERANCES)
+def test_verdicts_only_where_reported(row: Tolerance):
+    assert row.protocols
+    assert row.verdict_in <= row.protocols <= {"smoke", "ci", "paper"}
+    assert bool(row.verdict_in) == (row.kind != "info")
+
+
+def test_membership_of_protocols():
+    rows = {p: {k for k, row in TOLERANCES.items() if p in row.protocols} for p in ("smoke", "ci", "paper")}
+    assert rows["smoke"] == SMOKE_ROWS
+    assert rows["ci"] == set(EXPECTED) - {"melting_point", "melting_point-paper"}
+    assert rows["paper"] == set(EXPECTED) - {"melting_below", "melting_above"}
+
+
+def test_relative_rows_are_judged_in_ci_only_where_listed():
+    relative = {k for k, row in TOLERANCES.items() if row.kind == "relative" and "ci" in row.protocols}
+    judged = {k for k in relative if "ci" in TOLERANCES[k].verdict_in}
+    assert judged == JUDGED_DYNAMICS_CI
+    assert {"diffusion", *(f"gamma_self-{q}" for q in SHELLS)} <= judged
+    assert not any(k.startswith("gamma_tracked") for k in judged)
+    assert all("paper" in TOLERANCES[k].verdict_in for k in relative)
+
+
+def test_distances_are_estimated_as_squares():
+    assert {k for k, row in TOLERANCES.items() if row.squared} == {"rdf", "structure_factor", "solid_rdf"}
+
+
+def test_an_override_moves_one_limit_and_nothing_else():
+    table = tolerances({"diffusion": 0.05})
+    assert table["diffusion"].limit == 0.05
+    assert table["diffusion"].verdict_in == TOLERANCES["diffusion"].verdict_in
+    assert "user" in table["diffusion"].source
+    assert "0.1" in table["diffusion"].reason
+    assert list(table) == list(TOLERANCES)
+    assert {k: v for k, v in table.items() if k != "diffusion"} == {
+        k: v for k, v in TOLERANCES.items() if k != "diffusion"
+    }
+    assert TOLERANCES["diffusion"].limit == 0.10
+
+
+def test_a_limit_on_speed_makes_it_a_verdict():
+    row = tolerances({"ms_per_call-256": 50})["ms_per_call-256"]
+    assert (row.kind, row.limit, row.unit) == ("upper", 50.0, "ms")
+    assert row.verdict_in == {"smoke", "ci", "paper"}
+
+
+@pytest.mark.parametrize(
+    ("key", "limit", "words"),
+    [
+        ("difusion", 0.1, "did you mean 'diffusion'"),
+        ("gamma_self-0.46", 0.1, "gamma_self-0.461"),
+        ("zzz", 0.1, "the rows are parity-liquid-256"),
+        ("diffusion", 0.0, "positive"),
+        ("diffusion", -0.1, "positive"),
+        ("diffusion", math.nan, "finite"),
+        ("diffusion", math.inf, "finite"),
+        ("diffusion", "0.1", "must be a number"),
+        ("diffusion", True, "must be a number"),
+        ("diffusion", 10, "5 % is 0.05"),
+        ("rdf", 5.0, "5 % is 0.05"),
+        ("melting_below", 0.5, "no limit to choose"),
+        ("stability", 0.5, "no limit to choose"),
+        ("net_force", 0.1, "no limit to choose"),
+        ("ms_per_step-256", 10, "no limit to choose"),
+    ],
+)
+def test_bad_overrides_are_refused(key: str, limit: object, words: str):
+    with pytest.raises(SpecError, match=words) as caught:
+        tolerances({key: limit})  # type: ignore[dict-item]
+    assert key in str(caught.value)
+
+
+def test_kelvins_may_exceed_one():
+    assert tolerances({"melting_point-paper": 5})["melting_point-paper"].limit == 5.0
+
+
+def test_the_table_is_read_only():
+    with pytest.raises(TypeError):
+        TOLERANCES["diffusion"] = TOLERANCES["rdf"]  # type: ignore[index]
+
+
+def test_the_table_costs_no_numerics_at_import():
+    code = (
+        "import sys, pytest_mlff.verdict.explain, pytest_mlff.verdict.decide; "
+        "bad = {'numpy', 'scipy', 'xarray', 'ase', 'openmm'} & set(sys.modules); assert not bad, bad"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
