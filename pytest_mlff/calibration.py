@@ -1,8 +1,8 @@
 """The gate measured on itself: the reference as candidate, many seeds, and how far each row spreads.
 
-A row may carry a verdict in a protocol only if the spread of a perfect model at the last look is at most a sixth
-of its tolerance (``docs/statistics.md``). One line of JSON per seed is appended to the output, so that a killed
-calibration goes on where it was.
+A row may carry a verdict in a protocol only if the spread of a perfect model at the last look is at most a
+sixth of its tolerance (``docs/statistics.md``). One line of JSON per seed is appended to the output, so that
+a killed calibration goes on where it was.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pytest_mlff.checks.context import CheckContext, build_context
 from pytest_mlff.reference.model import ReferenceModel
 from pytest_mlff.schema import Record
 from pytest_mlff.settings import ProtocolName, Settings
-from pytest_mlff.verdict.tolerances import TOLERANCES
+from pytest_mlff.verdict.tolerances import TOLERANCES, Tolerance
 
 RANDOM_CHECKS = ("solid", "liquid", "xpcs", "melting")
 """Checks whose outcome depends on the seed."""
@@ -56,9 +56,14 @@ def null_spread(*, seeds: int, output: Path, protocol: ProtocolName = "ci") -> s
 
 
 def _read(output: Path) -> dict[int, list[dict[str, Any]]]:
+    """Values by seed; what a killed run left of its last line is cut off."""
     if not output.exists():
         return {}
-    lines = [json.loads(line) for line in output.read_text("utf-8").splitlines() if line.strip()]
+    text = output.read_text("utf-8")
+    whole = text[: text.rfind("\n") + 1]
+    if whole != text:
+        output.write_text(whole, "utf-8")
+    lines = [json.loads(line) for line in whole.splitlines() if line.strip()]
     return {line["seed"]: line["values"] for line in lines}
 
 
@@ -74,12 +79,14 @@ def _one_seed(seed: int, protocol: ProtocolName) -> list[dict[str, Any]]:
 
 
 def _only_look(context: CheckContext, look: int) -> CheckContext:
-    """The same run, judged at this look alone."""
+    """Judge the same run at this look alone."""
     protocol = context.protocol
     melting = protocol.melting
     if melting is not None:
         melting = replace(melting, looks=melting.looks[look - 1 : look] or melting.looks[-1:])
-    return replace(context, protocol=replace(protocol, looks=protocol.looks[look - 1 : look], melting=melting))
+    return replace(
+        context, protocol=replace(protocol, looks=protocol.looks[look - 1 : look], melting=melting)
+    )
 
 
 def _records(context: CheckContext) -> Iterable[Record]:
@@ -106,17 +113,15 @@ def table(seeds: Iterable[Iterable[Mapping[str, Any]]]) -> str:
     Returns
     -------
     str
-        Markdown: mean deviation, spread with its error, both as a fraction of the tolerance where there is one,
-        whether the row may carry a verdict, and the outcomes of the sequential verdict.
+        Markdown: mean deviation, spread with its error, the spread as a fraction of the tolerance where there
+        is one, whether the row may carry a verdict, and the outcomes of the sequential verdict.
     """
     grouped: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
     for values in seeds:
         for value in values:
             grouped.setdefault((value["check"], value["look"]), []).append(value)
-    lines = [
-        "| row | look | seeds | mean deviation | spread | tolerance | spread / tolerance | fit for a verdict |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+    heads = ("row", "look", "seeds", "mean deviation", "spread", "tolerance", "spread / tolerance")
+    lines = ["| " + " | ".join(heads) + " | fit for a verdict |", "|---" * 8 + "|"]
     lines += [_line(check, look, values) for (check, look), values in sorted(grouped.items()) if look]
     lines += ["", "| row | PASS | FAIL | INCONCLUSIVE | INFO | mean looks |", "|---|---|---|---|---|---|"]
     lines += [_outcome(check, values) for (check, look), values in sorted(grouped.items()) if not look]
@@ -124,7 +129,7 @@ def table(seeds: Iterable[Iterable[Mapping[str, Any]]]) -> str:
 
 
 def _line(check: str, look: int, values: list[Mapping[str, Any]]) -> str:
-    tolerance = TOLERANCES[check]
+    tolerance = _tolerance(check)
     deviations = [float(value["deviation"]) for value in values if value["deviation"] is not None]
     limit = tolerance.limit
     if tolerance.squared and limit is not None:  # decided on the square
@@ -135,16 +140,23 @@ def _line(check: str, look: int, values: list[Mapping[str, Any]]) -> str:
         return f"| {check} | {look} | {n} | | | | | |"
     mean, spread = statistics.fmean(deviations), statistics.stdev(deviations)
     spread_error = spread / math.sqrt(2 * (n - 1))
-    start = f"| {check} | {look} | {n} | {mean:+.2g} ± {spread / math.sqrt(n):.1g} | {spread:.2g} ± {spread_error:.1g} |"
+    mean_error = spread / math.sqrt(n)
+    start = f"| {check} | {look} | {n} | {mean:+.2g} ± {mean_error:.1g} | {spread:.2g} ± {spread_error:.1g} |"
     if limit is None:
         return f"{start} | | |"
     room = abs(mean) if tolerance.kind == "sign" else limit  # a sign has as much room as the drift is strong
     return f"{start} {limit:g} | {spread / room:.3f} | {'yes' if spread <= NARROW * room else 'no'} |"
 
 
+def _tolerance(check: str) -> Tolerance:
+    """Tolerance of a row id: a key, with the state point behind it where a run has several."""
+    if check in TOLERANCES:
+        return TOLERANCES[check]
+    return TOLERANCES[max((key for key in TOLERANCES if check.startswith(f"{key}-")), key=len)]
+
+
 def _outcome(check: str, values: list[Mapping[str, Any]]) -> str:
-    counts = [
-        sum(value["status"] == status for value in values) for status in ("PASS", "FAIL", "INCONCLUSIVE", "INFO")
-    ]
+    statuses = ("PASS", "FAIL", "INCONCLUSIVE", "INFO")
+    counts = [sum(value["status"] == status for value in values) for status in statuses]
     looks = statistics.fmean(value["looks"] for value in values)
     return f"| {check} | " + " | ".join(str(count) for count in counts) + f" | {looks:.2f} |"

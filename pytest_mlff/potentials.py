@@ -7,10 +7,12 @@ May import ``schema``, ``units`` and ``errors``.
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
 import numpy as np
 from ase.calculators.calculator import Calculator, all_changes
+from ase.cell import Cell
 from ase.stress import full_3x3_to_voigt_6_stress
 from vesin import NeighborList
 
@@ -24,7 +26,7 @@ ARGON_CUTOFF = 8.5
 """Plain truncation radius in Å, 2.5 σ (same source)."""
 
 
-class LennardJones(Calculator):
+class LennardJones(Calculator):  # type: ignore[misc]  # ase is not typed
     """Lennard-Jones potential, plainly truncated; the energy is shifted by V(r_c) per pair.
 
     Parameters
@@ -41,10 +43,10 @@ class LennardJones(Calculator):
 
     def __init__(self, *, epsilon: float, sigma: float, cutoff: float) -> None:
         super().__init__()
-        if not (epsilon >= 0 and sigma > 0 and cutoff > 0):
+        if not (0 <= epsilon < math.inf and 0 < sigma < math.inf and 0 < cutoff < math.inf):
             raise ValueError(
                 f"lennard_jones(epsilon={epsilon}, sigma={sigma}, cutoff={cutoff}): "
-                "epsilon must not be negative, sigma and cutoff must be positive"
+                "epsilon must not be negative, sigma and cutoff must be positive, all finite"
             )
         self.epsilon, self.sigma, self.cutoff = float(epsilon), float(sigma), float(cutoff)
         self._neighbors = NeighborList(cutoff=self.cutoff, full_list=False)
@@ -109,12 +111,10 @@ class LennardJones(Calculator):
         """Each pair within the cutoff once: indices and the vector from the first to the second."""
         positions, cell, periodic = self.atoms.positions, self.atoms.cell.array, self.atoms.pbc
         if periodic.any() and not periodic.all():
-            # a free direction gets so much vacuum that no image is within reach
-            cell = self.atoms.cell.complete().array.copy()
+            # a free direction, normal to the others, gets so much vacuum that no image is within reach
+            cell = Cell(np.where(periodic[:, None], cell, 0.0)).complete().array
             span = positions.max(axis=0) - positions.min(axis=0)
-            for axis in np.flatnonzero(~periodic):
-                length = np.linalg.norm(cell[axis])
-                cell[axis] *= (np.linalg.norm(span) + 2 * self.cutoff + length) / length
+            cell[~periodic] *= np.linalg.norm(span) + 2 * self.cutoff
         return tuple(self._neighbors.compute(positions, cell, bool(periodic.any()), "ijD"))
 
     def _pair_terms(self, r2: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -150,6 +150,6 @@ def lennard_jones(
     Raises
     ------
     ValueError
-        If ``epsilon`` is negative, or ``sigma`` or ``cutoff`` not positive.
+        If ``epsilon`` is negative, ``sigma`` or ``cutoff`` not positive, or one of them not finite.
     """
     return LennardJones(epsilon=epsilon, sigma=sigma, cutoff=cutoff)

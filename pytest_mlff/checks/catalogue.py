@@ -1,7 +1,7 @@
 """Which rows a run has, in which order, and which function makes each of them.
 
-Read at collection by the plugin: imports nothing heavy. A *row* is one line of the result table: an entry of the
-tolerance table at one state point.
+Read at collection by the plugin: imports nothing heavy. A *row* is one line of the result table: an entry of
+the tolerance table at one state point.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import asdict, dataclass
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from pytest_mlff.schema import Model
 from pytest_mlff.simulation.budget import Budget
 from pytest_mlff.simulation.cache import Cache
 from pytest_mlff.simulation.forces import ModelForces
-from pytest_mlff.simulation.md import NoProgress, Progress, Run, Workshop, simulate
+from pytest_mlff.simulation.md import SEGMENT_FRAMES, NoProgress, Progress, Run, Workshop, simulate
 from pytest_mlff.simulation.protocols import Protocol, protocol
 from pytest_mlff.simulation.systems import ARGON, System, state_point
 from pytest_mlff.verdict.tolerances import Tolerance, tolerances
@@ -72,7 +72,7 @@ class CheckContext:
         return Workshop(self.model, self.system, self.cache, self.budget, self.progress)
 
     def forces(self, box: np.ndarray) -> ModelForces:
-        """Forces of the candidate in a cell.
+        """Make the candidate's forces in a cell.
 
         Parameters
         ----------
@@ -123,10 +123,16 @@ class CheckContext:
             From the cache as far as it is there.
         """
         starts, _ = self.starts(f"start/{state}", replicas)
+        point = state_point(state, self.system)
+        # a first look shorter than a segment would pay for frames that nobody asked for
+        shortest = (
+            self.protocol.solid_frames if point.phase == "solid" else min(self.protocol.looks, default=0)
+        )
         run = Run(
-            state=state_point(state, self.system),
+            state=point,
             seed=self.seed,
             equilibration_steps=self.protocol.equilibration_steps,
+            segment_frames=min(SEGMENT_FRAMES, shortest or SEGMENT_FRAMES),
         )
         return simulate(self.workshop, run, starts, n_frames=frames)
 
@@ -150,6 +156,7 @@ class CheckContext:
         key = {
             "kind": what,
             "model": self.model.fingerprint,
+            "system": asdict(self.system),
             "reference": self.reference.version,
             "version": pytest_mlff.__version__,
             **parts,
@@ -208,11 +215,21 @@ def _limits(settings: Settings) -> Mapping[str, Tolerance]:
 
 
 def _cache_root(root: Path, model: Model) -> Path:
-    """A model whose forces do not repeat shares nothing across runs: its results go to a folder of this run."""
-    if model.repeatable:
-        return root
+    """Where results go: those of a model whose forces do not repeat are shared within this run only."""
+    return root if model.repeatable else _folder_of_this_run()
+
+
+@cache
+def _folder_of_this_run() -> Path:
+    """Make a folder that no other run finds; the workers of one xdist run know its name."""
+    import atexit
     import os
+    import shutil
     import tempfile
 
-    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
-    return Path(tempfile.gettempdir()) / f"pytest-mlff-{run}"
+    shared = os.environ.get("PYTEST_XDIST_TESTRUNUID")
+    if shared is not None:
+        return Path(tempfile.gettempdir()) / f"pytest-mlff-{shared}"
+    folder = tempfile.mkdtemp(prefix="pytest-mlff-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)

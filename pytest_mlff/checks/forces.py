@@ -97,6 +97,4 @@ def _candidate_forces(
 
 
 def _forces(context: CheckContext, positions: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    return np.stack(
-        [context.forces(box)(position) for position, box in zip(positions, boxes, strict=True)]
-    )
+    return np.stack([context.forces(box)(position) for position, box in zip(positions, boxes, strict=True)])

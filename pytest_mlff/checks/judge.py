@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pytest_mlff.checks.catalogue import Row
 from pytest_mlff.checks.context import CheckContext
 from pytest_mlff.errors import BudgetExhausted
-from pytest_mlff.schema import Estimate, Record
+from pytest_mlff.schema import Estimate, Record, Status
 from pytest_mlff.verdict.decide import decide
 
 
@@ -108,7 +108,9 @@ def judge(
     )
 
 
-def without_verdict(context: CheckContext, row: Row, status: str, reason: str, *, looks: int = 0) -> Record:
+def without_verdict(
+    context: CheckContext, row: Row, status: Status, reason: str, *, looks: int = 0
+) -> Record:
     """Record of a row that could not be measured.
 
     Parameters
@@ -133,7 +135,7 @@ def without_verdict(context: CheckContext, row: Row, status: str, reason: str, *
     return Record(
         check=row.id,
         model=context.model.name,
-        status=status,  # type: ignore[arg-type]
+        status=status,
         observable=tolerance.observable,
         unit=tolerance.unit,
         kind=tolerance.kind,

@@ -1,4 +1,4 @@
-"""Structure and transport of the liquid: g(r), S(q), the self-diffusivity, and the net force that was removed."""
+"""Structure and transport of the liquid: g(r), S(q), self-diffusivity, and the net force that was removed."""
 
 from __future__ import annotations
 

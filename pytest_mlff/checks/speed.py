@@ -1,7 +1,7 @@
 """Time per force call and per MD step: INFO, unless the user sets a limit on a force call.
 
-The suite times :func:`benchmark_target` through pytest-benchmark where that is on, and with :func:`time_calls`
-where it is off; either way :func:`judge_time` makes the record. Timings are never cached.
+The suite times :func:`benchmark_target` through pytest-benchmark where that is on, and with
+:func:`time_calls` where it is off; either way :func:`judge_time` makes the record. Timings are never cached.
 """
 
 from __future__ import annotations
@@ -60,12 +60,12 @@ def _call(context: CheckContext, atoms: int) -> Callable[[], None]:
 
 def _step(context: CheckContext, atoms: int) -> Callable[[], None]:
     state = state_point(f"20K-solid-{atoms}", context.system)
-    engine = Engine(context.model, context.system, state, seed=context.seed)
+    engine = Engine(context.model, context.system, state, seeds=[context.seed])
     n_cells = round((atoms / 4) ** (1 / 3))
     engine.start(fcc_positions((n_cells, n_cells, n_cells), state.box[0] / n_cells)[None])
 
     def step() -> None:
-        engine.equilibrate(1)
+        engine.step(1)
 
     return step
 

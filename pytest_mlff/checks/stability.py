@@ -11,7 +11,7 @@ from pytest_mlff.checks.context import CheckContext
 from pytest_mlff.checks.judge import Finding, Stopwatch, judge, without_verdict
 from pytest_mlff.errors import BudgetExhausted, ModelError, UnstableError
 from pytest_mlff.schema import Estimate, Record
-from pytest_mlff.simulation.md import Run, simulate
+from pytest_mlff.simulation.md import ENGINE_VERSION, Run, simulate
 from pytest_mlff.simulation.systems import state_point
 
 STATE = "100K-256"
@@ -29,15 +29,25 @@ def failure(context: CheckContext) -> str:
     Returns
     -------
     str
-        The message of the failure; empty if the model survived. Kept in the cache either way.
+        The message of the failure; empty if the model survived. Kept in the cache, unless the calculator
+        raised: that may have been the machine's fault.
 
     Raises
     ------
     BudgetExhausted
         If there was no time for it.
     """
-    parts = {"state": STATE, "steps": context.protocol.stability_steps, "seed": context.seed}
-    return str(context.memo("stability", parts, lambda: {"failure": np.array(_run(context))})["failure"])
+    parts = {
+        "engine": ENGINE_VERSION,
+        "state": STATE,
+        "steps": context.protocol.stability_steps,
+        "seed": context.seed,
+    }
+    try:
+        found = context.memo("stability", parts, lambda: {"failure": np.array(_run(context))})
+    except ModelError as error:
+        return str(error)
+    return str(found["failure"])
 
 
 def _run(context: CheckContext) -> str:
@@ -47,7 +57,7 @@ def _run(context: CheckContext) -> str:
     run = Run(state=state, seed=context.seed, equilibration_steps=0, segment_frames=frames)
     try:
         simulate(context.workshop, run, starts, n_frames=frames)
-    except (UnstableError, ModelError) as error:
+    except UnstableError as error:
         return str(error)
     return ""
 
@@ -65,7 +75,7 @@ def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
     Returns
     -------
     dict of str to Record
-        FAIL names step, time and atoms; INFO never.
+        PASS, or FAIL naming step, time and atoms; INCONCLUSIVE if the budget was spent before.
     """
     watch = Stopwatch()
     try:
@@ -81,7 +91,7 @@ def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
 
 
 def skip_unstable(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record] | None:
-    """Records of a long check that is not worth running.
+    """Make the records of a long check that is not worth running.
 
     Parameters
     ----------
@@ -93,7 +103,8 @@ def skip_unstable(context: CheckContext, rows: Sequence[Row]) -> dict[str, Recor
     Returns
     -------
     dict of str to Record, or None
-        None when the model survived the stability run, or when there was no time to find out.
+        None when the model survived the stability run. NOT_APPLICABLE when it did not, INCONCLUSIVE when the
+        budget left no time to find out.
     """
     try:
         reason = failure(context)

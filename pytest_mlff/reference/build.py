@@ -1,4 +1,4 @@
-"""Build ``reference_data/`` by one command: long native runs, their observables, and configurations to start from.
+"""Build ``reference_data/`` by one command: long native runs, their observables, and start configurations.
 
 ``pytest-mlff reference build`` runs what is missing from its cache, in as many processes as it is given (they
 share the work through the cache's locks), then measures and writes. Killed, it goes on where it was.
@@ -32,7 +32,14 @@ from pytest_mlff.simulation.derivatives import STEP, crystal_rows, dense_hessian
 from pytest_mlff.simulation.forces import ModelForces
 from pytest_mlff.simulation.md import NoProgress, Progress, Workshop
 from pytest_mlff.simulation.probe import make_probe
-from pytest_mlff.simulation.systems import ARGON, LIQUID_DENSITIES, StatePoint, System, fcc_positions, state_points
+from pytest_mlff.simulation.systems import (
+    ARGON,
+    LIQUID_DENSITIES,
+    StatePoint,
+    System,
+    fcc_positions,
+    state_points,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -130,10 +137,16 @@ def _run_in_parallel(cache_dir: Path, wanted: list[str], jobs: int) -> None:
     """Fill the cache with ``jobs - 1`` further processes; this one joins in when it measures."""
     command = [sys.executable, "-m", "pytest_mlff.reference.build", str(cache_dir)]
     helpers = [subprocess.Popen([*command, *reversed(wanted)]) for _ in range(jobs - 1)]
-    if helpers:
-        run_trajectories(cache_dir, wanted)
-    for helper in helpers:
-        helper.wait()
+    try:
+        if helpers:
+            run_trajectories(cache_dir, wanted)
+    except BaseException:
+        for helper in helpers:
+            helper.terminate()
+        raise
+    finally:
+        for helper in helpers:
+            helper.wait()
 
 
 def run_trajectories(cache_dir: Path, names: list[str]) -> None:
@@ -166,7 +179,7 @@ def _without_replicas(observable: xr.Dataset) -> xr.Dataset:
 
 
 def _spread(trajectory: xr.Dataset, count: int, *, offset: int = 0) -> np.ndarray:
-    """Configurations as far apart in time as the runs allow, replica by replica in turn."""
+    """Pick configurations as far apart in time as the runs allow, replica by replica in turn."""
     replicas, frames = trajectory.sizes["replica"], trajectory.sizes["frame"]
     per_replica = -(-count // replicas)
     when = frames - 1 - offset - np.arange(per_replica) * (frames // per_replica)
@@ -201,7 +214,7 @@ def _parity_part(workshop: Workshop) -> Iterator[tuple[str, xr.Dataset]]:
 
 
 def _interleaved(sets: list[tuple[np.ndarray, Any]], count: int) -> xr.Dataset:
-    """Configurations of several cells in turn, each with its own box."""
+    """Take configurations of several cells in turn, each with its own box."""
     import xarray as xr
 
     boxes = np.array([box for _, box in sets], dtype=float)
@@ -266,7 +279,11 @@ def _write(output: Path, observables: Groups, configurations: Groups, system: Sy
     for name, groups in ((OBSERVABLES, observables), (CONFIGURATIONS, configurations)):
         content = _netcdf(groups)
         write_atomically(output / name, content)
-        files[name] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content), "groups": sorted(groups)}
+        files[name] = {
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "bytes": len(content),
+            "groups": sorted(groups),
+        }
     manifest = {
         "schema": 1,
         "command": f"pytest-mlff reference build --system {system.name}",
@@ -275,7 +292,9 @@ def _write(output: Path, observables: Groups, configurations: Groups, system: Sy
         "system": asdict(system),
         "states": {name: asdict(state) for name, state in state_points(system).items()},
         "plans": {f"{phase}-{atoms}": asdict(plan) for (phase, atoms), plan in PLANS.items()},
-        "versions": {name: version(name) for name in ("pytest-mlff", "openmm", "numpy", "scipy", "ase", "xarray")},
+        "versions": {
+            name: version(name) for name in ("pytest-mlff", "openmm", "numpy", "scipy", "ase", "xarray")
+        },
         "python": platform.python_version(),
         "files": files,
     }
@@ -289,7 +308,9 @@ def _netcdf(groups: Mapping[str, xr.Dataset]) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "groups.nc"
         for index, (group, dataset) in enumerate(sorted(groups.items())):
-            encoding = {name: {"zlib": True, "complevel": 9} for name in dataset.variables if dataset[name].ndim}
+            encoding = {
+                name: {"zlib": True, "complevel": 9} for name in dataset.variables if dataset[name].ndim
+            }
             mode: Any = "a" if index else "w"
             dataset.to_netcdf(path, mode=mode, group=group, engine="h5netcdf", encoding=encoding)
         return path.read_bytes()

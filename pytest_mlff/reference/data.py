@@ -65,13 +65,19 @@ class Reference:
         self.directory = default_directory() if directory is None else directory
         try:
             self.manifest: dict[str, Any] = json.loads((self.directory / MANIFEST).read_text("utf-8"))
-        except (OSError, ValueError) as error:
+            self._checksums = {name: str(item["sha256"]) for name, item in self.manifest["files"].items()}
+        except OSError as error:
             raise ReferenceDataError(f"cannot read {self.directory / MANIFEST}: {error}") from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ReferenceDataError(
+                f"{self.directory / MANIFEST} is no manifest ({type(error).__name__}: {error}); "
+                "reinstall the package or rebuild the reference data"
+            ) from error
 
     @property
     def version(self) -> str:
         """Short hash over the checksums of all files."""
-        sums = json.dumps({name: item["sha256"] for name, item in self.manifest["files"].items()}, sort_keys=True)
+        sums = json.dumps(self._checksums, sort_keys=True)
         return hashlib.sha256(sums.encode()).hexdigest()[:8]
 
     def observable(self, state: str, name: str) -> xr.Dataset:
@@ -97,7 +103,7 @@ class Reference:
         return self._group(self.observables, f"{state}/{name}")
 
     def configurations(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """A set of configurations.
+        """Unpack a set of configurations.
 
         Parameters
         ----------
@@ -134,18 +140,23 @@ class Reference:
         import xarray as xr
 
         path = self.directory / name
-        expected = self.manifest["files"].get(name, {}).get("sha256")
+        expected = self._checksums.get(name)
         if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != expected:
             raise ReferenceDataError(
-                f"{path} is missing or differs from its manifest; reinstall the package or rebuild the reference data"
+                f"{path} is missing or differs from its manifest; "
+                "reinstall the package or rebuild the reference data"
             )
         return {
-            key.strip("/"): group for key, group in xr.open_groups(path, engine="h5netcdf").items() if group.variables
+            key.strip("/"): group
+            for key, group in xr.open_groups(path, engine="h5netcdf").items()
+            if group.variables
         }
 
     def _group(self, groups: dict[str, xr.Dataset], key: str) -> xr.Dataset:
         if key not in groups:
-            raise ReferenceDataError(f"the reference data have no {key!r}; there are {', '.join(sorted(groups))}")
+            raise ReferenceDataError(
+                f"the reference data have no {key!r}; there are {', '.join(sorted(groups))}"
+            )
         return groups[key]
 
 
@@ -168,7 +179,8 @@ def pack(position: np.ndarray, box: np.ndarray) -> np.ndarray:
     ndarray of uint16
         Same shape.
     """
-    return (np.round(np.asarray(position, dtype=float) / box * _STEPS).astype(np.int64) % _STEPS).astype(np.uint16)
+    steps = np.round(np.asarray(position, dtype=float) / box * _STEPS).astype(np.int64) % _STEPS
+    return np.asarray(steps, dtype=np.uint16)
 
 
 def unpack(fraction: np.ndarray, box: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 """What is measured on a trajectory, with which fixed parameters: the same for candidate and reference.
 
-Both sides go through :func:`measure`, so a number can only differ because the trajectory does. Windows and ranges
-are fixed by the state point alone, never by the length of a run.
+Both sides go through :func:`measure`, so a number can only differ because the trajectory does. Windows and
+ranges are fixed by the state point alone, never by the length of a run.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from pytest_mlff.errors import ReferenceDataError
+from pytest_mlff.potentials import ARGON_SIGMA
 from pytest_mlff.schema import Estimate
-from pytest_mlff.simulation.systems import ARGON_SIGMA
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -43,14 +43,65 @@ def _diffusion(trajectory: xr.Dataset) -> xr.Dataset:
     return self_diffusivity(trajectory)
 
 
+def _long_diffusion(trajectory: xr.Dataset) -> xr.Dataset:
+    """D at 2 to 6 ps, past the slow part of the tail: for the comparison with the paper's table."""
+    from pytest_mlff.analysis.msd import self_diffusivity
+
+    return self_diffusivity(trajectory, lag_window=(2.0, 6.0))
+
+
+def _self_rates(trajectory: xr.Dataset) -> xr.Dataset:
+    from pytest_mlff.analysis.relaxation import relaxation_rate
+
+    return relaxation_rate(trajectory, kind="self")
+
+
+def _coherent_rates(trajectory: xr.Dataset) -> xr.Dataset:
+    from pytest_mlff.analysis.relaxation import relaxation_rate
+
+    return relaxation_rate(trajectory, kind="coherent", pooling="interpolated")
+
+
+def _tracked_rates(trajectory: xr.Dataset) -> xr.Dataset:
+    from pytest_mlff.analysis.relaxation import relaxation_rate
+
+    return relaxation_rate(trajectory, kind="tracked")
+
+
+def _mean_rate(trajectory: xr.Dataset) -> xr.Dataset:
+    from pytest_mlff.analysis.relaxation import mean_relaxation_rate
+
+    return mean_relaxation_rate(trajectory, pooling="interpolated")
+
+
+def _contrast(trajectory: xr.Dataset) -> xr.Dataset:
+    from pytest_mlff.analysis.xsvs import correlation_time
+
+    return correlation_time(trajectory, pooling="interpolated")
+
+
+def _direct_contrast(trajectory: xr.Dataset) -> xr.Dataset:
+    """The XSVS time from intensities and the bare shell: noisier, for the comparison with the paper's table."""
+    from pytest_mlff.analysis.xsvs import correlation_time
+
+    return correlation_time(trajectory, source="intensity")
+
+
 def _strided(trajectory: xr.Dataset) -> xr.Dataset:
     return trajectory.isel(frame=slice(None, None, STRUCTURE_STRIDE))
 
 
-MEASURES: Mapping[str, Callable[["xr.Dataset"], "xr.Dataset"]] = {
+MEASURES: Mapping[str, Callable[[xr.Dataset], xr.Dataset]] = {
     "rdf": _rdf,
     "structure_factor": _structure_factor,
     "diffusion": _diffusion,
+    "long_diffusion": _long_diffusion,
+    "gamma_self": _self_rates,
+    "gamma_coherent": _coherent_rates,
+    "gamma_tracked": _tracked_rates,
+    "mean_relaxation_rate": _mean_rate,
+    "xsvs_time": _contrast,
+    "direct_xsvs_time": _direct_contrast,
 }
 """Observable name → function of a trajectory."""
 LIQUID = tuple(MEASURES)
@@ -99,7 +150,9 @@ def estimate(dataset: xr.Dataset, name: str, index: int | None = None) -> Estima
         If the data set has no such variable.
     """
     if name not in dataset or f"{name}_stderr" not in dataset:
-        raise ReferenceDataError(f"no {name!r} with an error bar among {', '.join(map(str, dataset.data_vars))}")
+        raise ReferenceDataError(
+            f"no {name!r} with an error bar among {', '.join(map(str, dataset.data_vars))}"
+        )
     value, stderr = dataset[name].values, dataset[f"{name}_stderr"].values
     if index is not None:
         value, stderr = value[index], stderr[index]

@@ -82,7 +82,7 @@ def _crystal(state: StatePoint, system: System) -> np.ndarray:
 
 
 def _melt(workshop: Workshop, state: StatePoint, count: int) -> np.ndarray:
-    """Configurations of the hot liquid at the same density, two picoseconds apart."""
+    """Take configurations of the hot liquid at the same density, two picoseconds apart."""
     hot = replace(state, name=f"melt-{state.name}", temperature=MELT_TEMPERATURE)
     run = Run(state=hot, seed=SEED, equilibration_steps=1000)
     start = _crystal(state, workshop.system)[None]

@@ -1,11 +1,12 @@
 """Content-keyed store of expensive results: written whole or not at all, verified on reading, locked.
 
-A file is one line ``pytest-mlff-cache 1 <sha256 of the rest>`` and an ``.npz`` archive. It is written beside its
-place and renamed into it, so that a killed run leaves no half file under a valid name.
+A file is one line ``pytest-mlff-cache 1 <sha256 of the rest>`` and an ``.npz`` archive. It is written beside
+its place and renamed into it, so that a killed run leaves no half file under a valid name.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -104,6 +105,7 @@ class Cache:
         path = self.path(key).with_suffix(".lock")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()  # the lock itself would report a full disk as a bare OSError
         except OSError as error:
             raise CacheError(_cannot_write(self.root, error)) from error
         return FileLock(path)
@@ -136,7 +138,10 @@ class Cache:
         head, _, payload = blob.partition(b"\n")
         if head != _MAGIC + hashlib.sha256(payload).hexdigest().encode():
             aside = path.with_suffix(".damaged")
-            os.replace(path, aside)
+            try:
+                os.replace(path, aside)
+            except OSError as error:
+                raise CacheError(_cannot_write(self.root, error)) from error
             warnings.warn(
                 f"cached file {path.name} fails its checksum: set aside as {aside}, computing it again",
                 CacheWarning,
@@ -162,7 +167,7 @@ class Cache:
             If it cannot be written; nothing is left behind.
         """
         buffer = io.BytesIO()
-        np.savez(buffer, **dict(arrays))
+        np.savez(buffer, **dict(arrays))  # type: ignore[arg-type]  # the stub takes them for allow_pickle
         payload = buffer.getvalue()
         head = _MAGIC + hashlib.sha256(payload).hexdigest().encode() + b"\n"
         write_atomically(self.path(key), head + payload)
@@ -218,10 +223,13 @@ def write_atomically(path: Path, content: bytes) -> None:
             os.fsync(stream.fileno())
         os.chmod(temporary, 0o644)  # mkstemp makes it private; others share this cache and read this data
         os.replace(temporary, path)
-    except OSError as error:
+    except BaseException as error:
         if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-        raise CacheError(_cannot_write(path.parent, error)) from error
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+        if isinstance(error, OSError):
+            raise CacheError(_cannot_write(path.parent, error)) from error
+        raise
 
 
 def _cannot_write(folder: Path, error: OSError) -> str:

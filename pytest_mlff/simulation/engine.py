@@ -1,14 +1,15 @@
-"""OpenMM behind one door: a group of replicas of one state point, stepped by the same integrator on both sides.
+"""OpenMM behind one door: replicas of one state point, stepped by the same integrator on both sides.
 
 The reference (and any model that offers ``openmm_force``) runs as a native force, every other model as a
-``PythonForce`` around its calculator. What is specific to OpenMM, and measured: NaN forces from a PythonForce pass
-silently and an exception inside it arrives without its type, so the wrapper keeps both; the state XML with
-integrator parameters resumes a Nosé–Hoover chain exactly; the CPU platform sums in thread order unless
+``PythonForce`` around its calculator. What is specific to OpenMM, and measured: NaN forces from a PythonForce
+pass silently and an exception inside it arrives without its type, so the wrapper keeps both; the state XML
+with integrator parameters resumes a Nosé–Hoover chain exactly; the CPU platform sums in thread order unless
 ``DeterministicForces`` is set, and at these sizes one thread is as fast as two.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,16 +17,16 @@ import numpy as np
 import openmm
 from scipy.spatial import cKDTree
 
-from pytest_mlff.errors import UnstableError
+from pytest_mlff.errors import ModelError, UnstableError
 from pytest_mlff.schema import Model
 from pytest_mlff.simulation.forces import ModelForces
 from pytest_mlff.simulation.systems import StatePoint, System
 from pytest_mlff.units import ANGSTROM_PER_NM, BOLTZMANN_EV, KJ_PER_MOL_PER_EV
 
 RUNAWAY_FACTOR = 3.0
-"""A kinetic temperature above this multiple of the thermostat's is a runaway: 30 s.d. for 256 atoms."""
+"""A kinetic temperature above this multiple of the thermostat's ran away: nearly 40 s.d. for 256 atoms."""
 OVERLAP = 0.7
-"""Pairs closer than this many σ overlap: in the reference that costs 250 kT at 100 K."""
+"""Pairs closer than this many σ overlap: in the reference that costs 300 kT at 100 K."""
 _OVERLAP_STRIDE = 5
 
 
@@ -37,8 +38,8 @@ class Frames:
     ----------
     position : ndarray, shape (replica, frame, atom, xyz)
         Unwrapped, in Å, float32.
-    temperature : ndarray, shape (frame,)
-        Kinetic temperature in K, over all replicas of the group.
+    temperature : ndarray, shape (replica, frame)
+        Kinetic temperature in K.
     net_force : ndarray, shape (replica, frame)
         Norm of the net force that was subtracted, eV/Å; zero for a native force.
     """
@@ -61,12 +62,9 @@ class _ForceWrapper:
     def __call__(self, state: Any) -> tuple[float, np.ndarray]:
         positions = np.asarray(state.getPositions(asNumpy=True)._value) * ANGSTROM_PER_NM
         try:
-            if not np.isfinite(positions).all():
-                raise FloatingPointError("positions are not finite")
+            self._refuse_non_finite("positions", positions)
             forces = self.forces(positions.reshape(self._n_replicas, -1, 3))
-            if not np.isfinite(forces).all():
-                self.bad = np.flatnonzero(~np.isfinite(forces).all(axis=-1).ravel())
-                raise FloatingPointError("forces are not finite")
+            self._refuse_non_finite("forces", forces)
         except BaseException as error:
             self.error = error
             raise
@@ -74,9 +72,20 @@ class _ForceWrapper:
         self.net_force = np.linalg.norm(forces.sum(axis=1), axis=-1)
         return 0.0, (forces - net).reshape(-1, 3) * (KJ_PER_MOL_PER_EV * ANGSTROM_PER_NM)
 
+    def _refuse_non_finite(self, what: str, values: np.ndarray) -> None:
+        bad = _non_finite(values)
+        if len(bad):
+            self.bad = bad
+            raise FloatingPointError(f"{what} are not finite")
+
+
+def _non_finite(values: np.ndarray) -> np.ndarray:
+    """Rows of (..., xyz) that hold a NaN or an infinity, counted through all leading dimensions."""
+    return np.flatnonzero(~np.isfinite(values).all(axis=-1).ravel())
+
 
 class Engine:
-    """One OpenMM context that steps ``n_replicas`` copies of a state point.
+    """One OpenMM context that steps one or more copies of a state point.
 
     Parameters
     ----------
@@ -86,25 +95,37 @@ class Engine:
         The material.
     state : StatePoint
         Temperature, size and cell.
-    n_replicas : int
-        Copies in the context; more than one only for a model that is batched.
-    seed : int
-        Seed of the velocities (the dynamics itself is deterministic).
+    seeds : sequence of int
+        Of the velocities, one for each copy (the dynamics itself is deterministic). More than one copy only
+        for a model that is batched.
+
+    Attributes
+    ----------
+    native : bool
+        Whether the model's own OpenMM force is used.
+    steps_done : int
+        Steps since the start.
     """
 
     def __init__(
-        self, model: Model, system: System, state: StatePoint, *, n_replicas: int = 1, seed: int = 0
+        self, model: Model, system: System, state: StatePoint, *, seeds: Sequence[int] = (0,)
     ) -> None:
-        self.system, self.state, self.n_replicas, self.seed = system, state, n_replicas, seed
+        self.system, self.state, self.seeds = system, state, tuple(seeds)
+        self.n_replicas = len(self.seeds)
         self.steps_done = 0
         self.forces = ModelForces(model, system, state.box)
         self._name = model.name
         self._last_sane: np.ndarray | None = None
-        native = getattr(model.calculator, "openmm_force", None)
-        self.native = callable(native) and n_replicas == 1
-        self._wrapper = None if self.native else _ForceWrapper(self.forces, n_replicas)
-        force = native(state.n_atoms) if self.native and native else openmm.PythonForce(self._wrapper)
-        self._context = self._make_context(force)
+        self._wrapper: _ForceWrapper | None = None
+        self.native = callable(getattr(model.calculator, "openmm_force", None)) and self.n_replicas == 1
+        if self.native:
+            try:
+                self._context = self._make_context(model.calculator.openmm_force(state.n_atoms))
+            except openmm.OpenMMException:  # it knows no cutoff beyond half the cell; the calculator may
+                self.native = False
+        if not self.native:
+            self._wrapper = _ForceWrapper(self.forces, self.n_replicas)
+            self._context = self._make_context(openmm.PythonForce(self._wrapper))
 
     def _make_context(self, force: Any) -> Any:
         n_total = self.state.n_atoms * self.n_replicas
@@ -146,8 +167,8 @@ class Engine:
             In Å.
         """
         velocities = []
-        for replica in range(self.n_replicas):
-            rng = np.random.default_rng([self.seed, replica])
+        for seed in self.seeds:
+            rng = np.random.default_rng([seed, 0])
             velocity = rng.standard_normal((self.state.n_atoms, 3))
             velocity -= velocity.mean(axis=0)
             # exact initial kinetic energy; thermostat and equilibration give it its fluctuations
@@ -155,7 +176,7 @@ class Engine:
             velocities.append(velocity * np.sqrt(self._thermal_speed2() / kinetic))
         self._context.setPositions(positions.reshape(-1, 3).astype(float) / ANGSTROM_PER_NM)
         self._context.setVelocities(np.concatenate(velocities))
-        self._last_sane = positions.reshape(-1, 3)
+        self._last_sane = positions.reshape(-1, 3).astype(float)
 
     def _thermal_speed2(self) -> float:
         """Variance of one velocity component in (nm/ps)²: kT in kJ/mol over amu."""
@@ -176,7 +197,7 @@ class Engine:
         """
         stride = self.system.frame_stride
         for done in range(0, n_steps, stride):
-            self._step(min(stride, n_steps - done))
+            self.step(min(stride, n_steps - done))
             self._observe(check_overlap=done // stride % _OVERLAP_STRIDE == 0)
 
     def sample(self, n_frames: int) -> Frames:
@@ -201,42 +222,64 @@ class Engine:
         """
         shape = (self.n_replicas, n_frames, self.state.n_atoms, 3)
         position = np.empty(shape, dtype=np.float32)
-        temperature = np.empty(n_frames)
+        temperature = np.empty((self.n_replicas, n_frames))
         net_force = np.zeros((self.n_replicas, n_frames))
         for frame in range(n_frames):
-            self._step(self.system.frame_stride)
-            flat, temperature[frame] = self._observe(check_overlap=frame % _OVERLAP_STRIDE == 0)
+            self.step(self.system.frame_stride)
+            flat, temperature[:, frame] = self._observe(check_overlap=frame % _OVERLAP_STRIDE == 0)
             position[:, frame] = flat.reshape(self.n_replicas, -1, 3)
             if self._wrapper is not None:
                 net_force[:, frame] = self._wrapper.net_force
         return Frames(position, temperature, net_force)
 
-    def _step(self, n_steps: int) -> None:
+    def step(self, n_steps: int) -> None:
+        """Step, without looking at what comes out.
+
+        Parameters
+        ----------
+        n_steps : int
+            Number of steps.
+
+        Raises
+        ------
+        UnstableError, ModelError
+            If a step failed; names it. The original exception of a calculator is the cause.
+        """
         try:
             self._context.getIntegrator().step(n_steps)
         except BaseException as error:
             wrapper = self._wrapper
-            original = error if wrapper is None or wrapper.error is None else wrapper.error
-            if isinstance(original, FloatingPointError):
-                atoms = None if wrapper is None else wrapper.bad
-                raise self._unstable(str(original), atoms) from None
-            if isinstance(original, openmm.OpenMMException):
-                raise self._unstable(str(original), None) from original
-            raise original from None
+            failure = error if wrapper is None or wrapper.error is None else wrapper.error
+            if isinstance(failure, ModelError):
+                raise ModelError(f"{failure} at {self.state.name}, {self._when()}") from failure.__cause__
+            if isinstance(failure, FloatingPointError):
+                raise self._unstable(str(failure), None if wrapper is None else wrapper.bad) from None
+            if isinstance(failure, openmm.OpenMMException):
+                raise self._unstable(str(failure), _non_finite(self._positions())) from failure
+            raise failure from failure.__cause__
         self.steps_done += n_steps
 
-    def _observe(self, *, check_overlap: bool) -> tuple[np.ndarray, float]:
+    def _positions(self) -> np.ndarray:
+        state = self._context.getState(getPositions=True)
+        return np.asarray(state.getPositions(asNumpy=True)._value) * ANGSTROM_PER_NM
+
+    def _observe(self, *, check_overlap: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Positions (replica · atom, xyz) in Å and temperature (replica) in K, both sane."""
         state = self._context.getState(getPositions=True, getVelocities=True)
         flat = np.asarray(state.getPositions(asNumpy=True)._value) * ANGSTROM_PER_NM
         velocity = np.asarray(state.getVelocities(asNumpy=True)._value)
-        if not (np.isfinite(flat).all() and np.isfinite(velocity).all()):
-            raise self._unstable("positions are not finite", np.flatnonzero(~np.isfinite(flat).all(axis=1)))
-        freedom = self.n_replicas * (3 * self.state.n_atoms - 3)
-        temperature = float((velocity**2).sum() / freedom / self._thermal_speed2() * self.state.temperature)
-        if temperature > RUNAWAY_FACTOR * self.state.temperature:
-            hottest = np.argsort((velocity**2).sum(axis=1))[-3:][::-1]
+        bad = _non_finite(np.hstack([flat, velocity]))
+        if len(bad):
+            raise self._unstable("positions or velocities are not finite", bad)
+        speed2 = (velocity**2).sum(axis=1).reshape(self.n_replicas, -1)
+        freedom = 3 * self.state.n_atoms - 3
+        temperature = speed2.sum(axis=1) / freedom / self._thermal_speed2() * self.state.temperature
+        replica = int(np.argmax(temperature))
+        if temperature[replica] > RUNAWAY_FACTOR * self.state.temperature:
             raise self._unstable(
-                f"temperature ran away to {temperature:.0f} K (thermostat {self.state.temperature:g} K)", hottest
+                f"temperature ran away to {temperature[replica]:.0f} K "
+                f"(thermostat {self.state.temperature:g} K)",
+                np.argsort(speed2[replica])[-3:][::-1] + replica * self.state.n_atoms,
             )
         if check_overlap:
             self._refuse_overlap(flat)
@@ -259,16 +302,21 @@ class Engine:
                 )
 
     def _unstable(self, what: str, atoms: np.ndarray | None) -> UnstableError:
-        step = self.steps_done
-        named = ""
+        """Make the error; ``atoms`` counts through all replicas, and the first one tells which is sick."""
+        n, replica, named = self.state.n_atoms, 0, ""
         if atoms is not None and len(atoms):
-            named = " (atoms " + ", ".join(str(atom % self.state.n_atoms) for atom in atoms[:5].tolist()) + ")"
-        error = UnstableError(
-            f"{self._name} at {self.state.name}: {what}{named}, "
-            f"between step {step} and {step + self.system.frame_stride} ({step * self.system.timestep:.2f} ps)"
-        )
-        error.last_sane = self._last_sane
+            replica = int(atoms[0]) // n
+            copy = f"replica {replica}, " if self.n_replicas > 1 else ""
+            named = f" ({copy}atoms {', '.join(str(int(atom) % n) for atom in atoms[:5])})"
+        what = " ".join(what.split())
+        error = UnstableError(f"{self._name} at {self.state.name}: {what}{named}, {self._when()}")
+        if self._last_sane is not None:
+            error.last_sane = self._last_sane.reshape(self.n_replicas, n, 3)[replica]
         return error
+
+    def _when(self) -> str:
+        first, stride = self.steps_done, self.system.frame_stride
+        return f"between step {first} and {first + stride} ({first * self.system.timestep:.2f} ps)"
 
     def checkpoint(self) -> str:
         """Everything a continuation needs.

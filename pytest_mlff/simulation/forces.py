@@ -1,11 +1,12 @@
 """Forces of a model on arrays of positions: the one place where a calculator is called.
 
-Errors of the calculator become :class:`ModelError` with the original exception as cause; non-finite forces are
-returned as they are, because whoever asked knows the step and time to name.
+Errors of the calculator become :class:`ModelError` with the original exception as cause; non-finite forces
+are returned as they are, because whoever asked knows the step and time to name.
 """
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,8 @@ class ModelForces:
     Parameters
     ----------
     model : Model
-        Its calculator may offer ``batch_forces(positions, numbers, box)`` for arrays (replica, atom, xyz); then
-        all copies go into one call.
+        Its calculator may offer ``batch_forces(positions, numbers, box)`` for arrays (replica, atom, xyz);
+        then all copies go into one call.
     system : System
         The material.
     box : array_like, shape (3,)
@@ -48,7 +49,7 @@ class ModelForces:
         return callable(getattr(self._calculator, "batch_forces", None))
 
     def __call__(self, positions: np.ndarray) -> np.ndarray:
-        """Forces on one configuration (atom, xyz) or several (replica, atom, xyz).
+        """Evaluate one configuration (atom, xyz) or several (replica, atom, xyz).
 
         Parameters
         ----------
@@ -68,7 +69,10 @@ class ModelForces:
         stack = positions[None] if positions.ndim == 2 else positions
         self.calls += len(stack)
         try:
-            forces = self._evaluate(stack)
+            with warnings.catch_warnings():
+                # what a model warns of was shown when it was probed; here a user's filter would make it an error
+                warnings.simplefilter("ignore")
+                forces = self._evaluate(stack)
         except Exception as error:
             raise ModelError(
                 f"{self._name}: the calculator raised {type(error).__name__}: {error} "

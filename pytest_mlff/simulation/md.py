@@ -1,7 +1,7 @@
 """Trajectories on demand: in segments, each cached under its content, each computed by one process only.
 
-:func:`simulate` is the door. A trajectory that was run before is read; one that was interrupted goes on after its
-last whole segment; a longer one continues the shorter. Under xdist the workers share the replicas of one
+:func:`simulate` is the door. A trajectory that was run before is read; one that was interrupted goes on after
+its last whole segment; a longer one continues the shorter. Under xdist the workers share the replicas of one
 state point between them through the locks of the cache.
 """
 
@@ -17,7 +17,7 @@ import numpy as np
 from filelock import Timeout
 
 import pytest_mlff
-from pytest_mlff.errors import UnstableError
+from pytest_mlff.errors import CacheError, UnstableError
 from pytest_mlff.schema import Model, trajectory_dataset
 from pytest_mlff.simulation.budget import Budget
 from pytest_mlff.simulation.cache import Cache, content_key, write_atomically
@@ -110,8 +110,8 @@ def simulate(workshop: Workshop, run: Run, starts: np.ndarray, *, n_frames: int)
     Returns
     -------
     xr.Dataset
-        A trajectory (``schema``) with ``temperature`` (replica, frame) in K and ``net_force`` (replica, frame)
-        in eV/Å beside it, and ``force_calls`` (of all replicas, cached or not) in its attributes.
+        A trajectory (``schema``) with ``temperature`` (replica, frame) in K and ``net_force`` (replica,
+        frame) in eV/Å beside it, and ``force_calls`` (of all replicas, cached or not) in its attributes.
 
     Raises
     ------
@@ -169,12 +169,17 @@ def _complete_all(groups: list[_Group], segments: int) -> dict[int, list[dict[st
     return done
 
 
+def _seed(run: Run, members: list[int]) -> int:
+    return int(np.random.SeedSequence([run.seed, *members]).generate_state(1)[0])
+
+
 class _Group:
     """Replicas that share one engine: one of them, or all for a batched model."""
 
     def __init__(self, workshop: Workshop, run: Run, starts: np.ndarray, members: list[int]) -> None:
         self.workshop, self.run, self.starts = workshop, run, starts
-        self.seed = int(np.random.SeedSequence([run.seed, *members]).generate_state(1)[0])
+        self.seed = _seed(run, members)
+        self.seeds = [_seed(run, [member]) for member in members]  # batched or not, a replica has its own
         described = asdict(run)
         segment_frames = described.pop("segment_frames")
         self.parts: dict[str, Any] = {
@@ -196,19 +201,19 @@ class _Group:
         return self.workshop.cache.lock(self.key(-1))
 
     def complete(self, segments: int) -> Iterator[dict[str, np.ndarray]]:
-        """Yield the first ``segments`` segments, computing those that are not there."""
-        engine: Engine | None = None
+        """Yield the first ``segments`` segments, computing those that are not there.
+
+        Every segment gets a fresh engine: what OpenMM remembers beyond its state (neighbour lists) would make
+        an interrupted run differ from an uninterrupted one, in the last digit and soon in every digit.
+        """
         previous: dict[str, np.ndarray] | None = None
         steps = self.run.segment_frames * self.workshop.system.frame_stride
         for segment in range(segments):
             found = self.workshop.cache.load(self.key(segment))
             if found is None:
                 self.workshop.budget.check(f"segment {segment + 1} of {segments} at {self.run.state.name}")
-                engine = engine or self._engine(segment, previous)
-                found = self._compute(engine, segment)
+                found = self._compute(self._engine(segment, previous), segment)
                 self.workshop.cache.save(self.key(segment), found)
-            else:
-                engine = None
             equilibration = self.run.equilibration_steps if segment == 0 else 0
             self.workshop.progress.advance((steps + equilibration) * len(self.starts))
             previous = found
@@ -216,7 +221,7 @@ class _Group:
 
     def _engine(self, segment: int, previous: dict[str, np.ndarray] | None) -> Engine:
         work = self.workshop
-        engine = Engine(work.model, work.system, self.run.state, n_replicas=len(self.starts), seed=self.seed)
+        engine = Engine(work.model, work.system, self.run.state, seeds=self.seeds)
         if previous is None:
             engine.start(self.starts)
         else:
@@ -232,20 +237,22 @@ class _Group:
         except UnstableError as error:
             raise self._keep_last_sane(error) from error.__cause__
         checkpoint = zlib.compress(engine.checkpoint().encode(), 6)
-        n_replicas = len(self.starts)
         return {
             "position": frames.position,
-            "temperature": np.broadcast_to(frames.temperature, (n_replicas, self.run.segment_frames)).copy(),
+            "temperature": frames.temperature,
             "net_force": frames.net_force,
             "checkpoint": np.frombuffer(checkpoint, dtype=np.uint8),
         }
 
     def _keep_last_sane(self, error: UnstableError) -> UnstableError:
-        """The same error, with the place where its last sane frame was saved."""
+        """Save the last sane frame; the same error, with its place."""
         if error.last_sane is None:
             return error
         path = self.workshop.cache.root / "unstable" / f"{self.key(0)}.xyz"
-        write_atomically(path, _extended_xyz(self.workshop.system, error.last_sane, self.run.state.box))
+        try:
+            write_atomically(path, _extended_xyz(self.workshop.system, error.last_sane, self.run.state.box))
+        except CacheError:  # a full disk must not hide what became of the model
+            return error
         kept = UnstableError(f"{error}; last sane frame: {path}")
         kept.last_sane = error.last_sane
         return kept

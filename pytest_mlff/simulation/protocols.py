@@ -1,7 +1,7 @@
 """How long and how large to run: the three protocols as frozen records, and a user's changes to them.
 
-Lengths follow from the error bars that the tolerances need; ``docs/protocols.md`` has the measured null spread of
-every row. Read at collection: imports only the standard library and ``errors``.
+Lengths follow from the error bars that the tolerances need; ``docs/protocols.md`` has the measured null spread
+of every row. Read at collection: imports only the standard library and ``errors``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from typing import Any
 
 from pytest_mlff.errors import SpecError
 
-LIQUID_STATES = tuple(f"{temperature}K-{n_atoms}" for n_atoms in (256, 4000) for temperature in (95, 100, 110))
+LIQUID_STATES = tuple(
+    f"{temperature}K-{n_atoms}" for n_atoms in (256, 4000) for temperature in (95, 100, 110)
+)
 """Names of the liquid state points that the reference covers."""
 
 
@@ -155,7 +157,9 @@ def protocol(name: str, config: Mapping[str, Mapping[str, Any]]) -> Protocol:
         changes["solid_frames"] = _frames("solid.steps", solid["steps"])
     if "configurations" in config.get("forces", {}):
         count = config["forces"]["configurations"]
-        changes["parity"] = tuple((key, min(count, limit)) for key, limit in _PAPER.parity if key in dict(chosen.parity))
+        changes["parity"] = tuple(
+            (key, min(count, limit)) for key, limit in _PAPER.parity if key in dict(chosen.parity)
+        )
     if chosen.melting is not None and config.get("melting"):
         changes["melting"] = _melting(chosen.melting, config["melting"])
     return replace(chosen, **changes)
@@ -171,11 +175,15 @@ def _melting(chosen: Melting, table: Mapping[str, Any]) -> Melting:
 
 def _frames(what: str, steps: int, stride: int = 10) -> int:
     if steps < stride or steps % stride:
-        raise SpecError(f"{what} = {steps} steps; expected a positive multiple of {stride}, the steps per frame")
+        raise SpecError(
+            f"{what} = {steps} steps; expected a positive multiple of {stride}, the steps per frame"
+        )
     return steps // stride
 
 
 def _known_state(name: str) -> str:
     if name not in LIQUID_STATES:
-        raise SpecError(f"liquid.state_points: no {name!r} in the reference; there are {', '.join(LIQUID_STATES)}")
+        raise SpecError(
+            f"liquid.state_points: no {name!r} in the reference; there are {', '.join(LIQUID_STATES)}"
+        )
     return name

@@ -130,7 +130,7 @@ def state_points(system: System = ARGON) -> dict[str, StatePoint]:
     Returns
     -------
     dict of str to StatePoint
-        Liquids named ``"<T>K-<atoms>"`` and the solid ``"20K-solid-256"``.
+        Liquids named ``"<T>K-<atoms>"``, solids named ``"20K-solid-<atoms>"``.
     """
     points = {}
     for temperature, reduced_density in LIQUID_DENSITIES.items():
@@ -175,7 +175,9 @@ def state_point(name: str, system: System = ARGON) -> StatePoint:
     """
     points = state_points(system)
     if name not in points:
-        raise SpecError(f"no state point {name!r} in the {system.name} reference; there are {', '.join(points)}")
+        raise SpecError(
+            f"no state point {name!r} in the {system.name} reference; there are {', '.join(points)}"
+        )
     return points[name]
 
 
@@ -218,4 +220,6 @@ def make_atoms(system: System, positions: np.ndarray, box: Any) -> Any:
     from ase import Atoms
 
     n = len(positions)
-    return Atoms([system.symbol] * n, positions=positions, cell=np.asarray(box), pbc=True, masses=[system.mass] * n)
+    return Atoms(
+        [system.symbol] * n, positions=positions, cell=np.asarray(box), pbc=True, masses=[system.mass] * n
+    )

@@ -1,0 +1,426 @@
+"""Solid–liquid slabs: the solid fraction of a frame, how fast it drifts, and the temperature at which it rests.
+
+Two criteria say which atoms are solid. ``"bonds"``, the default, asks for at least 7 of the 12 nearest neighbours
+to see the same orientation of their surroundings (P. R. ten Wolde, M. J. Ruiz-Montero and D. Frenkel, J. Chem.
+Phys. 104, 9932 (1996), with the sum over 12 nearest neighbours instead of a distance). ``"count"`` is the paper's:
+exactly 12 neighbours within 1.4 σ; a third of a dense liquid passes it, and at lower density a part of the solid
+does not. Nothing here knows the lattice constant, so a model with another density is judged alike.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import numpy as np
+from numpy.polynomial import Legendre
+from numpy.typing import ArrayLike, NDArray
+from scipy.spatial import cKDTree
+
+from pytest_mlff.analysis.geometry import minimum_image, replica_positions, wrap
+from pytest_mlff.analysis.statistics import jackknife, replica_mean
+from pytest_mlff.errors import ObservableError
+from pytest_mlff.schema import Estimate, validate_trajectory
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+FloatArray: TypeAlias = NDArray[np.float64]
+Criterion: TypeAlias = Literal["bonds", "count"]
+
+NEIGHBOURS = 12
+"""Nearest neighbours of an atom in a close-packed crystal."""
+COHERENCE = 0.5
+"""Two neighbours are coherent when the scalar product of their normalised q₆ exceeds this."""
+COHERENT_NEIGHBOURS = 7
+"""Coherent neighbours from which on an atom is solid."""
+COUNT_CUTOFF = 4.76
+"""Radius in Å within which the paper counts neighbours: 1.4 σ of argon."""
+INTERFACES = 2
+"""A slab in a periodic cell has two of them."""
+
+_LEVEL = 6
+
+
+def _harmonic_polynomials() -> FloatArray:
+    """Coefficients (power of z, m) of N_m d^m P₆/dz^m: times (x + iy)^m they are the components of q₆.
+
+    Components with m > 0 carry √2, standing for ±m: real scalar products are then those of all 13 components.
+    """
+    columns = np.zeros((_LEVEL + 1, _LEVEL + 1))
+    scale = 1.0  # (6 − m)! / (6 + m)!
+    for m in range(_LEVEL + 1):
+        if m:
+            scale /= (_LEVEL + m) * (_LEVEL - m + 1)
+        derivative = Legendre.basis(_LEVEL).deriv(m) if m else Legendre.basis(_LEVEL)
+        coefficients = derivative.convert(kind=np.polynomial.Polynomial).coef
+        columns[: len(coefficients), m] = coefficients * np.sqrt(scale * (2.0 if m else 1.0))
+    return columns
+
+
+_POLYNOMIALS = _harmonic_polynomials()
+
+
+def _powers(base: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Powers 0 … 6 on a new leading axis; repeated products are ten times faster than ``**``."""
+    found = np.ones((_LEVEL + 1, *base.shape), dtype=base.dtype)
+    for m in range(1, _LEVEL + 1):
+        np.multiply(found[m - 1], base, out=found[m])
+    return found
+
+
+def orientation_vectors(bonds: ArrayLike) -> FloatArray:
+    """Normalised q₆ of atoms whose bonds are given.
+
+    Parameters
+    ----------
+    bonds : array_like, shape (atom, neighbour, 3)
+        Vectors to the neighbours, of any length but zero, in any unit.
+
+    Returns
+    -------
+    ndarray, shape (atom, 14)
+        Unit vectors; the scalar product of two is the real part of Σ_m q₆ₘ q₆ₘ* / (|q₆| |q₆'|), summed over
+        m = −6 … 6. (Components: seven real parts, then seven imaginary ones, of which the first is always zero.)
+
+    Notes
+    -----
+    q₆ₘ is the mean of the spherical harmonic Y₆ₘ over the bonds (P. J. Steinhardt, D. R. Nelson and M. Ronchetti,
+    Phys. Rev. B 28, 784 (1983)); written as (x + iy)^m times a polynomial in z it needs no angles.
+    """
+    vectors = np.asarray(bonds, dtype=np.float64)
+    unit = vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+    in_z = np.tensordot(_POLYNOMIALS, _powers(unit[..., 2]), axes=(0, 0))
+    in_plane = _powers(unit[..., 0] + 1j * unit[..., 1])
+    mean = np.moveaxis((in_z * in_plane).mean(axis=-1), 0, -1)
+    q = np.concatenate([mean.real, mean.imag], axis=-1)
+    normalised: FloatArray = q / np.linalg.norm(q, axis=-1, keepdims=True)
+    return normalised
+
+
+def coherent_neighbours(position: NDArray[np.floating], box: ArrayLike) -> NDArray[np.int64]:
+    """Count, for each atom, the nearest neighbours that see the same orientation as it does.
+
+    Parameters
+    ----------
+    position : ndarray, shape (atom, 3)
+        One frame in Å, wrapped or not.
+    box : array_like, shape (3,)
+        Edges of the orthorhombic cell in Å.
+
+    Returns
+    -------
+    ndarray of int, shape (atom,)
+        0 to 12 of the 12 nearest neighbours; 12 throughout in a perfect crystal.
+
+    Raises
+    ------
+    ObservableError
+        For fewer than 13 atoms.
+    """
+    inside = wrap(position, box)
+    if len(inside) <= NEIGHBOURS:
+        raise ObservableError(f"{len(inside)} atoms; a bond order over {NEIGHBOURS} neighbours needs more")
+    _, found = cKDTree(inside, boxsize=box).query(inside, NEIGHBOURS + 1)
+    neighbour = found[:, 1:]  # the nearest is the atom itself
+    orientation = orientation_vectors(minimum_image(inside[neighbour] - inside[:, None], box))
+    product = np.einsum("nc,nkc->nk", orientation, orientation[neighbour])
+    coherent: NDArray[np.int64] = (product > COHERENCE).sum(axis=1)
+    return coherent
+
+
+def neighbour_counts(
+    position: NDArray[np.floating], box: ArrayLike, *, cutoff: float = COUNT_CUTOFF
+) -> NDArray[np.int64]:
+    """Count the neighbours of each atom within a distance.
+
+    Parameters
+    ----------
+    position : ndarray, shape (atom, 3)
+        One frame in Å, wrapped or not.
+    box : array_like, shape (3,)
+        Edges of the orthorhombic cell in Å.
+    cutoff : float
+        Distance in Å, at most half the shortest edge.
+
+    Returns
+    -------
+    ndarray of int, shape (atom,)
+        Neighbours, without the atom itself.
+
+    Raises
+    ------
+    ObservableError
+        For a cutoff beyond half the shortest edge.
+    """
+    half = float(np.min(np.asarray(box, dtype=np.float64))) / 2
+    if not 0.0 < cutoff <= half:
+        raise ObservableError(f"cutoff = {cutoff} Å; expected more than 0 and at most half the box ({half:.2f} Å)")
+    inside = wrap(position, box)
+    found = cKDTree(inside, boxsize=box).query_ball_point(inside, cutoff, return_length=True)
+    return np.asarray(found, dtype=np.int64) - 1
+
+
+def solid_atoms(
+    position: NDArray[np.floating], box: ArrayLike, *, criterion: Criterion = "bonds"
+) -> NDArray[np.bool_]:
+    """Tell which atoms of a frame are solid.
+
+    Parameters
+    ----------
+    position : ndarray, shape (atom, 3)
+        One frame in Å, wrapped or not.
+    box : array_like, shape (3,)
+        Edges of the orthorhombic cell in Å.
+    criterion : {"bonds", "count"}
+        At least 7 coherent neighbours of 12, or exactly 12 neighbours within 4.76 Å.
+
+    Returns
+    -------
+    ndarray of bool, shape (atom,)
+        True for solid.
+
+    Raises
+    ------
+    ObservableError
+        For a criterion there is not.
+    """
+    if criterion == "bonds":
+        return coherent_neighbours(position, box) >= COHERENT_NEIGHBOURS
+    if criterion == "count":
+        return neighbour_counts(position, box) == NEIGHBOURS
+    raise ObservableError(f"criterion = {criterion!r}; there are 'bonds' and 'count'")
+
+
+def solid_fraction(trajectory: xr.Dataset, *, criterion: Criterion = "bonds") -> xr.Dataset:
+    """Fraction of the atoms that are solid, frame by frame.
+
+    Parameters
+    ----------
+    trajectory : xr.Dataset
+        ``position`` (replica, frame, atom, xyz) and ``box`` (xyz) in Å, ``time`` (frame) in ps, see
+        :func:`pytest_mlff.schema.validate_trajectory`.
+    criterion : {"bonds", "count"}
+        As in :func:`solid_atoms`.
+
+    Returns
+    -------
+    xr.Dataset
+        ``solid_fraction`` (replica, frame), dimensionless, with the coordinate ``time`` (frame) in ps.
+
+    Raises
+    ------
+    ObservableError
+        If the data set is no trajectory, or a position is not finite.
+    """
+    import xarray as xr
+
+    validate_trajectory(trajectory)
+    box = trajectory["box"].values
+    fraction = np.array(
+        [
+            [solid_atoms(frame, box, criterion=criterion).mean() for frame in replica_positions(trajectory, replica)]
+            for replica in range(trajectory.sizes["replica"])
+        ]
+    )
+    return xr.Dataset(
+        {"solid_fraction": (("replica", "frame"), fraction, {"units": "1"})},
+        coords={"time": trajectory["time"]},
+        attrs={"criterion": criterion},
+    )
+
+
+def interface_drift(
+    trajectory: xr.Dataset,
+    *,
+    skip: float = 0.0,
+    criterion: Criterion = "bonds",
+    solid_density: float | None = None,
+) -> xr.Dataset:
+    """Drift of the solid fraction of a slab, and the velocity of its interfaces.
+
+    Parameters
+    ----------
+    trajectory : xr.Dataset
+        Solid–liquid slabs, their interfaces normal to the longest edge of the cell.
+    skip : float
+        Time in ps, counted from the first frame, that is left out of the fit: the response of both phases to a
+        change of temperature is no motion of the interface.
+    criterion : {"bonds", "count"}
+        As in :func:`solid_atoms`.
+    solid_density : float, optional
+        Number density of the solid in 1/Å³, for the velocity; without it that of the cell.
+
+    Returns
+    -------
+    xr.Dataset
+        ``solid_fraction`` (replica, frame); ``drift``, ``drift_stderr`` and ``drift_replica`` (replica) in
+        1/ps, positive when the solid grows; ``velocity``, ``velocity_stderr``, ``velocity_replica`` (replica)
+        in Å/ps: how fast each of the two interfaces moves into the liquid.
+
+    Raises
+    ------
+    ObservableError
+        If fewer than two frames are left after ``skip``.
+
+    Notes
+    -----
+    Least-squares slope of each replica; the error is the scatter between replicas. A growing solid of density
+    ρ_s takes dφ/dt · N/ρ_s of volume per time, shared by two interfaces of area A.
+    """
+    result = solid_fraction(trajectory, criterion=criterion)
+    result["drift_replica"] = (("replica",), _slopes(result, skip), {"units": "1/ps"})
+    edges = np.sort(trajectory["box"].values)
+    n_atoms = trajectory.sizes["atom"]
+    density = n_atoms / edges.prod() if solid_density is None else solid_density
+    advance = n_atoms / (density * INTERFACES * edges[0] * edges[1])
+    velocity = result["drift_replica"].values * advance
+    result["velocity_replica"] = (("replica",), velocity, {"units": "Å/ps"})
+    for name, unit in (("drift", "1/ps"), ("velocity", "Å/ps")):
+        mean, stderr = replica_mean(result[f"{name}_replica"].values)
+        result[name] = ((), mean, {"units": unit})
+        result[f"{name}_stderr"] = ((), stderr, {"units": unit})
+    return result
+
+
+def _slopes(fraction: xr.Dataset, skip: float) -> FloatArray:
+    time = np.asarray(fraction["time"].values, dtype=np.float64)
+    # a frame that falls on the limit is kept whatever the rounding of its time
+    kept = time - time[0] >= skip - 1e-9 if len(time) else np.zeros(0, dtype=bool)
+    if kept.sum() < 2:
+        raise ObservableError(f"skip = {skip} ps leaves {int(kept.sum())} of {len(time)} frames; a drift needs two")
+    centred = time[kept] - time[kept].mean()
+    slopes: FloatArray = fraction["solid_fraction"].values[:, kept] @ centred / (centred @ centred)
+    return slopes
+
+
+def zero_velocity_temperature(
+    temperatures: ArrayLike,
+    drift: ArrayLike,
+    drift_stderr: ArrayLike,
+    *,
+    degree: int = 1,
+    dof: float = float("inf"),
+) -> Estimate:
+    """Temperature at which the solid neither grows nor melts, by a weighted polynomial fit.
+
+    Parameters
+    ----------
+    temperatures : array_like, shape (temperature,)
+        In K, more of them than ``degree``.
+    drift, drift_stderr : array_like, shape (temperature,)
+        Drift of the solid fraction (or velocity) and its standard error, any unit; positive when solid grows.
+    degree : int
+        1 for a straight line, 2 for a parabola.
+    dof : float
+        Degrees of freedom the standard errors rest on; passed on.
+
+    Returns
+    -------
+    Estimate
+        Temperature in K and its propagated standard error. NaN where the fit has no zero at which it falls:
+        then the solid does not melt on heating, and there is no melting point.
+
+    Raises
+    ------
+    ObservableError
+        For too few temperatures or an error that is not positive.
+
+    Notes
+    -----
+    The errors count as known (they are not rescaled by the residuals). At the zero, σ_T = σ_fit(T₀) / |v'(T₀)|.
+    """
+    kelvin, values = np.asarray(temperatures, dtype=np.float64), np.asarray(drift, dtype=np.float64)
+    errors = np.asarray(drift_stderr, dtype=np.float64)
+    if not len(kelvin) == len(values) == len(errors) or len(kelvin) <= degree or degree not in (1, 2):
+        raise ObservableError(f"{len(kelvin)} temperatures, {len(values)} drifts, degree {degree}; need degree + 1")
+    if not np.all(errors > 0.0):
+        raise ObservableError(f"drift_stderr = {errors}; a weighted fit needs positive errors (several replicas)")
+    centre, scale = kelvin.mean(), np.ptp(kelvin) / 2 or 1.0
+    powers = np.vander((kelvin - centre) / scale, degree + 1, increasing=True)
+    covariance = np.linalg.inv(powers.T @ (powers / errors[:, None] ** 2))
+    fit = np.polynomial.Polynomial(covariance @ powers.T @ (values / errors**2))
+    roots = fit.roots()
+    real = roots[np.isreal(roots)].real
+    falling = real[fit.deriv()(real) < 0.0]
+    if not len(falling):
+        return Estimate(float("nan"), float("nan"), dof)
+    root = falling[0]  # a parabola falls at one of its zeros only
+    row = root ** np.arange(degree + 1)
+    stderr = scale * np.sqrt(row @ covariance @ row) / abs(fit.deriv()(root))
+    return Estimate(float(centre + scale * root), float(stderr), dof)
+
+
+def crossing_temperature(temperatures: ArrayLike, drift: ArrayLike) -> float:
+    """Temperature at which the drift changes sign, by interpolation between neighbours: the paper's way.
+
+    Parameters
+    ----------
+    temperatures : array_like, shape (temperature,)
+        In K, in any order.
+    drift : array_like, shape (temperature,)
+        Drift of the solid fraction, any unit.
+
+    Returns
+    -------
+    float
+        The lowest temperature in K at which the interpolated drift turns from positive to negative; NaN if it
+        never does.
+    """
+    order = np.argsort(np.asarray(temperatures, dtype=np.float64))
+    kelvin = np.asarray(temperatures, dtype=np.float64)[order]
+    values = np.asarray(drift, dtype=np.float64)[order]
+    turns = np.flatnonzero((values[:-1] > 0.0) & (values[1:] <= 0.0))
+    if not len(turns):
+        return float("nan")
+    k = turns[0]
+    return float(kelvin[k] + (kelvin[k + 1] - kelvin[k]) * values[k] / (values[k] - values[k + 1]))
+
+
+def melting_temperature(
+    temperatures: ArrayLike,
+    drift_replica: ArrayLike,
+    *,
+    degree: int | None = None,
+    drift_stderr: ArrayLike | None = None,
+) -> Estimate:
+    """Melting temperature of a ladder of slab runs, with its error from replicas.
+
+    Parameters
+    ----------
+    temperatures : array_like, shape (temperature,)
+        In K.
+    drift_replica : array_like, shape (temperature, replica)
+        Drift of each replica at each temperature, any unit. Replica k may start from the same slab at all
+        temperatures: replicas are left out together.
+    degree : int, optional
+        Of the polynomial fitted to the means; None interpolates as the paper does.
+    drift_stderr : array_like, shape (temperature,), optional
+        Weights of the fit, up to a common factor: errors known from elsewhere (the reference's long runs).
+        Without them all temperatures weigh the same.
+
+    Returns
+    -------
+    Estimate
+        Temperature in K, jackknife standard error over replicas, replicas − 1 degrees of freedom. NaN where
+        there is no zero, also when only some replicas are left.
+
+    Raises
+    ------
+    ObservableError
+        For an array of another shape.
+
+    Notes
+    -----
+    Weights from the scatter of the same few replicas would prefer the temperatures whose scatter happens to be
+    small: with eight replicas the error then comes out 20 % too small.
+    """
+    values = np.asarray(drift_replica, dtype=np.float64)
+    if values.ndim != 2 or values.shape[0] != np.size(temperatures):
+        raise ObservableError(f"drift_replica has shape {values.shape}; expected ({np.size(temperatures)}, replicas)")
+    if degree is None:
+        return jackknife(values.T, lambda part: crossing_temperature(temperatures, part.mean(axis=0)))
+    errors = np.ones(len(values)) if drift_stderr is None else drift_stderr
+    return jackknife(
+        values.T,
+        lambda part: zero_velocity_temperature(temperatures, part.mean(axis=0), errors, degree=degree).value,
+    )

@@ -1,0 +1,318 @@
+"""From a spec to a loaded and probed model.
+
+What can be checked without importing the user's code is checked first, so that a mistyped spec is answered
+at once; then the calculator is made, then probed (``models/probe.py``). Whatever goes wrong is one
+``SpecError`` of one line. A model is described by plain data, its spec string and a device, and can be
+loaded from these in any process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from pytest_mlff.errors import SpecError
+from pytest_mlff.models.call import call, check_leftovers, explained
+from pytest_mlff.models.locate import check_name, find_module, no_name
+from pytest_mlff.models.origin import exists, origin
+from pytest_mlff.models.registry import load_loader, recognise
+from pytest_mlff.models.spec import FORMS, ParsedSpec, about, fit_for_ids, one_line, parse_spec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedModel:
+    """A force field that was loaded and computed the forces of a few argon atoms.
+
+    Attributes
+    ----------
+    name : str
+        Short name, fit for a pytest id.
+    spec : str
+        The spec it was loaded from.
+    calculator : object
+        The ASE calculator.
+    provides : frozenset of str
+        Subset of ``{"energy", "forces", "stress"}``.
+    fingerprint : str
+        64 hexadecimal digits.
+    repeatable : bool
+        Whether the same input gave the same forces twice.
+    device : str
+        Device it computes on, as far as it shows.
+    dtype : str
+        Type of the numbers it computes with, as far as it shows.
+    version : str
+        Packages it comes from and their versions; empty for a file.
+    notes : tuple of str
+        What is odd but no reason to refuse it.
+    """
+
+    name: str
+    spec: str
+    calculator: Any
+    provides: frozenset[str]
+    fingerprint: str
+    repeatable: bool
+    device: str
+    dtype: str
+    version: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def native_force(self) -> Callable[[int], Any] | None:
+        """``calculator.openmm_force``, (number of atoms) -> ``openmm.Force``, or None."""
+        return _offer(self.calculator, "openmm_force")
+
+    @property
+    def batched(self) -> Callable[..., Any] | None:
+        """``calculator.batch_forces``, the forces of several configurations at once, or None."""
+        return _offer(self.calculator, "batch_forces")
+
+
+def _offer(calculator: Any, name: str) -> Callable[..., Any] | None:
+    method = getattr(calculator, name, None)
+    return method if callable(method) else None
+
+
+def load_model(spec: str, *, device: str = "auto", name: str | None = None) -> LoadedModel:
+    """Load a force field and probe it.
+
+    Parameters
+    ----------
+    spec : str
+        The spec; ``docs/models.md`` describes its forms.
+    device : str
+        ``auto``, ``cpu`` or ``cuda[:n]``. Handed to a loader, and to a callable that has a parameter
+        ``device`` which the spec leaves open; ``auto`` leaves the choice to the callable.
+    name : str, optional
+        Name to show; by default the callable's or the file's stem.
+
+    Returns
+    -------
+    LoadedModel
+        Ready to run.
+
+    Raises
+    ------
+    SpecError
+        One line that says what was tried and what would work.
+    """
+    parsed = parse_spec(spec)
+    with about(spec), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("ignore")  # what frameworks warn of when imported is not the gate's concern
+        parsed, calculator = _load(parsed, device)
+        from pytest_mlff.models.offers import check_offers
+        from pytest_mlff.models.probe import fingerprint, probe
+
+        warnings.simplefilter("always")
+        found = probe(calculator)
+        check_offers(calculator, found)
+        parts, version = origin(parsed, calculator)
+    notes = [*found.notes, *_told(caught)]
+    if device not in ("auto", found.device) and not found.device.startswith(f"{device}:"):
+        notes.append(f"asked for {device}, but the model computes on {found.device}")
+    return LoadedModel(
+        name=fit_for_ids(name or parsed.name),
+        spec=spec,
+        calculator=calculator,
+        provides=found.provides,
+        fingerprint=fingerprint(parts, found),
+        repeatable=found.repeatable,
+        device=found.device,
+        dtype=found.dtype,
+        version=version,
+        notes=tuple(notes),
+    )
+
+
+def _told(caught: Sequence[warnings.WarningMessage]) -> list[str]:
+    """Pick what the calculator warned its users of during the probe, once each."""
+    to_users = [warning for warning in caught if issubclass(warning.category, UserWarning | RuntimeWarning)]
+    texts = [f"{warning.category.__name__}: {one_line(str(warning.message), 160)}" for warning in to_users]
+    return list(dict.fromkeys(texts))[:3]
+
+
+def load_from_spec(spec: str, device: str = "auto") -> Any:
+    """Load a force field's calculator alone, unprobed: for another process that was handed plain data.
+
+    Parameters
+    ----------
+    spec : str
+        The spec.
+    device : str
+        As for :func:`load_model`.
+
+    Returns
+    -------
+    object
+        The ASE calculator.
+
+    Raises
+    ------
+    SpecError
+        One line that says what was tried and what would work.
+    """
+    parsed = parse_spec(spec)
+    with about(spec), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _load(parsed, device)[1]
+
+
+def unique_names(models: Sequence[LoadedModel]) -> tuple[LoadedModel, ...]:
+    """Tell models of one name apart.
+
+    Parameters
+    ----------
+    models : sequence of LoadedModel
+        In the order of the command line.
+
+    Returns
+    -------
+    tuple of LoadedModel
+        The same models; of those that share a name the second gets ``-2``, the third ``-3``, ...
+    """
+    taken = {model.name for model in models}
+    seen: set[str] = set()
+    result: list[LoadedModel] = []
+    for model in models:
+        name, number = model.name, 1
+        while name in seen or (number > 1 and name in taken):
+            number += 1
+            name = f"{model.name}-{number}"
+        seen.add(name)
+        result.append(replace(model, name=name))
+    return tuple(result)
+
+
+def _load(parsed: ParsedSpec, device: str) -> tuple[ParsedSpec, Any]:
+    """Return the spec, with its ecosystem recognised and its device filled in, and the calculator."""
+    if parsed.kind == "path":
+        parsed = replace(parsed, kind="ecosystem", ecosystem=_recognised(parsed.target))
+    if parsed.kind == "ecosystem":
+        loader = load_loader(parsed.ecosystem)
+        with explained(f"the loader of the ecosystem {parsed.ecosystem!r}", None):
+            calculator = loader(parsed.target, device=device)
+        return parsed, _require_calculator(calculator, f"the loader of {parsed.ecosystem!r} returned")
+    module = _import_file(parsed) if parsed.kind == "file" else _import_module(parsed)
+    where = parsed.target if parsed.kind == "file" else f"module {parsed.target!r}"
+    source = getattr(module, "__file__", None)
+    thing = _resolve(module, parsed.attribute, where, source)
+    if not parsed.called and (_is_calculator(thing) or not callable(thing)):
+        return parsed, _require_calculator(thing, f"{parsed.attribute} is")
+    if not callable(thing):
+        raise SpecError(
+            f"{parsed.attribute} cannot be called, it is {_kind(thing)}; leave out the parentheses"
+        )
+    made, parsed = call(thing, parsed, device, source)
+    calculator = _require_calculator(made, f"{parsed.attribute}(...) returned")
+    check_leftovers(calculator, thing, parsed)
+    return parsed, calculator
+
+
+def _recognised(path: str) -> str:
+    if exists(Path(path)):
+        return recognise(path)
+    raise SpecError(f"there is no file or folder {_shown(path)}{_colon_hint(path)}; a spec is {FORMS}")
+
+
+def _shown(path: str) -> str:
+    return one_line(path, 160) if Path(path).is_absolute() else f"{one_line(path, 80)} in {Path.cwd()}"
+
+
+def _colon_hint(path: str) -> str:
+    """Hint at ``package.module:name`` for who wrote ``package.module.name``."""
+    head, bracket, tail = path.partition("(")
+    module, dot, name = head.rpartition(".")
+    if not dot or not all(part.isidentifier() for part in head.split(".")):
+        return ""
+    for guess, text in ((head, f"{head}:NAME"), (module, f"{module}:{name}{bracket}{tail}")):
+        try:
+            with explained("looking", None):
+                find_module(guess)
+        except SpecError:
+            continue
+        return f"; did you mean {text!r}?"
+    return ""
+
+
+def _import_module(parsed: ParsedSpec) -> ModuleType:
+    with explained(f"looking for the module {parsed.target!r}", None):
+        spec = find_module(parsed.target)
+        check_name(parsed.target, spec, parsed.attribute.split(".")[0])
+    with explained(f"importing {parsed.target!r}", spec.origin if spec else None):
+        return importlib.import_module(parsed.target)
+
+
+def _import_file(parsed: ParsedSpec) -> ModuleType:
+    """Run a ``.py`` file as a module, with its folder at the end of ``sys.path`` for its neighbours."""
+    path = Path(parsed.target)
+    if not exists(path, file=True):
+        problem = "there is a folder, not a file," if exists(path) else "there is no file"
+        raise SpecError(f"{problem} {_shown(parsed.target)}")
+    path = path.resolve()
+    key = hashlib.sha256(str(path).encode("utf-8", "surrogateescape")).hexdigest()[:12]
+    module = ModuleType(f"_mlff_model_{key}")
+    module.__file__ = str(path)
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))
+    sys.modules[module.__name__] = module
+    try:
+        with explained(f"running {parsed.target}", str(path)):
+            # compiled here: the bytecode cache would miss a second edit within one second
+            exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)
+    except SpecError:
+        del sys.modules[module.__name__]
+        raise
+    return module
+
+
+def _resolve(module: ModuleType, dotted: str, where: str, source: str | None) -> Any:
+    thing: Any = module
+    for part in dotted.split("."):
+        with explained(f"looking up {part!r} in {where}", source):
+            found = hasattr(thing, part)
+        if not found:
+            raise SpecError(no_name(where, part, _public_names(thing)))
+        thing, where = getattr(thing, part), part
+    return thing
+
+
+def _public_names(thing: Any) -> list[str]:
+    names = [name for name in dir(thing) if not name.startswith("_")]
+    if isinstance(thing, ModuleType):
+        own = [
+            name for name in names if getattr(getattr(thing, name, None), "__module__", "") == thing.__name__
+        ]
+        return own or [name for name in names if not isinstance(getattr(thing, name, None), ModuleType)]
+    return names
+
+
+def _is_calculator(thing: Any) -> bool:
+    atoms = sys.modules.get("ase.atoms")
+    if isinstance(thing, type) or (atoms is not None and isinstance(thing, atoms.Atoms)):
+        return False
+    return callable(getattr(thing, "get_forces", None))
+
+
+def _require_calculator(thing: Any, what: str) -> Any:
+    if _is_calculator(thing):
+        return thing
+    raise SpecError(
+        f"{what} {_kind(thing)}, not an ASE calculator (an object with get_forces); "
+        "give a calculator, or a class or function that makes one"
+    )
+
+
+def _kind(thing: Any) -> str:
+    if thing is None or isinstance(thing, bool | int | float):
+        return repr(thing)
+    if isinstance(thing, ModuleType):
+        return f"the module {thing.__name__!r}"
+    return f"an object of type {type(thing).__module__}.{type(thing).__qualname__}".replace("builtins.", "")

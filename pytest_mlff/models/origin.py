@@ -1,0 +1,172 @@
+"""What a model is made of, as far as files, arguments and package versions tell: half of its fingerprint.
+
+Hashed are the bytes of the file named by the spec (every file of a folder), or of the named module; of the
+modules that define the calculator's class and its bases; of files that arguments name; and names and
+versions of the packages these come from. A file that loads weights from elsewhere is caught by the other
+half, the probe forces.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from importlib.metadata import PackageNotFoundError, distributions, version
+from pathlib import Path
+from typing import Any
+
+from pytest_mlff.models.registry import installed_ecosystems
+from pytest_mlff.models.spec import ParsedSpec
+
+
+def origin(parsed: ParsedSpec, calculator: Any) -> tuple[list[tuple[str, str]], str]:
+    """Describe where a calculator comes from.
+
+    Parameters
+    ----------
+    parsed : ParsedSpec
+        The spec with the arguments that were used.
+    calculator : object
+        The calculator.
+
+    Returns
+    -------
+    list of (str, str)
+        Labelled parts for the fingerprint. Contents enter, places do not: a model keeps its fingerprint
+        when its file or its environment moves.
+    str
+        Packages with versions, for people.
+    """
+    modules = [base.__module__ for base in type(calculator).__mro__ if base is not object]
+    if parsed.kind == "module":
+        modules.insert(0, parsed.target)
+    modules = list(dict.fromkeys(modules))
+    packages = _packages(modules)
+    parts = [("kind", parsed.kind), ("name", parsed.attribute), ("arguments", canonical_arguments(parsed))]
+    if parsed.kind == "ecosystem":
+        packages = sorted({*packages, *_loader_package(parsed.ecosystem)})
+        parts += [("ecosystem", parsed.ecosystem), *_target_parts(parsed.target)]
+    elif parsed.kind == "file":
+        parts.append(("file", _hash(Path(parsed.target))))
+    parts += [(f"module {i}", digest) for i, digest in enumerate(_module_hashes(modules))]
+    parts += [(f"argument file {key}", _hash(path)) for key, path in _argument_files(parsed)]
+    return [*parts, *(("package", package) for package in packages)], ", ".join(packages)
+
+
+def canonical_arguments(parsed: ParsedSpec) -> str:
+    """Arguments as text that does not depend on their order or on the process.
+
+    Parameters
+    ----------
+    parsed : ParsedSpec
+        The spec.
+
+    Returns
+    -------
+    str
+        Positional arguments in order, keywords sorted by name, sets and dicts sorted.
+    """
+    positional = [_canonical(value) for value in parsed.args]
+    return ", ".join(
+        positional + [f"{key}={_canonical(value)}" for key, value in sorted(parsed.keywords, key=_first)]
+    )
+
+
+def _first(pair: tuple[str, Any]) -> str:
+    return pair[0]
+
+
+def _canonical(value: Any) -> str:
+    match value:
+        case dict():
+            return (
+                "{" + ", ".join(sorted(f"{_canonical(k)}: {_canonical(v)}" for k, v in value.items())) + "}"
+            )
+        case set() | frozenset():
+            return "set(" + ", ".join(sorted(_canonical(item) for item in value)) + ")"
+        case list():
+            return "[" + ", ".join(_canonical(item) for item in value) + "]"
+        case tuple():
+            return "(" + "".join(_canonical(item) + ", " for item in value) + ")"
+        case _:
+            return repr(value)
+
+
+def _target_parts(target: str) -> list[tuple[str, str]]:
+    path = Path(target)
+    return [("path", _hash(path))] if exists(path) else [("target", target)]
+
+
+def _argument_files(parsed: ParsedSpec) -> list[tuple[str, Path]]:
+    values = [(str(i), value) for i, value in enumerate(parsed.args)] + sorted(parsed.keywords, key=_first)
+    found = []
+    for key, value in values:
+        for i, item in enumerate(value if isinstance(value, list | tuple) else [value]):
+            if isinstance(item, str) and exists(Path(item), file=True):
+                found.append((f"{key}.{i}", Path(item)))
+    return found
+
+
+def exists(path: Path, *, file: bool = False) -> bool:
+    """Tell whether there is a file or folder; False for a text that cannot be a path.
+
+    Parameters
+    ----------
+    path : Path
+        Where to look.
+    file : bool
+        Whether it must be a file.
+
+    Returns
+    -------
+    bool
+        Never raises.
+    """
+    try:
+        return path.is_file() if file else path.exists()
+    except (OSError, ValueError):  # too long a name, a null byte
+        return False
+
+
+def _hash(path: Path) -> str:
+    if path.is_dir():
+        inside = sorted(item for item in path.rglob("*") if item.is_file())
+        listing = "\n".join(f"{item.relative_to(path).as_posix()} {_hash(item)}" for item in inside)
+        return hashlib.sha256(listing.encode("utf-8", "surrogateescape")).hexdigest()
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _module_hashes(modules: list[str]) -> list[str]:
+    files = (getattr(sys.modules.get(name), "__file__", None) for name in modules)
+    return [_hash(Path(file)) for file in files if file and exists(Path(file), file=True)]
+
+
+def _packages(modules: list[str]) -> list[str]:
+    """Distributions that the modules belong to, with versions, sorted."""
+    tops = {name.partition(".")[0] for name in modules} - set(sys.stdlib_module_names)
+    names = {owner for top in tops for owner in _owners(top)}
+    return sorted(text for name in names if (text := _versioned(name)))
+
+
+def _owners(top: str) -> list[str]:
+    """Distributions beside a top-level package that list its files; else one of its own name, if any."""
+    module = sys.modules.get(top)
+    places = list(getattr(module, "__path__", None) or [getattr(module, "__file__", None) or ""])
+    owners = distributions(path=[str(Path(place).parent) for place in places if place])
+    lines = (f"\n{top}/", f"\n{top}.py,")
+    found = [
+        owner.name for owner in owners if any(line in f"\n{owner.read_text('RECORD')}" for line in lines)
+    ]
+    return [name for name in found if name] or [top]
+
+
+def _versioned(name: str) -> str:
+    try:
+        return f"{name} {version(name)}"
+    except PackageNotFoundError:
+        return ""
+
+
+def _loader_package(ecosystem: str) -> list[str]:
+    point = installed_ecosystems().get(ecosystem)
+    return [f"{point.dist.name} {point.dist.version}"] if point is not None and point.dist is not None else []

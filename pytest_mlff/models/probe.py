@@ -1,0 +1,254 @@
+"""What a calculator does on a few argon atoms, and the fingerprint that identifies a model.
+
+The probe is three fixed configurations in periodic cells of 22 Å: four atoms; a rattled piece of the
+crystal; a rattled piece at liquid density that straddles the cell's faces. The cells are wide because
+calculators that count only nearest images refuse cells narrower than twice their cutoff; every distance is
+above 3 Å, as in the liquid.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_mlff.errors import SpecError
+from pytest_mlff.models.spec import described, one_line
+
+PROBE_BOX = 22.0
+"""Edge of the probe's cubic cells in Å."""
+
+NEEDS = ("energy", "forces", "stress")
+
+_RESOLUTION_BITS = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """What a calculator did on the probe configurations.
+
+    Attributes
+    ----------
+    provides : frozenset of str
+        Subset of ``{"energy", "forces", "stress"}``; always holds ``forces``.
+    repeatable : bool
+        Whether the forces came out bitwise equal the second time, after other configurations in between.
+    forces : tuple of ndarray
+        Per configuration, shape (atom, 3), float64, in eV/Å.
+    dtype : str
+        Type of the numbers the model computes with, as far as it shows.
+    device : str
+        Device it computes on, as far as it shows; ``cpu`` where nothing does.
+    notes : tuple of str
+        What is odd but no reason to refuse the model.
+    """
+
+    provides: frozenset[str]
+    repeatable: bool
+    forces: tuple[NDArray[np.float64], ...]
+    dtype: str
+    device: str
+    notes: tuple[str, ...] = ()
+
+
+def probe_positions() -> tuple[NDArray[np.float64], ...]:
+    """Positions of the three probe configurations.
+
+    Returns
+    -------
+    tuple of ndarray
+        Shapes (4, 3), (32, 3), (32, 3), in Å, inside a cubic cell of edge ``PROBE_BOX``; multiples of 0.001
+        Å, so that every machine has the same ones.
+    """
+    four = np.array([[8.0, 9.0, 10.0], [11.7, 9.2, 10.1], [9.9, 12.3, 9.7], [9.6, 10.3, 13.1]])
+    crystal = 4.0 + _fcc_piece(5.27) + _rattle(0.1, phase=0.3)
+    liquid = np.round(_fcc_piece(5.9) + _rattle(0.4, phase=1.1) - 3.0, 3) % PROBE_BOX
+    return four, np.round(crystal, 3), np.round(liquid, 3)
+
+
+def _fcc_piece(edge: float) -> NDArray[np.float64]:
+    basis = np.array([[0.0, 0.0, 0.0], [0.0, 0.5, 0.5], [0.5, 0.0, 0.5], [0.5, 0.5, 0.0]])
+    cells = np.stack(np.meshgrid([0, 1], [0, 1], [0, 1], indexing="ij"), axis=-1).reshape(-1, 1, 3)
+    return np.asarray(edge * (cells + basis).reshape(-1, 3), dtype=np.float64)
+
+
+def _rattle(amplitude: float, *, phase: float) -> NDArray[np.float64]:
+    """Return fixed displacements; a random stream may change between versions of NumPy."""
+    index = np.arange(96, dtype=np.float64).reshape(32, 3)
+    return np.asarray(
+        np.round(amplitude * np.sin(phase + 2.3 * index + 0.37 * index**2), 3), dtype=np.float64
+    )
+
+
+def probe(calculator: Any) -> Probe:
+    """Compute forces of the probe configurations, twice, and try what else the calculator advertises.
+
+    Parameters
+    ----------
+    calculator : ase.calculators.calculator.BaseCalculator
+        Any ASE calculator.
+
+    Returns
+    -------
+    Probe
+        What came out.
+
+    Raises
+    ------
+    SpecError
+        One line: no forces offered, the calculator raised, forces of the wrong shape or not finite.
+    """
+    advertised = _advertised(calculator)
+    if advertised is not None and "forces" not in advertised:
+        offers = ", ".join(sorted(advertised)) or "nothing"
+        raise SpecError(f"{_class_name(calculator)} offers {offers}, but no forces; the gate needs forces")
+    first = [_forces(calculator, positions) for positions in probe_positions()]
+    second = [_forces(calculator, positions) for positions in probe_positions()]
+    repeatable = all(a.tobytes() == b.tobytes() for a, b in zip(first, second, strict=True))
+    notes = [] if any(forces.any() for forces in first) else ["all forces of the probe atoms are zero"]
+    provides = {"forces"}
+    for need in ("energy", "stress"):
+        problem = (
+            "not offered" if advertised is not None and need not in advertised else _try(calculator, need)
+        )
+        if not problem:
+            provides.add(need)
+        elif advertised is not None and need in advertised:
+            notes.append(f"{need} is advertised but cannot be used: {problem}")
+    return Probe(
+        provides=frozenset(provides),
+        repeatable=repeatable,
+        forces=tuple(np.asarray(forces, dtype=np.float64) for forces in first),
+        dtype=_torch_traits(calculator)[0] or str(first[0].dtype),
+        device=_device(calculator),
+        notes=tuple(notes),
+    )
+
+
+def _advertised(calculator: Any) -> frozenset[str] | None:
+    properties = getattr(calculator, "implemented_properties", None)
+    try:
+        return None if properties is None else frozenset(str(item) for item in properties)
+    except TypeError:
+        return None
+
+
+def _atoms(calculator: Any, positions: NDArray[np.float64]) -> Any:
+    from ase import Atoms
+
+    atoms = Atoms(f"Ar{len(positions)}", positions=positions, cell=[PROBE_BOX] * 3, pbc=True)
+    atoms.calc = calculator
+    return atoms
+
+
+def _forces(calculator: Any, positions: NDArray[np.float64]) -> NDArray[Any]:
+    from ase.calculators.calculator import PropertyNotImplementedError
+
+    name, n_atoms = _class_name(calculator), len(positions)
+    try:
+        forces = np.array(_atoms(calculator, positions).get_forces())
+    except PropertyNotImplementedError as error:
+        raise SpecError(f"{name} offers no forces ({one_line(str(error))}); the gate needs forces") from error
+    except (Exception, SystemExit) as error:
+        raise SpecError(
+            f"{name} cannot compute the forces of {n_atoms} argon atoms in a periodic cell of "
+            f"{PROBE_BOX:g} Å ({described(error)}); "
+            "the gate runs argon, so the model must support Ar"
+        ) from error
+    if forces.shape != (n_atoms, 3) or forces.dtype.kind not in "fiu":
+        raise SpecError(
+            f"{name} returned forces of shape {forces.shape} and type {forces.dtype} for {n_atoms} argon "
+            f"atoms; expected ({n_atoms}, 3) real numbers in eV/Å"
+        )
+    bad = np.flatnonzero(~np.isfinite(forces).all(axis=1))
+    if bad.size:
+        raise SpecError(
+            f"{name} returned forces that are not finite for {bad.size} of {n_atoms} argon atoms "
+            f"(first: atom {bad[0]}, {[float(x) for x in forces[bad[0]]]}); every distance there is above 3 Å"
+        )
+    return forces
+
+
+def _try(calculator: Any, need: str) -> str:
+    """Compute energy or stress of the last probe configuration; what is wrong with it, or an empty text."""
+    atoms = _atoms(calculator, probe_positions()[-1])
+    shape = {"energy": (), "stress": (6,)}[need]
+    try:
+        value = np.asarray(
+            atoms.get_potential_energy() if need == "energy" else atoms.get_stress(), dtype=float
+        )
+    except (Exception, SystemExit) as error:
+        return f"{described(error)}"
+    if value.shape != shape:
+        return f"its shape is {value.shape}, expected {shape}"
+    return "" if np.isfinite(value).all() else "it is not finite"
+
+
+def _class_name(calculator: Any) -> str:
+    return type(calculator).__name__
+
+
+def _device(calculator: Any) -> str:
+    device = getattr(calculator, "device", None)
+    if isinstance(device, str):
+        return device
+    if type(device).__module__.partition(".")[0] == "torch":
+        return str(device)
+    return _torch_traits(calculator)[1] or "cpu"
+
+
+def _torch_traits(calculator: Any) -> tuple[str, str]:
+    """Type and device of the first floating-point parameter of a torch module the calculator holds."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return "", ""
+    for value in list(getattr(calculator, "__dict__", {}).values()):
+        for item in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(item, torch.nn.Module):
+                for parameter in item.parameters():
+                    if parameter.is_floating_point():
+                        return str(parameter.dtype).removeprefix("torch."), str(parameter.device)
+    return "", ""
+
+
+def fingerprint(parts: Sequence[tuple[str, str]], found: Probe) -> str:
+    """Hash of what a model is made of and of what it does.
+
+    Parameters
+    ----------
+    parts : sequence of (str, str)
+        Labelled source hashes, arguments and package versions.
+    found : Probe
+        The probe; its forces count only when they repeat.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits (sha256); the first 12 to 16 are enough to show.
+
+    Notes ----- The forces enter rounded to 2^-30 (1e-9) of their largest component: finer than any change
+    of float32 weights, and a million times coarser than the last bits of float64 in which two processes on
+    one machine may differ, so that workers agree on the fingerprint. Two machines or devices may disagree
+    in float32; then each computes for itself. Forces that do not repeat are left out, and nothing of such a
+    model is cached.
+    """
+    digest = hashlib.sha256(b"pytest-mlff model 1\n")
+    for label, value in parts:
+        digest.update(f"{len(label)}:{label}={len(value)}:{value}\n".encode("utf-8", "surrogatepass"))
+    for forces in found.forces if found.repeatable else ():
+        digest.update(f"forces {forces.shape}\n".encode())
+        digest.update(_rounded(forces).tobytes())
+    return digest.hexdigest()
+
+
+def _rounded(forces: NDArray[np.float64]) -> NDArray[np.float64]:
+    largest = float(np.abs(forces).max())
+    if largest == 0.0:
+        return np.zeros_like(forces)
+    step = 2.0 ** (np.frexp(largest)[1] - _RESOLUTION_BITS)
+    return np.asarray(np.round(forces / step) * step + 0.0, dtype="<f8")

@@ -1,0 +1,235 @@
+"""Hooks and lazy fixtures: what pytest sees. No physics, and nothing heavy is imported before it is used.
+
+The plugin is loaded in every pytest run of every project that installed it; without ``--mlff-model`` it
+registers markers and options, and does nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+import pytest
+
+from pytest_mlff.errors import MlffError
+from pytest_mlff.settings import OPTIONS, resolve
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from pytest_mlff.checks.catalogue import Row
+    from pytest_mlff.checks.context import CheckContext
+    from pytest_mlff.reference.data import Reference
+    from pytest_mlff.report.run import Run
+    from pytest_mlff.schema import Model, Record
+    from pytest_mlff.simulation.systems import System
+    from pytest_mlff.suite.judge import Bench
+    from pytest_mlff.verdict.tolerances import Tolerance
+
+PLUGIN = "mlff-gate"
+"""Name under which the hooks of a run with a model are registered."""
+
+MARKERS = (
+    "mlff: every check of the bundled suite",
+    "liquid: checks of the liquid",
+    "solid: checks of the solid",
+    "melting: checks across melting",
+    "dynamics: checks of the liquid's relaxation",
+    "invariance: checks of symmetries and conservation laws",
+    "speed: cost of the model",
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Register the options and their ini twins."""
+    group = parser.getgroup("mlff", "machine-learned force fields")
+    for option in OPTIONS:
+        how: dict[str, Any] = {"type": option.parse, "metavar": option.metavar}
+        if option.name == "model":
+            how["action"] = "append"
+        elif option.is_flag:
+            how = {"action": "store_true", "default": None}
+        group.addoption(option.flag, dest=option.ini, help=option.help, **how)
+        kind: Literal["linelist", "string"] = "linelist" if option.name == "model" else "string"
+        parser.addini(option.ini, option.help, type=kind, default=None)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the markers; with a model, read the settings and register all other hooks."""
+    for marker in MARKERS:
+        config.addinivalue_line("markers", marker)
+    if not config.getoption("mlff_model") and not config.getini("mlff_model"):
+        return
+    from pytest_mlff.report.run import Run
+    from pytest_mlff.suite.collection import add_suite
+
+    try:
+        settings = resolve(config)
+    except MlffError as error:
+        raise _usage_error(error) from None
+    run = Run(settings=settings, runs_suite=add_suite(config, beside_paths=settings.suite))
+    config.pluginmanager.register(GateHooks(run), PLUGIN)
+
+
+def _usage_error(error: MlffError) -> pytest.UsageError:
+    return pytest.UsageError(" ".join(str(error).split()))  # one line
+
+
+class GateHooks:
+    """The hooks of a run that has a model; ``bench`` is there from the start of the session on."""
+
+    bench: Bench
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """Load and probe the models, so that a bad spec is one usage error and never N failing tests."""
+        try:
+            self.run.open()
+        except MlffError as error:
+            raise _usage_error(error) from None
+        from pytest_mlff.checks.context import build_context
+        from pytest_mlff.report.progress import session_progress
+        from pytest_mlff.report.summary import failure_text
+        from pytest_mlff.suite.judge import Bench
+
+        self.bench = Bench(
+            rows=self.run.rows,
+            model_names=[model.name for model in self.run.models],
+            make_context=partial(build_context, self.run.settings, progress=session_progress(session.config)),
+            inconclusive=self.run.settings.inconclusive,
+            tell=partial(failure_text, self.run),
+        )
+
+    def pytest_report_header(self) -> list[str]:
+        """Say what is tested."""
+        from pytest_mlff.report.summary import header
+
+        return header(self.run)
+
+    def pytest_pycollect_makeitem(self, collector: pytest.Collector, name: str) -> list[pytest.Item] | None:
+        """Leave out the suite's tests that have no row in this protocol."""
+        from pytest_mlff.suite.collection import make_item
+
+        return make_item(collector.path, name, self.run.rows)
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Run once per model when there are several, and once per row."""
+        from pytest_mlff.suite.collection import parametrize
+
+        parametrize(metafunc, self.run.rows, self.bench.model_names)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Put the suite's cheap checks first; users' tests stay where they are."""
+        from pytest_mlff.suite.collection import in_catalogue_order
+
+        items[:] = in_catalogue_order(items, self.run.rows)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: object) -> object | None:
+        """Keep what shares trajectories on one worker, unless the user chose a distribution."""
+        from pytest_mlff.suite.collection import scheduler
+
+        return scheduler(config, log, self.bench.model_names)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Remember which test runs."""
+        self.bench.item = item
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Put the records of a test on its report."""
+        report = yield
+        self.bench.annotate(report, item, call.excinfo.value if call.excinfo else None)
+        return report
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take in the records of a test, wherever it ran."""
+        self.run.take(report)
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Decide the exit code where nothing was applicable; write the file of ``--mlff-json``."""
+        if not hasattr(session.config, "workerinput") and not session.config.option.collectonly:
+            from pytest_mlff.report.summary import close
+
+            session.exitstatus = close(self.run, session.exitstatus)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Write the table."""
+        from pytest_mlff.report.summary import write_table
+
+        write_table(terminalreporter, self.run)
+
+
+def _hooks(request: pytest.FixtureRequest) -> GateHooks:
+    hooks: GateHooks | None = request.config.pluginmanager.get_plugin(PLUGIN)
+    if hooks is None:
+        pytest.skip("needs a model: run pytest with --mlff-model=SPEC")
+    return hooks
+
+
+@pytest.fixture(scope="session")
+def mlff_model(request: pytest.FixtureRequest) -> Model:
+    """Give the model under test (``calculator``, ``provides``, ...); each in turn when there are several."""
+    return _hooks(request).run.models[getattr(request, "param", 0)]
+
+
+@pytest.fixture(scope="session")
+def mlff_context(request: pytest.FixtureRequest, mlff_model: Model) -> CheckContext:
+    """Give what the bundled checks of this model get: protocol, reference, tolerances, cache, budget."""
+    context: CheckContext = _hooks(request).bench.context(mlff_model)
+    return context
+
+
+@pytest.fixture(scope="session")
+def mlff_system(mlff_context: CheckContext) -> System:
+    """Give the material: symbol, mass, reference potential, time step."""
+    return mlff_context.system
+
+
+@pytest.fixture(scope="session")
+def mlff_reference(mlff_context: CheckContext) -> Reference:
+    """Give the reference data: ``observable(state, name)`` and ``configurations(name)``."""
+    return mlff_context.reference
+
+
+@pytest.fixture(scope="session")
+def mlff_run(mlff_context: CheckContext) -> Callable[..., xr.Dataset]:
+    """Run the model: ``mlff_run("100K-256", replicas=8, frames=116)`` gives its trajectory, cached."""
+    from pytest_mlff.suite.judge import run_state
+
+    return partial(run_state, mlff_context)
+
+
+@pytest.fixture(scope="session")
+def mlff_tolerances(mlff_context: CheckContext) -> Mapping[str, Tolerance]:
+    """Give the table of tolerances by row, the configuration's changes included."""
+    return mlff_context.tolerances
+
+
+@pytest.fixture(scope="session")
+def mlff_record(request: pytest.FixtureRequest) -> Callable[[Record], None]:
+    """Hand in a ``Record``: it joins table, JSON and JUnit, and its status decides the running test."""
+    return _hooks(request).bench.hand_in
+
+
+@pytest.fixture
+def mlff_row(request: pytest.FixtureRequest) -> Row:
+    """Give the row that a test of the bundled suite stands for; parametrized from the catalogue."""
+    _hooks(request)
+    raise pytest.UsageError(
+        "mlff_row is for the bundled suite only; use mlff_run and mlff_record in your tests"
+    )
+
+
+@pytest.fixture(scope="session")
+def mlff_judge(request: pytest.FixtureRequest, mlff_model: Model) -> Callable[..., None]:
+    """Judge a row of the bundled suite: run its check once, or time it, and hand in the row's record."""
+    return partial(_hooks(request).bench.judge, mlff_model)

@@ -1,0 +1,174 @@
+"""The configuration file: which tables and keys there are, and what may stand in them.
+
+Names of tolerances and of state points are checked by the rooms that own them.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from pytest_mlff.errors import SpecError
+
+Config = Mapping[str, Mapping[str, Any]]
+
+NO_CONFIG: Config = MappingProxyType({})
+"""What a user who wrote no configuration has."""
+
+
+def suggest(word: str, known: tuple[str, ...]) -> str:
+    """Name the known word that was probably meant.
+
+    Parameters
+    ----------
+    word : str
+        What the user typed.
+    known : tuple of str
+        What there is.
+
+    Returns
+    -------
+    str
+        Such as ``" (did you mean 'liquid'?)"``; empty when nothing is near.
+    """
+    import difflib
+
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 < value < math.inf:
+        raise ValueError("expected a positive number")
+    return float(value)
+
+
+def _count(minimum: int) -> Callable[[Any], int]:
+    def parse(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
+            raise ValueError(f"expected a whole number >= {minimum}")
+        return value
+
+    return parse
+
+
+def _looks(value: Any) -> tuple[int, ...]:
+    hint = "expected a list of step counts, each larger than the one before, such as [1160, 2320]"
+    if not isinstance(value, list) or not value:
+        raise ValueError(hint)
+    if any(isinstance(step, bool) or not isinstance(step, int) or step < 1 for step in value):
+        raise ValueError(hint)
+    if any(later <= earlier for earlier, later in pairwise(value)):
+        raise ValueError(hint)
+    return tuple(value)
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value or not all(isinstance(name, str) and name for name in value):
+        raise ValueError('expected a list of names such as ["100K-256"]')
+    if len(set(value)) != len(value):
+        raise ValueError("expected each name once")
+    return tuple(value)
+
+
+# Two replicas at least: with one there is no error bar, hence no verdict.
+_TABLES: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {
+    "liquid": {"replicas": _count(2), "looks": _looks, "state_points": _names},
+    "solid": {"replicas": _count(2), "steps": _count(1)},
+    "melting": {"replicas": _count(2), "steps": _count(1)},
+    "forces": {"configurations": _count(2)},
+    "speed": {"max_ms_per_call": _number},
+}
+
+
+def validate_config(tables: Mapping[str, Any], *, where: str) -> Config:
+    """Check a parsed configuration and freeze it.
+
+    Parameters
+    ----------
+    tables : mapping
+        What TOML gave.
+    where : str
+        File (and table) it came from, for messages.
+
+    Returns
+    -------
+    mapping of str to mapping
+        Read-only, numbers as ``float`` or ``int``, lists as tuples. Names of tolerances and of state points
+        are checked by those who own them.
+
+    Raises
+    ------
+    SpecError
+        Naming the unknown table or key with the nearest known one, or the value that does not fit.
+    """
+    known = ("tolerances", *_TABLES)
+    frozen: dict[str, Mapping[str, Any]] = {}
+    for table, content in tables.items():
+        if table not in known:
+            raise SpecError(
+                f"{where}: unknown table [{table}]{suggest(table, known)}; known: {', '.join(known)}"
+            )
+        if not isinstance(content, Mapping):
+            raise SpecError(f"{where}: {table} = {content!r} must be a table: [{table}]")
+        frozen[table] = MappingProxyType(
+            {key: _validate_key(table, key, value, where) for key, value in content.items()}
+        )
+    return MappingProxyType(frozen)
+
+
+def _validate_key(table: str, key: str, value: Any, where: str) -> Any:
+    parsers = _TABLES.get(table)
+    if parsers is not None and key not in parsers:
+        known = tuple(parsers)
+        raise SpecError(
+            f"{where}: unknown key {key!r} in [{table}]{suggest(key, known)}; known: {', '.join(known)}"
+        )
+    try:
+        return _number(value) if parsers is None else parsers[key](value)
+    except ValueError as error:
+        raise SpecError(f"{where}: [{table}] {key} = {value!r}: {error}") from None
+
+
+def read_config(path: Path) -> Config:
+    """Read and check a configuration file.
+
+    Parameters
+    ----------
+    path : Path
+        A TOML file; of a ``pyproject.toml`` only ``[tool.mlff]`` is read.
+
+    Returns
+    -------
+    mapping of str to mapping
+        As :func:`validate_config` gives it; empty when a ``pyproject.toml`` has no such table.
+
+    Raises
+    ------
+    SpecError
+        When the file cannot be read, is not TOML (with file and line), or holds something unknown.
+    """
+    import tomllib
+
+    try:
+        tables: Any = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        message = str(error)
+        line = re.search(r"at line (\d+)", message)
+        place = f"{path}:{line[1]}" if line else f"{path}"
+        raise SpecError(f"{place}: not valid TOML: {message}") from None
+    except UnicodeDecodeError as error:
+        raise SpecError(f"{path}: not valid TOML: not UTF-8 at byte {error.start}") from None
+    except OSError as error:
+        raise SpecError(f"{path}: cannot read this configuration: {error.strerror or error}") from None
+    if path.name != "pyproject.toml":
+        return validate_config(tables, where=str(path))
+    tool = tables.get("tool", {})
+    return validate_config(
+        tool.get("mlff", {}) if isinstance(tool, dict) else {}, where=f"{path} [tool.mlff]"
+    )

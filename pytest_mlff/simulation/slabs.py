@@ -1,0 +1,229 @@
+"""Solid–liquid slabs to start melting runs from: their geometry, and how the reference prepares them.
+
+A slab is an FCC crystal whose cell is split along z: one part stays solid, the other is melted while the atoms of
+the first are held. Both interfaces are (100) faces. Only the reference prepares slabs; both sides of a check then
+start from the same ones. May import ``systems``, ``potentials``, ``units`` and ``errors``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import openmm
+
+from pytest_mlff.errors import SpecError
+from pytest_mlff.simulation.systems import StatePoint, System, fcc_positions
+from pytest_mlff.units import ANGSTROM_PER_NM
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlabGeometry:
+    """Size and densities of a slab.
+
+    Attributes
+    ----------
+    name : str
+        Key in the reference data.
+    lateral_cells : int
+        Cubic cells along x and along y.
+    solid_cells, liquid_cells : int
+        Layers of cubic cells along z of either part.
+    solid_density, liquid_density : float
+        Reduced densities ρσ³. The lateral spacing is the solid's, so the solid is not strained; the liquid's
+        layers are farther apart.
+    """
+
+    name: str
+    lateral_cells: int
+    solid_cells: int
+    liquid_cells: int
+    solid_density: float
+    liquid_density: float
+
+    @property
+    def n_atoms(self) -> int:
+        """Number of atoms."""
+        return 4 * self.lateral_cells**2 * (self.solid_cells + self.liquid_cells)
+
+    @property
+    def solid_fraction(self) -> float:
+        """Fraction of the atoms in the part that stays solid."""
+        return self.solid_cells / (self.solid_cells + self.liquid_cells)
+
+    def spacings(self, system: System) -> tuple[float, float]:
+        """Distances of the layers of cubic cells.
+
+        Parameters
+        ----------
+        system : System
+            The material.
+
+        Returns
+        -------
+        tuple of float
+            Lattice parameter of the solid, and spacing of the liquid part's layers along z, in Å.
+        """
+        solid = float(system.sigma * (4.0 / self.solid_density) ** (1 / 3))
+        return solid, solid * self.solid_density / self.liquid_density
+
+    def state(self, system: System, temperature: float) -> StatePoint:
+        """State point of a run in this cell.
+
+        Parameters
+        ----------
+        system : System
+            The material; its potential must fit twice into the shortest edge.
+        temperature : float
+            In K.
+
+        Returns
+        -------
+        StatePoint
+            Named ``"slab-<geometry>-<T>K"``.
+
+        Raises
+        ------
+        SpecError
+            If an atom could see two images of another.
+        """
+        solid, liquid = self.spacings(system)
+        lateral = self.lateral_cells * solid
+        if lateral < 2 * system.cutoff:
+            raise SpecError(
+                f"slab {self.name!r} is {lateral:.2f} Å wide; the potential needs at least {2 * system.cutoff:g} Å, "
+                f"that is {int(np.ceil(2 * system.cutoff / solid))} lateral cells"
+            )
+        return StatePoint(
+            name=f"slab-{self.name}-{temperature:g}K",
+            phase="slab",
+            temperature=temperature,
+            n_atoms=self.n_atoms,
+            box=(lateral, lateral, self.solid_cells * solid + self.liquid_cells * liquid),
+        )
+
+
+def slab_sites(geometry: SlabGeometry, system: System) -> tuple[np.ndarray, np.ndarray]:
+    """Lattice sites of both parts, before anything is melted.
+
+    Parameters
+    ----------
+    geometry : SlabGeometry
+        The slab.
+    system : System
+        The material.
+
+    Returns
+    -------
+    position : ndarray, shape (atom, 3)
+        In Å, the solid part from z = 0 on.
+    solid : ndarray of bool, shape (atom,)
+        True for atoms of the part that stays solid.
+    """
+    spacing, liquid_spacing = geometry.spacings(system)
+    n, layers = geometry.lateral_cells, geometry.solid_cells + geometry.liquid_cells
+    sites = fcc_positions((n, n, layers), spacing)
+    depth = sites[:, 2] - geometry.solid_cells * spacing
+    solid = depth < -1e-6 * spacing
+    sites[~solid, 2] += depth[~solid] * (liquid_spacing / spacing - 1.0)
+    return sites, solid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preparation:
+    """How a slab is made from its lattice; lengths in steps of the system's timestep.
+
+    Attributes
+    ----------
+    melt_temperature : float
+        In K: hot enough to melt the liquid part in a few ps at any density used here.
+    melt_steps : int
+        With the solid part held. Atoms of the melt then move by about their distance, so slabs of different
+        seeds have different liquids.
+    quench_steps : int
+        At the start temperature, the solid part still held: else the hot melt would heat and melt it.
+    relax_steps : int
+        At the start temperature, all atoms free: the solid gets its thermal motion, the interface its width.
+    """
+
+    melt_temperature: float = 300.0
+    melt_steps: int = 1500
+    quench_steps: int = 500
+    relax_steps: int = 300
+
+
+def prepare_slab(
+    geometry: SlabGeometry,
+    system: System,
+    temperature: float,
+    *,
+    seed: int,
+    preparation: Preparation | None = None,
+) -> np.ndarray:
+    """Melt one part of a crystal with the reference potential.
+
+    Parameters
+    ----------
+    geometry : SlabGeometry
+        The slab.
+    system : System
+        The material and its reference potential.
+    temperature : float
+        Start temperature in K.
+    seed : int
+        Of the velocities; another seed gives another melt.
+    preparation : Preparation, optional
+        Temperatures and lengths.
+
+    Returns
+    -------
+    ndarray, shape (atom, 3)
+        Positions in Å.
+
+    Raises
+    ------
+    SpecError
+        If the cell is too narrow for the potential.
+    """
+    plan = preparation or Preparation()
+    box = geometry.state(system, temperature).box
+    position, solid = slab_sites(geometry, system)
+    stages = (
+        (plan.melt_temperature, plan.melt_steps, solid),
+        (temperature, plan.quench_steps, solid),
+        (temperature, plan.relax_steps, np.zeros_like(solid)),
+    )
+    for stage, (kelvin, steps, held) in enumerate(stages):
+        stage_seed = int(np.random.SeedSequence([seed, stage]).generate_state(1)[0] >> 1) or 1
+        position = _run_stage(system, position, box, kelvin, steps, held, stage_seed)
+    return position
+
+
+def _run_stage(
+    system: System,
+    position: np.ndarray,
+    box: tuple[float, float, float],
+    temperature: float,
+    steps: int,
+    held: np.ndarray,
+    seed: int,
+) -> np.ndarray:
+    """Native NVT dynamics with some atoms held: OpenMM does not move atoms of mass zero."""
+    openmm_system = openmm.System()
+    x, y, z = (edge / ANGSTROM_PER_NM for edge in box)
+    openmm_system.setDefaultPeriodicBoxVectors((x, 0, 0), (0, y, 0), (0, 0, z))
+    for mass in np.where(held, 0.0, system.mass).tolist():
+        openmm_system.addParticle(mass)
+    openmm_system.addForce(system.potential().openmm_force(len(position)))
+    integrator = openmm.NoseHooverIntegrator(
+        temperature, system.collision_rate, system.timestep, system.chain_length, 1, 1
+    )
+    properties = {"Threads": "1", "DeterministicForces": "true"}
+    platform = openmm.Platform.getPlatformByName("CPU")
+    context: Any = openmm.Context(openmm_system, integrator, platform, properties)
+    context.setPositions(position / ANGSTROM_PER_NM)
+    context.setVelocitiesToTemperature(temperature, seed)
+    integrator.step(steps)
+    final = context.getState(getPositions=True).getPositions(asNumpy=True)._value
+    return np.asarray(final, dtype=float) * ANGSTROM_PER_NM

@@ -1,0 +1,27 @@
+"""The liquid: does a run survive, what does it look like, how do its atoms move."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from pytest_mlff.checks.catalogue import Row
+
+# a warning of the model's framework is not its physics: users with "error" filters get a verdict too
+pytestmark = [pytest.mark.mlff, pytest.mark.liquid, pytest.mark.filterwarnings("default")]
+
+
+def test_stability(mlff_row: Row, mlff_judge: Callable[[Row], None]) -> None:
+    """A short run keeps its temperature and its atoms apart; the net force is shown."""
+    mlff_judge(mlff_row)
+
+
+def test_structure(mlff_row: Row, mlff_judge: Callable[[Row], None]) -> None:
+    """Radial distribution function and structure factor."""
+    mlff_judge(mlff_row)
+
+
+def test_transport(mlff_row: Row, mlff_judge: Callable[[Row], None]) -> None:
+    """Self-diffusivity."""
+    mlff_judge(mlff_row)

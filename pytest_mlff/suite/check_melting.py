@@ -1,0 +1,17 @@
+"""Coexistence of solid and liquid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from pytest_mlff.checks.catalogue import Row
+
+# a warning of the model's framework is not its physics: users with "error" filters get a verdict too
+pytestmark = [pytest.mark.mlff, pytest.mark.melting, pytest.mark.filterwarnings("default")]
+
+
+def test_melting(mlff_row: Row, mlff_judge: Callable[[Row], None]) -> None:
+    """A crystal grows below its melting point and melts above it; in long protocols, where that is."""
+    mlff_judge(mlff_row)

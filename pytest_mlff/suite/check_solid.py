@@ -1,0 +1,22 @@
+"""The crystal: its structure at 20 K, and whether its Hessian is symmetric."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from pytest_mlff.checks.catalogue import Row
+
+# a warning of the model's framework is not its physics: users with "error" filters get a verdict too
+pytestmark = [pytest.mark.mlff, pytest.mark.solid, pytest.mark.filterwarnings("default")]
+
+
+def test_structure(mlff_row: Row, mlff_judge: Callable[[Row], None]) -> None:
+    """Radial distribution function at 20 K."""
+    mlff_judge(mlff_row)
+
+
+def test_hessian(mlff_row: Row, mlff_judge: Callable[[Row], None]) -> None:
+    """Symmetry of the Hessian in the crystal and in a liquid probe."""
+    mlff_judge(mlff_row)

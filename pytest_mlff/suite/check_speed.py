@@ -1,0 +1,54 @@
+"""What the model costs: time per force call and per MD step.
+
+Through pytest-benchmark, so that its table, ``--benchmark-json`` and comparisons work; where it is off (under
+xdist, or with ``--benchmark-disable``) the calls are timed here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_mlff.checks.catalogue import Row
+
+if TYPE_CHECKING:
+    from pytest_benchmark.fixture import BenchmarkFixture
+
+pytestmark = [pytest.mark.mlff, pytest.mark.speed, pytest.mark.filterwarnings("default")]
+
+ROUNDS, ROUNDS_OF_SLOW, SLOW_S = 5, 2, 2.0
+"""Timed calls; fewer where one takes longer than ``SLOW_S``, or a large network would spend minutes here."""
+
+
+def test_cost(mlff_row: Row, mlff_judge: Callable[..., None], benchmark: BenchmarkFixture) -> None:
+    """Time of a force call or an MD step; judged only where the configuration sets a limit."""
+    mlff_judge(mlff_row, timer=partial(time_calls, benchmark))
+
+
+def time_calls(benchmark: BenchmarkFixture, target: Callable[[], None]) -> Sequence[float]:
+    """Time a call.
+
+    Parameters
+    ----------
+    benchmark : BenchmarkFixture
+        Of pytest-benchmark.
+    target : callable
+        What to time.
+
+    Returns
+    -------
+    sequence of float
+        Seconds of each call.
+    """
+    from pytest_mlff.checks import speed
+
+    (first,) = speed.time_calls(target, repeats=1)
+    rounds = ROUNDS if first < SLOW_S else ROUNDS_OF_SLOW
+    benchmark.pedantic(target, rounds=1 if benchmark.disabled else rounds)
+    if benchmark.disabled:
+        return speed.time_calls(target, repeats=rounds)
+    seconds: list[float] = benchmark.stats.stats.data
+    return seconds

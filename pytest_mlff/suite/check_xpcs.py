@@ -1,0 +1,27 @@
+"""Relaxation of the liquid as X-ray photon correlation would see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from pytest_mlff.checks.catalogue import Row
+
+# a warning of the model's framework is not its physics: users with "error" filters get a verdict too
+pytestmark = [
+    pytest.mark.mlff,
+    pytest.mark.liquid,
+    pytest.mark.dynamics,
+    pytest.mark.filterwarnings("default"),
+]
+
+
+def test_relaxation(mlff_row: Row, mlff_judge: Callable[[Row], None]) -> None:
+    """Rates of the intermediate scattering functions, shell by shell."""
+    mlff_judge(mlff_row)
+
+
+def test_contrast(mlff_row: Row, mlff_judge: Callable[[Row], None]) -> None:
+    """Correlation time from the speckle contrast against exposure."""
+    mlff_judge(mlff_row)

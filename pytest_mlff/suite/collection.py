@@ -1,0 +1,186 @@
+"""Which items a run collects, in which order, and which of them belong on one xdist worker.
+
+The suite lies outside the user's folders. What finds it, also in a wheel, under xdist, and with any
+``python_files`` of the user: an ini line with the suite's own pattern, and its folder among ``config.args``.
+Passing single files instead would give ids with an empty file part.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pytest_mlff.checks.catalogue import Row
+
+SUITE = Path(__file__).parent
+
+_DOMAIN = {"check_xpcs": "check_liquid", "check_phonons": "check_solid"}
+"""Files that use another file's trajectories or Hessian: they share its worker."""
+
+
+def add_suite(config: pytest.Config, *, beside_paths: bool) -> bool:
+    """Make the run collect the bundled suite.
+
+    Parameters
+    ----------
+    config : pytest.Config
+        Of a run that has a model.
+    beside_paths : bool
+        Whether the suite is added to paths that the user gave; without it explicit paths win.
+
+    Returns
+    -------
+    bool
+        Whether the run collects the suite.
+    """
+    config.addinivalue_line("python_files", f"{SUITE}/check_*.py")
+    if config.args_source is not pytest.Config.ArgsSource.ARGS:
+        config.args[:] = [str(SUITE)]
+        return True
+    if beside_paths and str(SUITE) not in config.args:
+        config.args.append(str(SUITE))
+    return beside_paths
+
+
+def catalogue_key(path: Path, name: str) -> str | None:
+    """Name by which the catalogue knows a test.
+
+    Parameters
+    ----------
+    path : Path
+        File that holds it.
+    name : str
+        Its function.
+
+    Returns
+    -------
+    str or None
+        Such as ``"check_liquid.test_structure"``; None outside the suite.
+    """
+    return f"{path.stem}.{name}" if path.parent == SUITE else None
+
+
+def make_item(path: Path, name: str, rows: Sequence[Row]) -> list[pytest.Item] | None:
+    """Leave out the suite's tests that have no row in this protocol, instead of skipping them.
+
+    Parameters
+    ----------
+    path : Path
+        File that is being collected.
+    name : str
+        A name in it.
+    rows : sequence of Row
+        The catalogue of this run.
+
+    Returns
+    -------
+    list or None
+        Empty for such a test; None leaves the decision to pytest.
+    """
+    key = catalogue_key(path, name)
+    known = key is None or not name.startswith("test") or any(row.test == key for row in rows)
+    return None if known else []
+
+
+def parametrize(metafunc: pytest.Metafunc, rows: Sequence[Row], models: Sequence[str]) -> None:
+    """Run once per model when there are several, and once per row of the suite's test.
+
+    Parameters
+    ----------
+    metafunc : pytest.Metafunc
+        A test function.
+    rows : sequence of Row
+        The catalogue of this run.
+    models : sequence of str
+        Names of the models; with one, ids carry no name.
+    """
+    if "mlff_model" in metafunc.fixturenames and len(models) > 1:
+        metafunc.parametrize("mlff_model", range(len(models)), ids=models, indirect=True, scope="session")
+    key = catalogue_key(metafunc.definition.path, metafunc.function.__name__)
+    if "mlff_row" in metafunc.fixturenames and key is not None:
+        own = [row for row in rows if row.test == key]
+        metafunc.parametrize("mlff_row", own, ids=[row.id for row in own])
+
+
+def in_catalogue_order(items: Sequence[pytest.Item], rows: Sequence[Row]) -> list[pytest.Item]:
+    """Put the suite's items into the catalogue's order: cheap first, model by model.
+
+    Parameters
+    ----------
+    items : sequence of pytest.Item
+        As collected.
+    rows : sequence of Row
+        The catalogue of this run.
+
+    Returns
+    -------
+    list of pytest.Item
+        The suite's items sorted among the places they held; all others where they were.
+    """
+    rank = {row.id: place for place, row in enumerate(rows)}
+
+    def place(item: pytest.Item) -> tuple[int, int]:
+        params = item.callspec.params if hasattr(item, "callspec") else {}
+        row = params.get("mlff_row")
+        return params.get("mlff_model", 0), len(rank) if row is None else rank.get(row.id, len(rank))
+
+    held = [index for index, item in enumerate(items) if item.path.parent == SUITE]
+    result = list(items)
+    for index, item in zip(held, sorted((items[index] for index in held), key=place), strict=True):
+        result[index] = item
+    return result
+
+
+def worker_scope(nodeid: str, models: Collection[str]) -> str:
+    """Group of items that one xdist worker should run, because they share trajectories.
+
+    Parameters
+    ----------
+    nodeid : str
+        Id of an item.
+    models : collection of str
+        Names of the models, which begin the ids when there are several.
+
+    Returns
+    -------
+    str
+        One name for each model and domain of the suite; the id itself for a user's test.
+    """
+    match = re.fullmatch(r"(?:.*/)?(check_\w+)\.py::\w+(?:\[(.*)\])?", nodeid)
+    if match is None:
+        return nodeid
+    fitting = [name for name in models if (match[2] or "").startswith(f"{name}-")]
+    return f"{max(fitting, key=len, default='')}:{_DOMAIN.get(match[1], match[1])}"
+
+
+def scheduler(config: pytest.Config, log: object, models: Collection[str]) -> object | None:
+    """Give xdist a scheduler that keeps each domain on one worker, so that no trajectory is needed on two.
+
+    Parameters
+    ----------
+    config : pytest.Config
+        Of the xdist controller.
+    log : object
+        xdist's event log.
+    models : collection of str
+        Names of the models.
+
+    Returns
+    -------
+    object or None
+        None when the user chose a distribution (``--dist``): then that one is used.
+    """
+    if config.getoption("dist", "no") != "load":
+        return None
+    from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped, unused-ignore]
+
+    class DomainScheduling(LoadScopeScheduling):  # type: ignore[misc, unused-ignore]
+        def _split_scope(self, nodeid: str) -> str:
+            return worker_scope(nodeid, models)
+
+    return DomainScheduling(config, log)

@@ -1,0 +1,284 @@
+"""From a row to its record, and from a record to what pytest does about it.
+
+A check runs once per model; its rows share the records. Errors that this package raises on purpose become
+records in :func:`record_of_error` and nowhere else; anything else is a defect and keeps its traceback.
+:func:`settle` is the one place where a status becomes an outcome.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import pytest
+
+from pytest_mlff.errors import BudgetExhausted, MlffError, UnstableError
+from pytest_mlff.schema import Record, Status
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from pytest_mlff.checks.catalogue import Row
+    from pytest_mlff.checks.context import CheckContext
+
+Timer = Callable[[Callable[[], None]], Sequence[float]]
+
+ITEM_RECORDS = pytest.StashKey[list[Record]]()
+"""Records of one test item."""
+
+
+def record_of_error(row: Row, model: str, error: BaseException) -> Record:
+    """Turn an error into the record of a row.
+
+    Parameters
+    ----------
+    row : Row
+        The row that got no number.
+    model : str
+        Name of the model.
+    error : BaseException
+        What stopped it.
+
+    Returns
+    -------
+    Record
+        FAIL for an unstable trajectory in the row ``stability``, INCONCLUSIVE for a spent budget, else ERROR.
+    """
+    from pytest_mlff.verdict.tolerances import TOLERANCES
+
+    status: Status = "ERROR"
+    if isinstance(error, UnstableError) and row.key == "stability":
+        status = "FAIL"
+    elif isinstance(error, BudgetExhausted):
+        status = "INCONCLUSIVE"
+    reason = str(error) if isinstance(error, MlffError) else f"{type(error).__name__}: {error}"
+    known = TOLERANCES.get(row.key)
+    return Record(
+        check=row.id,
+        model=model,
+        status=status,
+        observable=known.observable if known else "",
+        kind=known.kind if known else "info",
+        reason=" ".join(reason.split()),
+    )
+
+
+def settle(record: Record, *, inconclusive: str, tell: Callable[[Record], str]) -> None:
+    """Give the running test the outcome that a record asks for.
+
+    Parameters
+    ----------
+    record : Record
+        PASS and INFO return.
+    inconclusive : {"fail", "skip", "pass"}
+        What INCONCLUSIVE does.
+    tell : callable
+        Gives the failure text of a record.
+    """
+    __tracebackhide__ = True
+    status = record.status
+    if status in ("PASS", "INFO") or (status == "INCONCLUSIVE" and inconclusive == "pass"):
+        return
+    if status == "NOT_APPLICABLE":
+        pytest.skip(f"NOT_APPLICABLE: {record.reason}")
+    if status == "INCONCLUSIVE" and inconclusive == "skip":
+        pytest.skip(f"INCONCLUSIVE: {record.reason}")
+    _fail(tell(record))
+
+
+def _fail(text: str) -> NoReturn:
+    __tracebackhide__ = True
+    pytest.fail(text, pytrace=False)
+
+
+def attach(item: pytest.Item, record: Record) -> None:
+    """Put a record on a test, where the report and JUnit find it.
+
+    Parameters
+    ----------
+    item : pytest.Item
+        The running test.
+    record : Record
+        Its outcome, or one of several.
+    """
+    item.stash.setdefault(ITEM_RECORDS, []).append(record)
+    item.user_properties.extend(properties(record))
+
+
+def properties(record: Record) -> list[tuple[str, object]]:
+    """Spell a record as JUnit properties.
+
+    Parameters
+    ----------
+    record : Record
+        Any.
+
+    Returns
+    -------
+    list of (str, object)
+        ``mlff_status``, ``mlff_candidate`` and so on: strings and numbers; what the record lacks is left out.
+    """
+    fields: dict[str, Any] = record.to_dict()
+    low, high = fields.pop("interval") or (None, None)
+    fields |= {"interval_low": low, "interval_high": high}
+    return [(f"mlff_{name}", value) for name, value in fields.items() if value is not None and value != ""]
+
+
+@dataclass(slots=True, kw_only=True)
+class Bench:
+    """Where checks are run and their records handed in; shared by all tests of a run.
+
+    Attributes
+    ----------
+    rows : sequence of Row
+        The catalogue of this run.
+    model_names : sequence of str
+        Names of the models.
+    make_context : callable
+        Model → context of its checks.
+    inconclusive : {"fail", "skip", "pass"}
+        What INCONCLUSIVE does.
+    tell : callable
+        Gives the failure text of a record.
+    item : pytest.Item or None
+        The test that runs now: session fixtures cannot know.
+    """
+
+    rows: Sequence[Row]
+    model_names: Sequence[str]
+    make_context: Callable[[Any], Any]
+    inconclusive: str
+    tell: Callable[[Record], str]
+    item: pytest.Item | None = None
+    _contexts: dict[str, Any] = field(default_factory=dict)
+    _outcomes: dict[tuple[str, str], Mapping[str, Record]] = field(default_factory=dict)
+
+    def context(self, model: Any) -> Any:
+        """Context of a model's checks.
+
+        Parameters
+        ----------
+        model : Model
+            The model.
+
+        Returns
+        -------
+        CheckContext
+            The same one for every check.
+        """
+        if model.name not in self._contexts:
+            self._contexts[model.name] = self.make_context(model)
+        return self._contexts[model.name]
+
+    def judge(self, model: Any, row: Row, *, timer: Timer | None = None) -> None:
+        """Hand in the record of a row; the first row of a check runs the check.
+
+        Parameters
+        ----------
+        model : Model
+            The model.
+        row : Row
+            The row.
+        timer : callable, optional
+            For rows of the speed check, whose measurement is the caller's: takes what to time, gives the
+            seconds of each call.
+        """
+        __tracebackhide__ = True
+        self.hand_in(self._record(row, model) if timer is None else self._timed(row, model, timer))
+
+    def hand_in(self, record: Record) -> None:
+        """Put a record on the running test and give the test the outcome it asks for.
+
+        Parameters
+        ----------
+        record : Record
+            Of the bundled suite or of a user's own test.
+        """
+        __tracebackhide__ = True
+        if self.item is None:
+            raise RuntimeError("a record can only be handed in while a test runs")
+        attach(self.item, record)
+        settle(record, inconclusive=self.inconclusive, tell=self.tell)
+
+    def annotate(self, report: pytest.TestReport, item: pytest.Item, error: BaseException | None) -> None:
+        """Put the records of a test on its report, as builtins: so they cross xdist.
+
+        Parameters
+        ----------
+        report : pytest.TestReport
+            Of one phase of the test.
+        item : pytest.Item
+            The test.
+        error : BaseException or None
+            What ended the phase; if it left no record, the suite's row gets one of status ERROR.
+        """
+        if report.when == "teardown" or (report.when == "setup" and report.passed):
+            return
+        params = item.callspec.params if hasattr(item, "callspec") else {}
+        row = params.get("mlff_row")
+        if report.failed and row is not None and error is not None and ITEM_RECORDS not in item.stash:
+            attach(item, record_of_error(row, self.model_names[params.get("mlff_model", 0)], error))
+            report.user_properties = list(item.user_properties)
+        # an attribute, not a user property: JUnit would print the whole record as one property
+        vars(report)["mlff_records"] = [record.to_dict() for record in item.stash.get(ITEM_RECORDS, [])]
+
+    def _record(self, row: Row, model: Any) -> Record:
+        key = (model.name, row.check)
+        if key not in self._outcomes:
+            try:
+                self._outcomes[key] = self._run(row.check, model)
+            except Exception as error:
+                # the other rows of the check must not run it again, for hours, into the same wall
+                self._outcomes[key] = self._failed(row.check, model, error)
+                if not isinstance(error, MlffError):
+                    raise
+        found = self._outcomes[key]
+        if row.id not in found:
+            raise RuntimeError(
+                f"check {row.check!r} gave no record for its row {row.id!r}; it gave {sorted(found)}"
+            )
+        return found[row.id]
+
+    def _timed(self, row: Row, model: Any, timer: Timer) -> Record:
+        from pytest_mlff.checks import speed
+
+        try:
+            context = self.context(model)
+            return speed.judge_time(context, row, timer(speed.benchmark_target(context, row)))
+        except MlffError as error:
+            return record_of_error(row, model.name, error)
+
+    def _run(self, check: str, model: Any) -> Mapping[str, Record]:
+        from pytest_mlff.checks.catalogue import run_check
+
+        return run_check(check, self.context(model))
+
+    def _failed(self, check: str, model: Any, error: Exception) -> Mapping[str, Record]:
+        return {row.id: record_of_error(row, model.name, error) for row in self.rows if row.check == check}
+
+
+def run_state(
+    context: CheckContext, state: str, *, replicas: int | None = None, frames: int | None = None
+) -> xr.Dataset:
+    """Run the model at a state point.
+
+    Parameters
+    ----------
+    context : CheckContext
+        Of the model.
+    state : str
+        Name of a state point, such as ``"100K-256"``.
+    replicas, frames : int, optional
+        How many runs and how long; by default the protocol's replicas and first look, or those of ``ci``
+        where the protocol has none.
+
+    Returns
+    -------
+    xr.Dataset
+        The trajectory, from the cache as far as it is there.
+    """
+    from pytest_mlff.simulation.protocols import PROTOCOLS
+
+    lengths = context.protocol if context.protocol.looks else PROTOCOLS["ci"]
+    return context.trajectory(state, replicas=replicas or lengths.replicas, frames=frames or lengths.looks[0])

@@ -1,0 +1,26 @@
+"""For every test: no test touches the user's cache, and a busy machine is no reason to fail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.metadata import entry_points
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("mlff", deadline=None)
+settings.load_profile("mlff")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def plugin_args() -> tuple[str, ...]:
+    """Options that load the plugin in an inner pytest: none where the package is installed."""
+    installed = any(point.value == "pytest_mlff.plugin" for point in entry_points(group="pytest11"))
+    return () if installed else ("-p", "pytest_mlff.plugin")

@@ -1,0 +1,251 @@
+"""The probe: what it asks of a calculator, what it refuses, and the fingerprint of what came out."""
+
+import sys
+from dataclasses import replace
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from ase.calculators.calculator import Calculator, PropertyNotImplementedError
+from ase.calculators.emt import EMT
+from ase.calculators.lj import LennardJones
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from pytest_mlff.errors import SpecError
+from pytest_mlff.models.probe import PROBE_BOX, Probe, fingerprint, probe, probe_positions
+
+
+def lennard_jones(**changes: float) -> LennardJones:
+    return LennardJones(**{"sigma": 3.4, "epsilon": 0.0103, "rc": 8.5, **changes})
+
+
+class Made(Calculator):
+    """Returns what it is told to, for every configuration."""
+
+    implemented_properties = ("energy", "forces", "stress")
+
+    def __init__(self, **results: Any) -> None:
+        super().__init__()
+        self.told = results
+        self.seen: list[np.ndarray] = []
+
+    def calculate(self, atoms: Any = None, properties: Any = (), system_changes: Any = ()) -> None:
+        super().calculate(atoms, properties, system_changes)
+        self.seen.append(atoms.positions.copy())
+        told = {key: value(atoms) if callable(value) else value for key, value in self.told.items()}
+        self.results = {"forces": -0.1 * atoms.positions, "energy": 0.0, "stress": np.zeros(6), **told}
+
+
+def test_configurations_are_small_fixed_and_physical() -> None:
+    shapes = [positions.shape for positions in probe_positions()]
+    assert shapes == [(4, 3), (32, 3), (32, 3)]
+    for positions in probe_positions():
+        assert (positions >= 0).all()
+        assert (positions < PROBE_BOX).all()
+        np.testing.assert_allclose(positions * 1000, np.round(positions * 1000), atol=1e-9)
+        delta = positions[:, None] - positions
+        distance = np.linalg.norm(delta - PROBE_BOX * np.round(delta / PROBE_BOX), axis=-1)
+        pairs = distance[np.triu_indices(len(positions), 1)]
+        assert 3.2 < pairs.min() < 3.8
+    for first, second in zip(probe_positions(), probe_positions(), strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+def test_the_last_configuration_straddles_the_faces() -> None:
+    liquid = probe_positions()[-1]
+    assert (liquid.min(axis=0) < 1).all()
+    assert (liquid.max(axis=0) > PROBE_BOX - 1).all()
+
+
+def test_lennard_jones() -> None:
+    found = probe(lennard_jones())
+    assert found.provides == {"energy", "forces", "stress"}
+    assert found.repeatable
+    assert (found.dtype, found.device, found.notes) == ("float64", "cpu", ())
+    # naive oracle: the four atoms, pair by pair
+    atoms = probe_positions()[0]
+    expected = np.zeros_like(atoms)
+    for i in range(4):
+        for j in range(4):
+            if i != j:
+                d = atoms[i] - atoms[j]
+                r = np.linalg.norm(d)
+                expected[i] += 24 * 0.0103 * (2 * (3.4 / r) ** 12 - (3.4 / r) ** 6) / r**2 * d
+    np.testing.assert_allclose(found.forces[0], expected, rtol=1e-10)
+
+
+def test_forces_only() -> None:
+    calculator = Made()
+    calculator.implemented_properties = ("forces",)
+    assert probe(calculator).provides == {"forces"}
+
+
+def test_energy_only_is_refused() -> None:
+    calculator = Made()
+    calculator.implemented_properties = ("energy", "free_energy")
+    with pytest.raises(
+        SpecError, match=r"^Made offers energy, free_energy, but no forces; the gate needs forces$"
+    ):
+        probe(calculator)
+
+
+def test_forces_refused_at_run_time() -> None:
+    def refuse(atoms: Any) -> None:
+        raise PropertyNotImplementedError("not today")
+
+    with pytest.raises(SpecError, match=r"Made offers no forces \(not today\); the gate needs forces"):
+        probe(Made(forces=refuse))
+
+
+def test_a_calculator_without_argon() -> None:
+    with pytest.raises(
+        SpecError, match=r"EMT cannot .* 4 argon .*NotImplementedError: No EMT-potential for Ar"
+    ):
+        probe(EMT())
+
+
+@pytest.mark.parametrize(
+    ("forces", "said"),
+    [
+        (np.zeros((7, 3)), r"shape \(7, 3\) and type float64 for 4 argon atoms; expected \(4, 3\)"),
+        (np.zeros(12), r"shape \(12,\)"),
+        (np.zeros((4, 3), complex), "type complex128"),
+        (np.array([["a"] * 3] * 4), "type <U1"),
+        (
+            np.array([[0, 0, 0], [0, 0, 0], [0, np.nan, 0], [np.inf, 0, 0]]),
+            "2 of 4 argon atoms .first: atom 2",
+        ),
+    ],
+)
+def test_bad_forces(forces: np.ndarray, said: str) -> None:
+    with pytest.raises(SpecError, match=said):
+        probe(Made(forces=forces))
+
+
+def test_forces_that_go_bad_in_a_later_configuration() -> None:
+    with pytest.raises(SpecError, match="1 of 32 argon atoms"):
+        probe(
+            Made(forces=lambda atoms: np.where(np.arange(len(atoms))[:, None] == 20, np.nan, atoms.positions))
+        )
+
+
+def test_noise_is_not_repeatable_although_ase_keeps_results() -> None:
+    rng = np.random.default_rng(1)
+    noisy = probe(Made(forces=lambda atoms: rng.normal(size=atoms.positions.shape)))
+    assert not noisy.repeatable
+    assert probe(Made()).repeatable
+
+
+def test_noise_in_the_last_bit_of_one_component_is_seen() -> None:
+    count = iter(range(100))
+
+    def forces(atoms: Any) -> np.ndarray:
+        result = -0.1 * atoms.positions
+        result[-1, -1] = np.nextafter(result[-1, -1], 9.0) if next(count) == 5 else result[-1, -1]
+        return result
+
+    assert not probe(Made(forces=forces)).repeatable
+
+
+def test_advertised_but_unusable_properties_are_not_provided_and_named() -> None:
+    def crash(atoms: Any) -> None:
+        raise RuntimeError("no strain\nderivative")
+
+    broken = Made(energy=np.nan, stress=np.full(6, np.inf))
+    found = probe(broken)
+    assert found.provides == {"forces"}
+    assert found.notes == (
+        "energy is advertised but cannot be used: it is not finite",
+        "stress is advertised but cannot be used: it is not finite",
+    )
+    assert probe(Made(energy=np.zeros(2), stress=np.zeros(3))).notes == (
+        "energy is advertised but cannot be used: its shape is (2,), expected ()",
+        "stress is advertised but cannot be used: AssertionError",  # ASE's own, without a text
+    )
+    stress = SimpleNamespace(
+        implemented_properties=["forces", "stress"],
+        get_forces=lambda atoms: -0.1 * atoms.positions,
+        get_stress=crash,
+    )
+    assert probe(stress).notes == (
+        "stress is advertised but cannot be used: RuntimeError: no strain derivative",
+    )
+
+
+def test_without_a_list_of_properties_they_are_tried() -> None:
+    old = SimpleNamespace(
+        get_forces=lambda atoms: -0.1 * atoms.positions,
+        get_potential_energy=lambda atoms, force_consistent=False: 1.0,
+    )
+    found = probe(old)
+    assert found.provides == {"energy", "forces"}
+    assert found.notes == ()
+
+
+def test_zero_forces_are_noted() -> None:
+    assert probe(LennardJones()).notes == ("all forces of the probe atoms are zero",)
+
+
+def test_single_precision_shows() -> None:
+    found = probe(Made(forces=lambda atoms: atoms.positions.astype(np.float32)))
+    assert found.dtype == "float32"
+    assert found.forces[0].dtype == np.float64
+
+
+def test_type_and_device_of_a_torch_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Module:
+        def parameters(self) -> list[Any]:
+            return [
+                SimpleNamespace(is_floating_point=lambda: False, dtype="torch.int64", device="cpu"),
+                SimpleNamespace(is_floating_point=lambda: True, dtype="torch.float32", device="cuda:0"),
+            ]
+
+    torch = ModuleType("torch")
+    torch.nn = SimpleNamespace(Module=Module)
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    calculator = Made()
+    calculator.models = [Module()]
+    found = probe(calculator)
+    assert (found.dtype, found.device) == ("float32", "cuda:0")
+
+
+def test_fingerprint_changes_with_forces_and_parts() -> None:
+    found = probe(lennard_jones())
+    parts = [("file", "abc"), ("arguments", "x=1")]
+    base = fingerprint(parts, found)
+    assert len(base) == 64
+    assert fingerprint(parts, probe(lennard_jones())) == base
+    assert fingerprint([("file", "abd"), parts[1]], found) != base
+    assert fingerprint([("file", "abc"), ("arguments", "x=2")], found) != base
+    assert fingerprint(parts, probe(lennard_jones(epsilon=0.0103 * (1 + 1e-7)))) != base
+
+
+probe_of_one_atom = Probe(
+    provides=frozenset({"forces"}), repeatable=True, forces=(np.zeros((1, 3)),), dtype="float64", device="cpu"
+)
+pairs = st.lists(st.tuples(st.sampled_from(["a", "a=", "b", ""]), st.text("ab=:1\n", max_size=8)), max_size=3)
+
+
+@example([("a", "b\nb=a")], [("a", "b"), ("b", "a")])
+@example([("a=", "b")], [("a", "=b")])
+@given(pairs, pairs)
+def test_different_parts_never_run_together(one: list[tuple[str, str]], two: list[tuple[str, str]]) -> None:
+    found = probe_of_one_atom
+    assert (fingerprint(one, found) == fingerprint(two, found)) == (one == two)
+
+
+def test_fingerprint_forgives_the_last_bits() -> None:
+    found = probe(lennard_jones())
+    nudged = replace(found, forces=tuple(np.nextafter(forces, np.inf) for forces in found.forces))
+    assert fingerprint([], nudged) == fingerprint([], found)
+    shifted = replace(found, forces=tuple(forces + 1e-6 * np.abs(forces).max() for forces in found.forces))
+    assert fingerprint([], shifted) != fingerprint([], found)
+
+
+def test_forces_that_do_not_repeat_are_left_out() -> None:
+    found = replace(probe(lennard_jones()), repeatable=False)
+    other = replace(probe(lennard_jones(epsilon=0.02)), repeatable=False)
+    assert fingerprint([], found) == fingerprint([], other)
+    assert fingerprint([], found) != fingerprint([], replace(found, repeatable=True))

@@ -1,0 +1,150 @@
+"""Stands in for models and physics in an inner pytest run (``-p fakes``): the plugin alone is under test.
+
+The catalogue is the real one. ``plan.json`` in the current folder says what becomes of a row or a check:
+``{"rdf": {"status": "FAIL"}, "xpcs": {"raise": "ModelError"}}``; ``calls.log`` records what was run.
+"""
+
+from __future__ import annotations
+
+import builtins
+import importlib
+import json
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import pytest
+
+from pytest_mlff import errors
+from pytest_mlff.checks import catalogue
+from pytest_mlff.errors import SpecError
+from pytest_mlff.schema import Record
+from pytest_mlff.verdict.tolerances import TOLERANCES
+
+
+@dataclass(frozen=True, kw_only=True)
+class FakeModel:
+    name: str
+    spec: str
+    device: str = "cpu"
+    dtype: str = "float64"
+    fingerprint: str = "0123456789abcdef"
+    provides: frozenset[str] = frozenset({"energy", "forces"})
+    repeatable: bool = True
+
+
+def log(line: str) -> None:
+    with Path("calls.log").open("a") as file:
+        file.write(line + "\n")
+
+
+def plan(name: str) -> dict:
+    path = Path("plan.json")
+    return json.loads(path.read_text()).get(name, {}) if path.exists() else {}
+
+
+def load_model(spec: str, *, device: str = "auto") -> FakeModel:
+    log(f"load {spec} {device}")
+    if spec.startswith("bad"):
+        raise SpecError(f"cannot load {spec!r}:\n no such module")
+    return FakeModel(name=spec.partition("(")[0], spec=spec)
+
+
+def run_check(check: str, ctx: SimpleNamespace) -> dict[str, Record]:
+    log(f"check {check} {ctx.model.name}")
+    error = plan(check).get("raise")
+    if error:
+        raise (getattr(errors, error, None) or getattr(builtins, error))(f"{error} raised on purpose")
+    found = catalogue.rows(ctx.settings.protocol, ctx.settings.config)
+    return {row.id: record_of(row, ctx) for row in found if row.check == check}
+
+
+def record_of(row: catalogue.Row, ctx: SimpleNamespace) -> Record:
+    known = TOLERANCES[row.key]
+    record = Record(
+        check=row.id,
+        model=ctx.model.name,
+        status="INFO" if known.kind == "info" else "PASS",
+        observable=known.observable,
+        unit=known.unit,
+        kind=known.kind,
+        candidate=0.3672,
+        candidate_stderr=0.0081,
+        reference=0.3649,
+        reference_stderr=0.0009,
+        deviation=0.0063,
+        interval=(-0.041, 0.054),
+        tolerance=known.limit,
+        looks=1,
+        force_calls=11000,
+        wall_s=412.0,
+        reason="by plan",
+    )
+    wanted = plan(row.id) or plan("*")
+    return replace(record, **wanted)
+
+
+def build_context(settings, model, progress=None):
+    log(f"context {model.name}")
+    return SimpleNamespace(
+        settings=settings,
+        model=model,
+        progress=progress,
+        system="the system",
+        reference="the reference",
+        tolerances=TOLERANCES,
+        protocol=SimpleNamespace(looks=(116, 232), replicas=8),
+        trajectory=lambda state, *, replicas, frames: (state, replicas, frames),
+    )
+
+
+def unique_names(models):
+    return tuple(models)
+
+
+def reference(directory=None):
+    return SimpleNamespace(version="fake0001")
+
+
+def benchmark_target(ctx, row):
+    return lambda: None
+
+
+def time_calls(target, *, repeats=5):
+    return [0.01 for _ in range(repeats) if target() is None]
+
+
+def judge_time(ctx, row, seconds):
+    log(f"timed {row.id} {len(seconds)}")
+    return record_of(row, ctx)
+
+
+# Whole modules, not attributes: importing the real ones takes seconds in every process.
+STAND_INS = {
+    "pytest_mlff.checks.context": {"build_context": build_context},
+    "pytest_mlff.checks.speed": {
+        "benchmark_target": benchmark_target,
+        "judge_time": judge_time,
+        "time_calls": time_calls,
+    },
+    "pytest_mlff.models.load": {"load_model": load_model, "unique_names": unique_names},
+    "pytest_mlff.reference.data": {"Reference": reference},
+}
+PATCH = pytest.StashKey[pytest.MonkeyPatch]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    patch = config.stash[PATCH] = pytest.MonkeyPatch()
+    for name, content in STAND_INS.items():
+        module = ModuleType(name)
+        vars(module).update(content)
+        parent, _, leaf = name.rpartition(".")
+        patch.setitem(sys.modules, name, module)
+        patch.setattr(importlib.import_module(parent), leaf, module, raising=False)
+    patch.setattr(catalogue, "run_check", run_check)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if PATCH in config.stash:  # not when another plugin refused the configuration first
+        config.stash[PATCH].undo()

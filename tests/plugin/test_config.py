@@ -1,0 +1,54 @@
+"""``--mlff-config`` and ``[tool.mlff]``."""
+
+from __future__ import annotations
+
+import pytest
+
+PROBE = "def test_own(mlff_context):\n    assert mlff_context.settings.config == {expected}\n"
+
+
+def test_the_file_named_wins_over_pyproject(gate, pytester):
+    pytester.makepyfile(test_own=PROBE.format(expected={"liquid": {"replicas": 4}}))
+    pytester.maketoml("[liquid]\nreplicas = 4\n").rename(pytester.path / "gate.toml")
+    pytester.makepyprojecttoml("[tool.mlff.solid]\nreplicas = 6\n")
+    gate("--mlff-model=a", "--mlff-config=gate.toml", "test_own.py").assert_outcomes(passed=1)
+
+
+def test_pyproject_of_the_rootdir(gate, pytester):
+    pytester.makepyprojecttoml("[tool.pytest.ini_options]\n[tool.mlff.solid]\nreplicas = 6\n")
+    pytester.makepyfile(test_own=PROBE.format(expected={"solid": {"replicas": 6}}))
+    gate("--mlff-model=a", "test_own.py").assert_outcomes(passed=1)
+
+
+def test_from_the_ini_file_beside_it(gate, pytester, monkeypatch):
+    pytester.makeini("[pytest]\nmlff_config = settings/gate.toml\n")
+    pytester.mkdir("settings").joinpath("gate.toml").write_text("[forces]\nconfigurations = 9\n")
+    below = pytester.mkdir("below")
+    below.joinpath("test_own.py").write_text(PROBE.format(expected={"forces": {"configurations": 9}}))
+    monkeypatch.chdir(below)
+    gate("--mlff-model=a", "test_own.py").assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[liquid\nreplicas = 4", "*gate.toml:1: not valid TOML: *"),
+        ("[liquids]\n", "*gate.toml: unknown table [[]liquids] (did you mean 'liquid'?)*"),
+        ("[tolerances]\nrfd = 0.1\n", "*no tolerance row 'rfd'; did you mean *rdf*"),
+        ("[liquid]\nstate_points = ['1K-7']\n", "*1K-7*"),
+    ],
+)
+def test_what_is_wrong_in_it_is_one_usage_error(gate, pytester, calls, text, message):
+    pytester.path.joinpath("gate.toml").write_text(text)
+    result = gate("--mlff-model=a", "--mlff-config=gate.toml")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    (error,) = [line for line in result.errlines if line]
+    result.stderr.fnmatch_lines([f"ERROR: {message}"])
+    assert "Traceback" not in error
+    assert not pytester.path.joinpath("calls.log").exists()  # refused before any model is loaded
+
+
+def test_a_missing_file(gate):
+    result = gate("--mlff-model=a", "--mlff-config=nowhere.toml")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: */nowhere.toml: cannot read this configuration: No such file*"])

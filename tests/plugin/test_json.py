@@ -1,0 +1,98 @@
+"""``--mlff-json``: the records of a run as a file."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+
+import jsonschema
+import pytest
+
+from pytest_mlff.report.records import json_schema
+
+
+def read(path):
+    document = json.loads(path.read_text(encoding="utf-8"))
+    jsonschema.validate(document, json_schema(), format_checker=jsonschema.FormatChecker())
+    return document
+
+
+def test_it_holds_every_record_of_the_run(gate, pytester):
+    plan = {"rdf": {"status": "FAIL"}, "symmetry-solid": {"status": "NOT_APPLICABLE", "candidate": None}}
+    result = gate("--mlff-model=a(x=1)", "--mlff-json=out/run.json", "--mlff-seed=5", plan=plan)
+    assert result.ret == 1
+    document = read(pytester.path / "out" / "run.json")
+    records = {record["check"]: record for record in document["records"]}
+    assert len(records) == len(document["records"]) == 37
+    assert records["rdf"]["status"] == "FAIL"
+    assert records["symmetry-solid"]["candidate"] is None
+    assert records["diffusion"]["candidate"] == 0.3672  # Å²/ps: units of the house, as `unit` says
+    assert records["diffusion"]["unit"] == "Å²/ps"
+    assert records["diffusion"]["interval"] == [-0.041, 0.054]
+    run = document["run"]
+    assert (run["model"], run["fingerprint"], run["seed"]) == ("a(x=1)", "0123456789abcdef", 5)
+    assert (run["protocol"], run["device"], run["reference"]) == ("ci", "auto", "fake0001")
+    assert run["exit_status"] == 1
+    assert {"python", "pytest-mlff", "openmm", "ase", "numpy"} <= set(run["versions"])
+    assert run["versions"]["pytest-mlff"]
+    assert 0 <= run["wall_s"] < 60
+    assert datetime.fromisoformat(run["started"]).utcoffset() is not None
+
+
+def test_the_configuration_is_in_it(gate, pytester):
+    pytester.path.joinpath("gate.toml").write_text(
+        "[liquid]\nlooks = [580, 1160]\n[tolerances]\nrdf = 0.04\n"
+    )
+    gate("--mlff-model=a", "--mlff-json=run.json", "--mlff-config=gate.toml", "-k", "rdf")
+    config = read(pytester.path / "run.json")["run"]["config"]
+    assert config == {"liquid": {"looks": [580, 1160]}, "tolerances": {"rdf": 0.04}}
+
+
+def test_several_models_are_told_apart(gate, pytester):
+    gate("--mlff-model=a", "--mlff-model=b", "--mlff-json=run.json", "-k", "rdf and not solid")
+    document = read(pytester.path / "run.json")
+    assert document["run"]["model"] is None
+    assert [model["name"] for model in document["run"]["models"]] == ["a", "b"]
+    assert [(record["model"], record["check"]) for record in document["records"]] == [
+        ("a", "rdf"),
+        ("b", "rdf"),
+    ]
+
+
+def test_an_old_file_is_replaced_and_nothing_else_is_left(gate, pytester):
+    path = pytester.mkdir("out") / "run.json"
+    path.write_text("old")
+    gate("--mlff-model=a", "--mlff-json=out/run.json", "-k", "rdf")
+    assert read(path)["records"]
+    assert [entry.name for entry in path.parent.iterdir()] == ["run.json"]
+
+
+def test_collecting_alone_writes_nothing(gate, pytester):
+    gate("--mlff-model=a", "--mlff-json=run.json", "--collect-only")
+    assert not (pytester.path / "run.json").exists()
+
+
+def test_an_interrupted_run_keeps_what_it_has(gate, pytester):
+    plan = {"liquid": {"raise": "KeyboardInterrupt"}}
+    result = gate("--mlff-model=a", "--mlff-json=run.json", plan=plan, subprocess=True)
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    document = read(pytester.path / "run.json")
+    assert document["run"]["exit_status"] == 2
+    assert 0 < len(document["records"]) < 37
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_the_run(gate, pytester, calls):
+    pytester.path.joinpath("file").touch()
+    result = gate("--mlff-model=a", "--mlff-json=file/run.json")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    (error,) = [line for line in result.errlines if line]
+    assert error.startswith("ERROR: --mlff-json: cannot write to")
+    assert not (pytester.path / "calls.log").exists()
+
+
+def test_a_file_that_cannot_be_written_at_the_end_is_said(gate, pytester):
+    pytester.mkdir("run.json")
+    result = gate("--mlff-model=a", "--mlff-json=run.json", "-k", "rdf")
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["mlff: cannot write */run.json: *"])
+    assert not [path for path in pytester.path.iterdir() if path.name.endswith(".tmp")]

@@ -1,0 +1,89 @@
+"""``--mlff-suite``: the bundled suite beside a user's own tests."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture
+def _own(pytester):
+    pytester.makepyfile(test_own="def test_own(mlff_model):\n    pass\n")
+
+
+@pytest.mark.usefixtures("_own")
+@pytest.mark.parametrize("ini", ["", "[pytest]\nmlff_suite = true\n"])
+def test_it_is_added_to_the_paths(gate, pytester, ini):
+    if ini:
+        pytester.makeini(ini)
+    result = gate("--mlff-model=a", "test_own.py", "-k", "own or [rdf]", *([] if ini else ["--mlff-suite"]))
+    result.assert_outcomes(passed=2, deselected=36)
+
+
+@pytest.mark.usefixtures("_own")
+def test_without_it_paths_run_alone(gate):
+    gate("--mlff-model=a", "test_own.py").assert_outcomes(passed=1)
+
+
+@pytest.mark.usefixtures("_own")
+def test_markers_select_within_the_suite(gate):
+    result = gate("--mlff-model=a", "--mlff-suite", "test_own.py", "-m", "melting", "--strict-markers")
+    result.assert_outcomes(passed=2, deselected=36)
+
+
+@pytest.mark.parametrize(
+    ("marker", "files"),
+    [
+        ("mlff", {"forces", "liquid", "xpcs", "solid", "phonons", "melting", "speed"}),
+        ("liquid", {"liquid", "xpcs"}),
+        ("dynamics", {"xpcs"}),
+        ("solid", {"solid", "phonons"}),
+        ("melting", {"melting"}),
+        ("speed", {"speed"}),
+        ("mlff and not liquid and not solid", {"forces", "melting", "speed"}),
+    ],
+)
+def test_each_file_has_its_markers(gate, marker, files):
+    result = gate("--mlff-model=a", "-m", marker, "--collect-only", "-q")
+    found = {line.partition("check_")[2].partition(".py")[0] for line in result.outlines if "::" in line}
+    assert found == files
+
+
+def test_every_row_of_the_catalogue_has_a_test(gate):
+    from pytest_mlff.checks.catalogue import rows
+
+    for protocol in ("smoke", "ci", "paper"):
+        result = gate("--mlff-model=a", f"--mlff-protocol={protocol}", "--collect-only", "-q")
+        found = [line.rpartition("check_")[2] for line in result.outlines if "::" in line]
+        wanted = [f"{row.test.replace('.', '.py::')}[{row.id}]" for row in rows(protocol, {})]
+        assert found == [name.removeprefix("check_") for name in wanted]  # and in the catalogue's order
+
+
+def test_a_file_of_the_suite_without_a_model_is_skipped(gate):
+    result = gate("--pyargs", "pytest_mlff.suite.check_melting", "-rs")
+    result.assert_outcomes(skipped=1)
+    result.stdout.fnmatch_lines(["*needs a model*"])
+
+
+def test_a_file_of_the_suite_by_its_module_name(gate):
+    gate("--mlff-model=a", "--pyargs", "pytest_mlff.suite.check_melting").assert_outcomes(passed=2)
+
+
+def test_users_tests_stay_where_they_are(gate, pytester):
+    pytester.makepyfile(
+        test_a="def test_z():\n    pass\n\n\ndef test_a():\n    pass\n", test_b="def test_b():\n    pass\n"
+    )
+    result = gate("--mlff-model=a", "--mlff-suite", "test_b.py", "test_a.py", "--collect-only", "-q")
+    own = [line for line in result.outlines if line.startswith("test_")]
+    assert own == ["test_b.py::test_b", "test_a.py::test_z", "test_a.py::test_a"]
+
+
+def test_warnings_of_a_framework_do_not_decide(gate, pytester):
+    pytester.makeini("[pytest]\nfilterwarnings = error\n")
+    text = pytester.path.joinpath("fakes.py").read_text()
+    noisy = text.replace(
+        'log(f"check {check} {ctx.model.name}")', "import warnings; warnings.warn('old call', FutureWarning)"
+    )
+    assert noisy != text
+    pytester.path.joinpath("fakes.py").write_text(noisy)
+    result = gate("--mlff-model=a", "-k", "check_liquid and [rdf]")
+    result.assert_outcomes(passed=1, deselected=36, warnings=1)

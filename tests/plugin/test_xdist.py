@@ -1,0 +1,58 @@
+"""Under xdist: the same records, and no check on two workers."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+pytest.importorskip("xdist")
+PLAN = {
+    "rdf": {"status": "FAIL"},
+    "diffusion": {"status": "INCONCLUSIVE"},
+    "pdos": {"status": "NOT_APPLICABLE", "reason": "needs stress"},
+    "melting": {"raise": "ModelError"},
+}
+
+
+def test_the_same_records_and_each_check_once(gate, pytester, calls):
+    statuses = []
+    for workers in ((), ("-n", "2")):
+        result = gate("--mlff-model=a", "--mlff-json=run.json", *workers, plan=PLAN, subprocess=bool(workers))
+        assert result.ret == 1
+        result.stdout.fnmatch_lines(
+            ["mlff: a [[]*", "rdf *FAIL*", "FAIL rdf: pytest *", "INCONCLUSIVE diffusion:*"]
+        )
+        statuses.append(json.loads((pytester.path / "run.json").read_text())["records"])
+    assert statuses[0] == statuses[1]
+    checks = [line for line in calls() if line.startswith("check")]
+    assert sorted(checks) == sorted(2 * [line for line in set(checks)])
+    # the controller, too, loads the model: once without workers, then on three processes
+    assert [line for line in calls() if line.startswith("load")] == 4 * ["load a auto"]
+
+
+def test_a_distribution_of_the_users_choice_stays():
+    from pytest_mlff.suite.collection import scheduler
+
+    for chosen in ("no", "worksteal", "loadfile", "each"):
+        config = SimpleNamespace(getoption=lambda name, default, chosen=chosen: chosen)
+        assert scheduler(config, None, ["a"]) is None
+
+
+@pytest.mark.parametrize(
+    ("nodeid", "models", "scope"),
+    [
+        ("check_liquid.py::test_structure[rdf]", ["a"], ":check_liquid"),
+        ("check_xpcs.py::test_contrast[xsvs_time]", ["a"], ":check_liquid"),
+        ("lib/suite/check_phonons.py::test_density_of_states[pdos]", ["a"], ":check_solid"),
+        ("check_liquid.py::test_structure[a-rdf]", ["a", "a-2"], "a:check_liquid"),
+        ("check_liquid.py::test_structure[a-2-rdf]", ["a", "a-2"], "a-2:check_liquid"),
+        ("test_own.py::test_own[rdf]", ["a"], "test_own.py::test_own[rdf]"),
+        ("test_check_all.py::TestA::test_b", ["a"], "test_check_all.py::TestA::test_b"),
+    ],
+)
+def test_what_shares_a_worker(nodeid, models, scope):
+    from pytest_mlff.suite.collection import worker_scope
+
+    assert worker_scope(nodeid, models) == scope

@@ -1,0 +1,233 @@
+"""Parsers, configuration files, and what a user reads when something is wrong."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_mlff.errors import SpecError
+from pytest_mlff.settings import OPTIONS, Settings, check_folder, read_config, validate_config
+from pytest_mlff.settings.options import (
+    parse_bool,
+    parse_device,
+    parse_duration,
+    parse_inconclusive,
+    parse_protocol,
+    parse_seed,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("90", 90.0),
+        ("90s", 90.0),
+        ("20m", 1200.0),
+        ("20min", 1200.0),
+        ("1h30m", 5400.0),
+        ("1.5h", 5400.0),
+        ("1h 2m 3s", 3723.0),
+        ("0.5", 0.5),
+        ("2M", 120.0),
+    ],
+)
+def test_duration(text, seconds):
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["-5m", "0", "0s", "0h0m", "", "soon", "5m3h", "m", "1d", "nan", "inf", "1e3"])
+def test_duration_refused(text):
+    with pytest.raises(argparse.ArgumentTypeError, match="positive duration such as 90s"):
+        parse_duration(text)
+
+
+@given(st.integers(0, 99), st.integers(0, 59), st.integers(1, 59))
+def test_duration_is_the_sum_of_its_parts(hours, minutes, seconds):
+    assert parse_duration(f"{hours}h{minutes}m{seconds}s") == 3600 * hours + 60 * minutes + seconds
+
+
+@pytest.mark.parametrize("text", ["auto", "cpu", "cuda", "cuda:0", "cuda:12"])
+def test_device(text):
+    assert parse_device(text) == text
+    assert parse_device(f" {text.upper()} ") == text
+
+
+@pytest.mark.parametrize("text", ["gpu", "cuda:", "cuda:-1", "cpu:0", "", "cuda 0"])
+def test_device_refused(text):
+    with pytest.raises(argparse.ArgumentTypeError, match="expected auto, cpu, cuda or cuda:N"):
+        parse_device(text)
+
+
+@pytest.mark.parametrize(("text", "seed"), [("0", 0), ("42", 42), ("007", 7)])
+def test_seed(text, seed):
+    assert parse_seed(text) == seed
+
+
+@pytest.mark.parametrize("text", ["-1", "1.5", "one", "", "1" * 30])
+def test_seed_refused(text):
+    with pytest.raises(argparse.ArgumentTypeError, match="whole number >= 0"):
+        parse_seed(text)
+
+
+def test_choices_suggest_the_nearest():
+    assert parse_protocol("Smoke") == "smoke"
+    assert parse_inconclusive("skip") == "skip"
+    with pytest.raises(argparse.ArgumentTypeError, match=r"'papr' is not a protocol \(did you mean 'paper'\?\)"):
+        parse_protocol("papr")
+    with pytest.raises(argparse.ArgumentTypeError, match="expected fail, skip or pass"):
+        parse_inconclusive("ignore")
+
+
+def test_bool():
+    assert parse_bool("yes") is parse_bool("True") is parse_bool("1") is True
+    assert parse_bool("off") is parse_bool("no") is False
+    with pytest.raises(argparse.ArgumentTypeError, match="neither true nor false"):
+        parse_bool("maybe")
+
+
+def test_defaults_are_those_of_the_design():
+    settings = Settings()
+    assert (settings.protocol, settings.device, settings.seed) == ("ci", "auto", 0)
+    assert (settings.budget_s, settings.inconclusive, settings.suite) == (None, "fail", False)
+    assert dict(settings.config) == {}
+    with pytest.raises(AttributeError):
+        settings.seed = 1
+
+
+def test_every_option_fills_a_field_of_settings():
+    assert {option.field for option in OPTIONS} <= set(Settings.__dataclass_fields__)
+    assert [option.flag for option in OPTIONS if option.is_path] == [
+        "--mlff-config",
+        "--mlff-json",
+        "--mlff-cache-dir",
+    ]
+
+
+def test_cache_root_is_the_users_unless_set(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert Settings(cache_dir=Path("here")).cache_root == Path("here")
+    assert Settings().cache_root.is_relative_to(tmp_path)
+
+
+WHOLE = """
+[tolerances]
+rdf = 0.04
+diffusion = 1
+[liquid]
+replicas = 4
+looks = [580, 1160]
+state_points = ["100K-256", "95K-256"]
+[solid]
+replicas = 3
+steps = 1000
+[melting]
+replicas = 2
+steps = 500
+[forces]
+configurations = 50
+[speed]
+max_ms_per_call = 25
+"""
+
+
+def test_whole_configuration(tmp_path):
+    file = tmp_path / "gate.toml"
+    file.write_text(WHOLE)
+    config = read_config(file)
+    assert set(config) == {"tolerances", "liquid", "solid", "melting", "forces", "speed"}
+    assert config["tolerances"] == {"rdf": 0.04, "diffusion": 1.0}
+    assert config["liquid"] == {"replicas": 4, "looks": (580, 1160), "state_points": ("100K-256", "95K-256")}
+    assert config["speed"]["max_ms_per_call"] == 25.0
+    with pytest.raises(TypeError):
+        config["liquid"]["replicas"] = 5
+    with pytest.raises(TypeError):
+        config["gas"] = {}
+
+
+def test_pyproject_is_read_from_its_table_only(tmp_path):
+    file = tmp_path / "pyproject.toml"
+    file.write_text("[project]\nname = 'x'\n[tool.mlff.liquid]\nreplicas = 4\n")
+    assert read_config(file) == {"liquid": {"replicas": 4}}
+    file.write_text("[project]\nname = 'x'\n")
+    assert read_config(file) == {}
+    file.write_text("tool = 3\n")
+    assert read_config(file) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[liquids]\nreplicas = 4", r"unknown table \[liquids\] \(did you mean 'liquid'\?\); known: tolerances"),
+        ("[liquid]\nreplica = 4", r"unknown key 'replica' in \[liquid\] \(did you mean 'replicas'\?\)"),
+        ("[gas]\n", r"unknown table \[gas\].*known: tolerances, liquid"),
+        ("liquid = 3", r"liquid = 3 must be a table: \[liquid\]"),
+        ("[liquid]\nreplicas = 1", r"\[liquid\] replicas = 1: expected a whole number >= 2"),
+        ("[liquid]\nreplicas = 4.0", "expected a whole number >= 2"),
+        ("[liquid]\nreplicas = true", "expected a whole number >= 2"),
+        ("[liquid]\nlooks = [1160, 580]", "each larger than the one before"),
+        ("[liquid]\nlooks = [580, 580]", "each larger than the one before"),
+        ("[liquid]\nlooks = []", "list of step counts"),
+        ("[liquid]\nlooks = 580", "list of step counts"),
+        ("[liquid]\nlooks = [0, 580]", "list of step counts"),
+        ("[liquid]\nstate_points = '100K-256'", "list of names"),
+        ("[liquid]\nstate_points = []", "list of names"),
+        ("[liquid]\nstate_points = ['a', 'a']", "each name once"),
+        ("[solid]\nsteps = 0", "expected a whole number >= 1"),
+        ("[tolerances]\nrdf = '5 %'", r"\[tolerances\] rdf = '5 %': expected a positive number"),
+        ("[tolerances]\nrdf = -0.05", "expected a positive number"),
+        ("[tolerances]\nrdf = nan", "expected a positive number"),
+        ("[tolerances]\nrdf = true", "expected a positive number"),
+        ("[speed]\nmax_ms_per_call = 0", "expected a positive number"),
+    ],
+)
+def test_what_does_not_fit_is_named(tmp_path, text, message):
+    file = tmp_path / "gate.toml"
+    file.write_text(text)
+    with pytest.raises(SpecError, match=message) as error:
+        read_config(file)
+    assert str(error.value).startswith(str(file))
+    assert "\n" not in str(error.value)
+
+
+def test_malformed_toml_names_file_and_line(tmp_path):
+    file = tmp_path / "gate.toml"
+    file.write_text("[liquid]\nreplicas = = 4\n")
+    with pytest.raises(SpecError, match=r"gate\.toml:2: not valid TOML") as error:
+        read_config(file)
+    assert "\n" not in str(error.value)
+
+
+def test_other_unreadable_files(tmp_path):
+    with pytest.raises(SpecError, match=r"missing\.toml: cannot read this configuration: No such file"):
+        read_config(tmp_path / "missing.toml")
+    with pytest.raises(SpecError, match="cannot read this configuration"):
+        read_config(tmp_path)
+    binary = tmp_path / "binary.toml"
+    binary.write_bytes(b"a = '\xff\xfe'")
+    with pytest.raises(SpecError, match="not UTF-8 at byte 5"):
+        read_config(binary)
+
+
+@given(st.dictionaries(st.text(min_size=1), st.one_of(st.integers(), st.floats(), st.text(), st.booleans())))
+def test_validation_gives_a_configuration_or_one_line(tables):
+    try:
+        config = validate_config({"tolerances": tables}, where="here")
+    except SpecError as error:
+        assert "here: [tolerances]" in str(error)
+    else:
+        assert all(value > 0 for value in config["tolerances"].values())
+
+
+def test_folder_that_cannot_be_written(tmp_path):
+    check_folder(tmp_path / "new" / "folder", "--mlff-json")
+    assert list((tmp_path / "new" / "folder").iterdir()) == []
+    file = tmp_path / "file"
+    file.touch()
+    with pytest.raises(SpecError, match="--mlff-json: cannot write to"):
+        check_folder(file, "--mlff-json")
+    with pytest.raises(SpecError, match="--mlff-cache-dir: cannot write to"):
+        check_folder(file / "below", "--mlff-cache-dir")
