@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 
 from pytest_mlff.errors import MlffError
-from pytest_mlff.settings import OPTIONS, resolve
+from pytest_mlff.settings import OPTIONS, Option, resolve
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -45,7 +45,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Register the options and their ini twins."""
     group = parser.getgroup("mlff", "machine-learned force fields")
     for option in OPTIONS:
-        how: dict[str, Any] = {"type": option.parse, "metavar": option.metavar}
+        how: dict[str, Any] = {"type": partial(_read, option), "metavar": option.metavar}
         if option.name == "model":
             how["action"] = "append"
         elif option.is_flag:
@@ -53,6 +53,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         group.addoption(option.flag, dest=option.ini, help=option.help, **how)
         kind: Literal["linelist", "string"] = "linelist" if option.name == "model" else "string"
         parser.addini(option.ini, option.help, type=kind, default=None)
+
+
+def _read(option: Option, text: str) -> Any:
+    try:
+        return option.read(text, option.flag)
+    except MlffError as error:
+        raise _usage_error(error) from None  # argparse would add its usage to the one line
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -224,9 +231,7 @@ def mlff_record(request: pytest.FixtureRequest) -> Callable[[Record], None]:
 def mlff_row(request: pytest.FixtureRequest) -> Row:
     """Give the row that a test of the bundled suite stands for; parametrized from the catalogue."""
     _hooks(request)
-    raise pytest.UsageError(
-        "mlff_row is for the bundled suite only; use mlff_run and mlff_record in your tests"
-    )
+    raise pytest.UsageError("mlff_row is for the bundled suite only; use mlff_run and mlff_record in your tests")
 
 
 @pytest.fixture(scope="session")

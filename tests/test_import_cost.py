@@ -35,7 +35,8 @@ def test_run_without_a_model_pulls_in_nothing_heavy(tmp_path, env, options):
     (tmp_path / "test_nothing.py").write_text("def test_nothing():\n    pass\n")
     code = (
         f"import sys, pytest; status = pytest.main(['-p', 'pytest_mlff.plugin', '-q', {options}]); "
-        f"print(int(status), [name for name in {HEAVY} if name in sys.modules], 'pytest_mlff.schema' in sys.modules)"
+        f"print(int(status), [name for name in {HEAVY} if name in sys.modules], "
+        "'pytest_mlff.schema' in sys.modules)"
     )
     assert run(code, tmp_path, env=env) == "0 [] False"
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import math
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -76,7 +78,7 @@ def test_seed_refused(text):
 def test_choices_suggest_the_nearest():
     assert parse_protocol("Smoke") == "smoke"
     assert parse_inconclusive("skip") == "skip"
-    with pytest.raises(argparse.ArgumentTypeError, match=r"'papr' is not a protocol \(did you mean 'paper'\?\)"):
+    with pytest.raises(argparse.ArgumentTypeError, match=r"'papr' is not a protocol \(did you mean 'paper'"):
         parse_protocol("papr")
     with pytest.raises(argparse.ArgumentTypeError, match="expected fail, skip or pass"):
         parse_inconclusive("ignore")
@@ -161,7 +163,7 @@ def test_pyproject_is_read_from_its_table_only(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[liquids]\nreplicas = 4", r"unknown table \[liquids\] \(did you mean 'liquid'\?\); known: tolerances"),
+        ("[liquids]\nreplicas = 4", r"unknown table \[liquids\] \(did you mean 'liquid'\?\); known: "),
         ("[liquid]\nreplica = 4", r"unknown key 'replica' in \[liquid\] \(did you mean 'replicas'\?\)"),
         ("[gas]\n", r"unknown table \[gas\].*known: tolerances, liquid"),
         ("liquid = 3", r"liquid = 3 must be a table: \[liquid\]"),
@@ -177,6 +179,7 @@ def test_pyproject_is_read_from_its_table_only(tmp_path):
         ("[liquid]\nstate_points = []", "list of names"),
         ("[liquid]\nstate_points = ['a', 'a']", "each name once"),
         ("[solid]\nsteps = 0", "expected a whole number >= 1"),
+        ("[solid]\nsteps = true", "expected a whole number >= 1"),
         ("[tolerances]\nrdf = '5 %'", r"\[tolerances\] rdf = '5 %': expected a positive number"),
         ("[tolerances]\nrdf = -0.05", "expected a positive number"),
         ("[tolerances]\nrdf = nan", "expected a positive number"),
@@ -214,12 +217,10 @@ def test_other_unreadable_files(tmp_path):
 
 @given(st.dictionaries(st.text(min_size=1), st.one_of(st.integers(), st.floats(), st.text(), st.booleans())))
 def test_validation_gives_a_configuration_or_one_line(tables):
-    try:
+    good = all(type(value) in (int, float) and 0 < value < math.inf for value in tables.values())
+    with nullcontext() if good else pytest.raises(SpecError, match=r"here: \[tolerances\]"):
         config = validate_config({"tolerances": tables}, where="here")
-    except SpecError as error:
-        assert "here: [tolerances]" in str(error)
-    else:
-        assert all(value > 0 for value in config["tolerances"].values())
+        assert config["tolerances"] == tables
 
 
 def test_folder_that_cannot_be_written(tmp_path):

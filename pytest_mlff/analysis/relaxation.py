@@ -32,7 +32,9 @@ MEAN_RATE_WINDOW = 4.0
 """Upper end in ps of the integral over F: in argon at 100 K and 1.844 Å⁻¹ it holds 97 % of that up to 6 ps,
 with two thirds of the noise."""
 
-_ITERATIONS = 60
+_ITERATIONS = 100
+_CONVERGED = 1e-9  # relative step of the rate
+_STEEPEST = 100.0  # exponent over the window (and step in 1/ps) beyond which nothing is left to fit
 
 
 def relaxation_rate(
@@ -240,28 +242,31 @@ def decay_rate(lag: NDArray[np.float64], values: NDArray[np.float64]) -> float:
     logarithm = np.log(np.where(values > 0.0, values, 1.0))
     centre = np.average(lag, weights=weight)
     slope = np.sum(weight * (lag - centre) * logarithm) / np.sum(weight * (lag - centre) ** 2)
-    rate = -slope
-    residual = _profile(rate, lag, values)[0]
+    rate, time = -float(slope), lag - lag.mean()
+    residual, step = _profile(rate, time, values)
     for _ in range(_ITERATIONS):
-        _, amplitude, shape = _profile(rate, lag, values)
-        design = np.stack([shape, -amplitude * lag * shape], axis=1)
-        step = float(np.linalg.lstsq(design, values - amplitude * shape, rcond=None)[0][1])
-        while abs(step) > 1e-12 * abs(rate) and _profile(rate + step, lag, values)[0] > residual:
+        if abs(rate) * (time[-1] - time[0]) > _STEEPEST:
+            break
+        step = max(-_STEEPEST, min(_STEEPEST, step))
+        trial, next_step = _profile(rate + step, time, values)
+        if trial > residual and abs(step) > _CONVERGED * abs(rate):
             step /= 2.0
-        if abs(step) <= 1e-10 * abs(rate):
-            return float(rate)
-        rate += step
-        residual = _profile(rate, lag, values)[0]
+            continue
+        if abs(step) <= _CONVERGED * max(abs(rate), 1e-3 / time[-1]):
+            return rate
+        rate, residual, step = rate + step, trial, next_step
     return float("nan")
 
 
-def _profile(
-    rate: float, lag: NDArray[np.float64], values: NDArray[np.float64]
-) -> tuple[float, float, NDArray[np.float64]]:
-    """Residual and best amplitude at a fixed rate, and the exponential (1 at the middle of the window)."""
-    shape = np.exp(-rate * (lag - lag.mean()))
-    amplitude = float(shape @ values / (shape @ shape))
-    return float(np.sum((values - amplitude * shape) ** 2)), amplitude, shape
+def _profile(rate: float, time: NDArray[np.float64], values: NDArray[np.float64]) -> tuple[float, float]:
+    """Residual at a fixed rate with the amplitude that suits it best, and the Gauss–Newton step of the rate."""
+    shape = np.exp(-rate * time)
+    norm = shape @ shape
+    amplitude = (shape @ values) / norm
+    rest = values - amplitude * shape
+    slope = -amplitude * time * shape
+    slope -= shape * ((shape @ slope) / norm)
+    return float(rest @ rest), float((slope @ rest) / max(slope @ slope, 1e-300))
 
 
 def _lags_in(lag: NDArray[np.float64], window: Window) -> NDArray[np.intp]:

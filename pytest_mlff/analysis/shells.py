@@ -111,7 +111,7 @@ def wave_vector_shells(
     Σ w² are those of local quadratic regression (W. S. Cleveland, J. Am. Stat. Assoc. 74, 829 (1979)).
     """
     widths = (half_width, band_half_width)
-    if not shells or min(widths) <= 0.0 or not all(centre > 0.0 for centre in shells):
+    if len(shells) == 0 or min(widths) <= 0.0 or not all(centre > 0.0 for centre in shells):
         raise ObservableError(f"shells {list(shells)} Å⁻¹, half widths {widths}; expected positive numbers")
     if len(set(shells)) != len(shells):
         raise ObservableError(f"shells {list(shells)} Å⁻¹; expected each of them once")

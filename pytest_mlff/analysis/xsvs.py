@@ -141,11 +141,9 @@ def correlation_time(
     >>> bool(abs(found["correlation_time"] - 2.56 / (2 * 0.36 * found["mean_q"] ** 2)) < 0.2)
     True
     """
-    contrast = optical_contrast(
-        trajectory, shell=shell, source=source, pooling=pooling, max_exposure=max_exposure
-    )
+    contrast = optical_contrast(trajectory, shell=shell, source=source, pooling=pooling, max_exposure=max_exposure)
     exposure = contrast["exposure"].to_numpy()
-    curve = _field_contrast if source == "field" else _intensity_contrast
+    curve = field_contrast if source == "field" else intensity_contrast
 
     def statistic(samples: NDArray[np.generic]) -> float:
         return half_time(exposure, curve(np.asarray(samples, dtype=np.float64).mean(axis=0)))
@@ -215,19 +213,41 @@ def contrast_moments(
     return moments
 
 
-def _intensity_contrast(moments: NDArray[np.float64]) -> NDArray[np.float64]:
+def intensity_contrast(moments: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Contrast from the moments of :func:`contrast_moments`, averaged over replicas.
+
+    Parameters
+    ----------
+    moments : ndarray, shape (n_exposures + 1,)
+        ⟨I_Δ²⟩ for each exposure, and ⟨I⟩.
+
+    Returns
+    -------
+    ndarray, shape (n_exposures,)
+        β_Δ = ⟨I_Δ²⟩/⟨I⟩² − 1.
+    """
     contrast: NDArray[np.float64] = moments[:-1] / moments[-1] ** 2 - 1.0
     return contrast
 
 
-def _field_contrast(correlation: NDArray[np.float64]) -> NDArray[np.float64]:
-    """β_n/β_1 for n = 1, 2, ... from the field correlation at lags 0, 1, ...; as many as there are lags."""
+def field_contrast(correlation: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Contrast from the field correlation, see the Notes of :func:`optical_contrast`.
+
+    Parameters
+    ----------
+    correlation : ndarray, shape (lag,)
+        F at lags 0, 1, ... frames, not necessarily normalised.
+
+    Returns
+    -------
+    ndarray, shape (lag,)
+        β_n/β_1 for exposures of n = 1, 2, ... frames, as many as there are lags.
+    """
     squared = (correlation / correlation[0]) ** 2
-    lags = np.arange(1, len(squared))
     n = np.arange(1, len(squared) + 1)
     # Σ_k (1 − k/n) s_k = Σ_{k<n} s_k − Σ_{k<n} k s_k / n
-    plain = np.concatenate([[0.0], np.cumsum(squared[1:])])
-    first = np.concatenate([[0.0], np.cumsum(lags * squared[1:])])
+    plain = np.cumsum(squared) - squared[0]
+    first = np.cumsum((n - 1) * squared)
     contrast: NDArray[np.float64] = (1.0 + 2.0 * (plain - first / n)) / n
     return contrast
 
@@ -237,14 +257,10 @@ def _from_field(trajectory: xr.Dataset, shell: float, pooling: Pooling, max_expo
     lags = n_lags(trajectory.sizes["frame"], interval, max_exposure)
     field = field_correlation(trajectory, shells=[shell], pooling=pooling, max_lag=(lags - 1) * interval)
     samples = field["field_correlation_replica"].to_numpy()[:, 0, : lags - 1]
-    return _contrast_dataset(
-        samples, _field_contrast, interval, float(field["mean_q"][0]), int(field["n_vectors"][0])
-    )
+    return _contrast_dataset(samples, field_contrast, interval, float(field["mean_q"][0]), int(field["n_vectors"][0]))
 
 
-def _from_intensity(
-    trajectory: xr.Dataset, shell: float, average: Average, max_exposure: float
-) -> xr.Dataset:
+def _from_intensity(trajectory: xr.Dataset, shell: float, average: Average, max_exposure: float) -> xr.Dataset:
     validate_trajectory(trajectory)
     interval = frame_interval(trajectory)
     exposures = n_lags(trajectory.sizes["frame"], interval, max_exposure) - 1
@@ -254,9 +270,7 @@ def _from_intensity(
     for replica in range(trajectory.sizes["replica"]):
         (rho,) = shell_modes(replica_positions(trajectory, replica), box, found)
         samples.append(contrast_moments(np.abs(rho) ** 2, exposures, average=average))
-    return _contrast_dataset(
-        np.array(samples), _intensity_contrast, interval, found[0].mean_q, len(found[0].n)
-    )
+    return _contrast_dataset(np.array(samples), intensity_contrast, interval, found[0].mean_q, len(found[0].n))
 
 
 def _contrast_dataset(

@@ -11,15 +11,11 @@ from pytest_mlff.checks.catalogue import Row
 from pytest_mlff.checks.context import CheckContext
 from pytest_mlff.checks.judge import Finding
 from pytest_mlff.checks.liquid import by_state
-from pytest_mlff.reference.observables import estimate, measure
+from pytest_mlff.reference.observables import VARIABLES, estimate, measure
 from pytest_mlff.schema import Record
 
 if TYPE_CHECKING:
     import xarray as xr
-
-_VARIABLES = {"mean_relaxation_rate": "mean_rate", "xsvs_time": "correlation_time"}
-"""Variable that holds the number of an observable; ``gamma`` for the rates."""
-
 
 def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
     """Judge the relaxation rows at every state point.
@@ -51,7 +47,7 @@ def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
 def _compare(context: CheckContext, row: Row, candidate: xr.Dataset, shell: str, calls: int) -> Finding:
     name = row.key.partition("-")[0]
     reference = context.reference.observable(row.state, name)
-    variable = _VARIABLES.get(name, "gamma")
+    variable = VARIABLES[name]
     if not shell:
         return Finding(
             candidate=estimate(candidate, variable),

@@ -81,7 +81,7 @@ def _contrast(trajectory: xr.Dataset) -> xr.Dataset:
 
 
 def _direct_contrast(trajectory: xr.Dataset) -> xr.Dataset:
-    """The XSVS time from intensities and the bare shell: noisier, for the comparison with the paper's table."""
+    """XSVS time from intensities and the bare shell: noisier, for the comparison with the paper's table."""
     from pytest_mlff.analysis.xsvs import correlation_time
 
     return correlation_time(trajectory, source="intensity")
@@ -104,6 +104,17 @@ MEASURES: Mapping[str, Callable[[xr.Dataset], xr.Dataset]] = {
     "direct_xsvs_time": _direct_contrast,
 }
 """Observable name → function of a trajectory."""
+VARIABLES: Mapping[str, str] = {
+    "diffusion": "D",
+    "long_diffusion": "D",
+    "gamma_self": "gamma",
+    "gamma_coherent": "gamma",
+    "gamma_tracked": "gamma",
+    "mean_relaxation_rate": "mean_rate",
+    "xsvs_time": "correlation_time",
+    "direct_xsvs_time": "correlation_time",
+}
+"""Observables that are numbers, and the variable that holds them; the others are curves."""
 LIQUID = tuple(MEASURES)
 SOLID = ("rdf",)
 

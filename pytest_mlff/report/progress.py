@@ -6,10 +6,11 @@ outside: tests need neither a clock nor a terminal.
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     import pytest
@@ -99,9 +100,7 @@ class Progress:
 
     def _line(self, spent: float) -> str:
         rate = self._done / spent if spent > 0 else 0.0
-        left = (
-            format_time((self._total - self._done) / rate) if rate > 0 and self._total >= self._done else "?"
-        )
+        left = format_time((self._total - self._done) / rate) if rate > 0 and self._total >= self._done else "?"
         pace = f"{rate:.0f}" if rate >= 10 else f"{rate:.1f}"
         return f"{self._label}: {self._done}/{self._total} steps, {pace} steps/s, {left} left"
 
@@ -161,3 +160,24 @@ def session_progress(config: pytest.Config) -> Progress:
             reporter.write(text, flush=True)
 
     return Progress(write, live=reporter.isatty, width=config.get_terminal_writer().fullwidth)
+
+
+def stream_progress(stream: TextIO) -> Progress:
+    """Make the progress display of a console command.
+
+    Parameters
+    ----------
+    stream : text stream
+        Where to write, usually ``sys.stderr``.
+
+    Returns
+    -------
+    Progress
+        Live on a terminal.
+    """
+
+    def write(text: str) -> None:
+        stream.write(text)
+        stream.flush()
+
+    return Progress(write, live=stream.isatty(), width=shutil.get_terminal_size().columns)

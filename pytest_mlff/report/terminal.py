@@ -138,9 +138,7 @@ def _cells(record: Record) -> tuple[str, ...]:
         format_estimate(record.candidate, record.candidate_stderr),
         format_estimate(record.reference, record.reference_stderr) if has_reference else "",
         record.unit,
-        format_deviation(record.deviation, record.interval, percent=percent)
-        if record.deviation is not None
-        else "",
+        format_deviation(record.deviation, record.interval, percent=percent) if record.deviation is not None else "",
         format_tolerance(record.kind, record.tolerance),
         record.status,
         *cost,

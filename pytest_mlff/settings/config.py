@@ -111,9 +111,7 @@ def validate_config(tables: Mapping[str, Any], *, where: str) -> Config:
     frozen: dict[str, Mapping[str, Any]] = {}
     for table, content in tables.items():
         if table not in known:
-            raise SpecError(
-                f"{where}: unknown table [{table}]{suggest(table, known)}; known: {', '.join(known)}"
-            )
+            raise SpecError(f"{where}: unknown table [{table}]{suggest(table, known)}; known: {', '.join(known)}")
         if not isinstance(content, Mapping):
             raise SpecError(f"{where}: {table} = {content!r} must be a table: [{table}]")
         frozen[table] = MappingProxyType(
@@ -126,9 +124,7 @@ def _validate_key(table: str, key: str, value: Any, where: str) -> Any:
     parsers = _TABLES.get(table)
     if parsers is not None and key not in parsers:
         known = tuple(parsers)
-        raise SpecError(
-            f"{where}: unknown key {key!r} in [{table}]{suggest(key, known)}; known: {', '.join(known)}"
-        )
+        raise SpecError(f"{where}: unknown key {key!r} in [{table}]{suggest(key, known)}; known: {', '.join(known)}")
     try:
         return _number(value) if parsers is None else parsers[key](value)
     except ValueError as error:
@@ -169,6 +165,4 @@ def read_config(path: Path) -> Config:
     if path.name != "pyproject.toml":
         return validate_config(tables, where=str(path))
     tool = tables.get("tool", {})
-    return validate_config(
-        tool.get("mlff", {}) if isinstance(tool, dict) else {}, where=f"{path} [tool.mlff]"
-    )
+    return validate_config(tool.get("mlff", {}) if isinstance(tool, dict) else {}, where=f"{path} [tool.mlff]")

@@ -79,9 +79,7 @@ class Settings:
         return Path(platformdirs.user_cache_dir("pytest-mlff"))
 
 
-_DURATION = re.compile(
-    r"(?=.)(?:(?P<h>\d+(?:\.\d+)?)h)?(?:(?P<m>\d+(?:\.\d+)?)m(?:in)?)?(?:(?P<s>\d+(?:\.\d+)?)s?)?"
-)
+_DURATION = re.compile(r"(?=.)(?:(?P<h>\d+(?:\.\d+)?)h)?(?:(?P<m>\d+(?:\.\d+)?)m(?:in)?)?(?:(?P<s>\d+(?:\.\d+)?)s?)?")
 
 
 def parse_duration(text: str) -> float:
@@ -281,13 +279,15 @@ class Option:
         """Whether the value is a path: relative ones start at the invocation folder or at the ini file."""
         return self.metavar in ("FILE", "DIR")
 
-    def parse_ini(self, text: str) -> Any:
-        """Parse what an ini file says.
+    def read(self, text: str, spelling: str) -> Any:
+        """Parse what the user wrote.
 
         Parameters
         ----------
         text : str
-            The ini value.
+            The value.
+        spelling : str
+            Where it was written, for the message.
 
         Returns
         -------
@@ -297,18 +297,16 @@ class Option:
         Raises
         ------
         SpecError
-            Naming the ini option.
+            Naming the option.
         """
         try:
             return self.parse(text)
         except argparse.ArgumentTypeError as error:
-            raise SpecError(f"ini option {self.ini}: {error}") from None
+            raise SpecError(f"{spelling}: {error}") from None
 
 
 OPTIONS = (
-    Option(
-        "model", "models", str, "SPEC", "force field to test; repeatable; with no path, run the bundled suite"
-    ),
+    Option("model", "models", str, "SPEC", "force field to test; repeatable; with no path, run the bundled suite"),
     Option(
         "protocol",
         "protocol",
@@ -318,9 +316,7 @@ OPTIONS = (
     ),
     Option("device", "device", parse_device, "{auto,cpu,cuda[:N]}", "where the model runs (default: auto)"),
     Option("seed", "seed", parse_seed, "N", "seed of every random choice (default: 0)"),
-    Option(
-        "budget", "budget_s", parse_duration, "TIME", "extend no trajectory past this time (20m, 90s, 1h30m)"
-    ),
+    Option("budget", "budget_s", parse_duration, "TIME", "extend no trajectory past this time (20m, 90s, 1h30m)"),
     Option(
         "inconclusive",
         "inconclusive",
@@ -328,9 +324,7 @@ OPTIONS = (
         "{fail,skip,pass}",
         "what INCONCLUSIVE does (default: fail)",
     ),
-    Option(
-        "config", "config_file", str, "FILE", "TOML: tolerances, state points, lengths (default: [tool.mlff])"
-    ),
+    Option("config", "config_file", str, "FILE", "TOML: tolerances, state points, lengths (default: [tool.mlff])"),
     Option("json", "json", str, "FILE", "write the records of the run to FILE"),
     Option("cache_dir", "cache_dir", str, "DIR", "folder of cached trajectories (default: the user's cache)"),
     Option("suite", "suite", parse_bool, "", "with paths given: run the bundled suite as well"),

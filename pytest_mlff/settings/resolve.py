@@ -47,7 +47,7 @@ def _value(config: pytest.Config, option: Option) -> Any:
         if not written:
             return None
         folder = config.inipath.parent if config.inipath else config.rootpath
-        value = written if option.name == "model" else option.parse_ini(written)
+        value = written if option.name == "model" else option.read(written, f"ini option {option.ini}")
     if option.name == "model":
         return tuple(value)
     return folder / Path(value).expanduser() if option.is_path else value

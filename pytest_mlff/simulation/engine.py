@@ -251,11 +251,13 @@ class Engine:
             wrapper = self._wrapper
             failure = error if wrapper is None or wrapper.error is None else wrapper.error
             if isinstance(failure, ModelError):
-                raise ModelError(f"{failure} at {self.state.name}, {self._when()}") from failure.__cause__
+                raise ModelError(f"{failure} at {self.state.name}, {self._within_block()}") from failure.__cause__
             if isinstance(failure, FloatingPointError):
-                raise self._unstable(str(failure), None if wrapper is None else wrapper.bad) from None
+                bad = None if wrapper is None else wrapper.bad
+                raise self._unstable(str(failure), bad, self._within_block()) from None
             if isinstance(failure, openmm.OpenMMException):
-                raise self._unstable(str(failure), _non_finite(self._positions())) from failure
+                bad = _non_finite(self._positions())
+                raise self._unstable(str(failure), bad, self._within_block()) from failure
             raise failure from failure.__cause__
         self.steps_done += n_steps
 
@@ -301,20 +303,22 @@ class Engine:
                     np.array(pair) + replica * self.state.n_atoms,
                 )
 
-    def _unstable(self, what: str, atoms: np.ndarray | None) -> UnstableError:
+    def _unstable(self, what: str, atoms: np.ndarray | None, when: str = "") -> UnstableError:
         """Make the error; ``atoms`` counts through all replicas, and the first one tells which is sick."""
+        when = when or f"at step {self.steps_done} ({self.steps_done * self.system.timestep:.2f} ps)"
         n, replica, named = self.state.n_atoms, 0, ""
         if atoms is not None and len(atoms):
             replica = int(atoms[0]) // n
             copy = f"replica {replica}, " if self.n_replicas > 1 else ""
             named = f" ({copy}atoms {', '.join(str(int(atom) % n) for atom in atoms[:5])})"
         what = " ".join(what.split())
-        error = UnstableError(f"{self._name} at {self.state.name}: {what}{named}, {self._when()}")
+        error = UnstableError(f"{self._name} at {self.state.name}: {what}{named}, {when}")
         if self._last_sane is not None:
             error.last_sane = self._last_sane.reshape(self.n_replicas, n, 3)[replica]
         return error
 
-    def _when(self) -> str:
+    def _within_block(self) -> str:
+        """Tell when a step failed: OpenMM does not say which one of the block it was."""
         first, stride = self.steps_done, self.system.frame_stride
         return f"between step {first} and {first + stride} ({first * self.system.timestep:.2f} ps)"
 

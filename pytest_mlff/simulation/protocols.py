@@ -1,7 +1,7 @@
 """How long and how large to run: the three protocols as frozen records, and a user's changes to them.
 
-Lengths follow from the error bars that the tolerances need; ``docs/protocols.md`` has the measured null spread
-of every row. Read at collection: imports only the standard library and ``errors``.
+Lengths follow from the error bars that the tolerances need; ``docs/protocols.md`` has the measured null
+spread of every row. Read at collection: imports only the standard library and ``errors``.
 """
 
 from __future__ import annotations

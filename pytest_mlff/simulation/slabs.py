@@ -1,8 +1,8 @@
 """Solid–liquid slabs to start melting runs from: their geometry, and how the reference prepares them.
 
-A slab is an FCC crystal whose cell is split along z: one part stays solid, the other is melted while the atoms of
-the first are held. Both interfaces are (100) faces. Only the reference prepares slabs; both sides of a check then
-start from the same ones. May import ``systems``, ``potentials``, ``units`` and ``errors``.
+A slab is an FCC crystal whose cell is split along z: one part stays solid, the other is melted while the atoms
+of the first are held. Both interfaces are (100) faces. Only the reference prepares slabs; both sides of a check
+then start from the same ones. May import ``systems``, ``potentials``, ``units`` and ``errors``.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class SlabGeometry:
         lateral = self.lateral_cells * solid
         if lateral < 2 * system.cutoff:
             raise SpecError(
-                f"slab {self.name!r} is {lateral:.2f} Å wide; the potential needs at least {2 * system.cutoff:g} Å, "
+                f"slab {self.name!r} is {lateral:.2f} Å wide; the potential needs {2 * system.cutoff:g} Å, "
                 f"that is {int(np.ceil(2 * system.cutoff / solid))} lateral cells"
             )
         return StatePoint(
@@ -151,6 +151,53 @@ class Preparation:
     melt_steps: int = 1500
     quench_steps: int = 500
     relax_steps: int = 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rung:
+    """One temperature of a bracket or ladder.
+
+    Attributes
+    ----------
+    geometry : SlabGeometry
+        The slab and its cell.
+    temperature : float
+        Of the run, in K.
+    start_temperature : float
+        At which its slabs are prepared, in K.
+    """
+
+    geometry: SlabGeometry
+    temperature: float
+    start_temperature: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ladder:
+    """Temperatures whose drifts give a melting point.
+
+    Attributes
+    ----------
+    name : str
+        Of the geometry.
+    rungs : tuple of Rung
+        By temperature.
+    preparation : Preparation
+        Of the slabs; all rungs start from the same ones.
+    skip : float
+        Time in ps after the change of temperature that is not used.
+    frames : int
+        Frames of each run.
+    degree : int or None
+        Of the polynomial through the drifts; None interpolates.
+    """
+
+    name: str
+    rungs: tuple[Rung, ...]
+    preparation: Preparation
+    skip: float
+    frames: int
+    degree: int | None
 
 
 def prepare_slab(

@@ -235,9 +235,7 @@ class Bench:
                     raise
         found = self._outcomes[key]
         if row.id not in found:
-            raise RuntimeError(
-                f"check {row.check!r} gave no record for its row {row.id!r}; it gave {sorted(found)}"
-            )
+            raise RuntimeError(f"check {row.check!r} gave no record for its row {row.id!r}; it gave {sorted(found)}")
         return found[row.id]
 
     def _timed(self, row: Row, model: Any, timer: Timer) -> Record:

@@ -69,7 +69,7 @@ def naive_coherent(position, box):
 
 
 def clusters(n_clusters, broken, edge=40.0):
-    """Atoms with 12 neighbours each, far apart from each other; the last ``broken`` ones have lost one of them."""
+    """Atoms with 12 neighbours each, far from each other; the last ``broken`` ones have lost one of them."""
     shell = [v for v in np.array(np.meshgrid(*[[-1, 0, 1]] * 3)).reshape(3, -1).T if np.abs(v).sum() == 2]
     one = np.vstack([np.zeros(3), np.array(shell) * 2.7])
     position = one[None] + edge * np.arange(n_clusters)[:, None, None] * np.array([0.0, 0.0, 1.0])
@@ -90,7 +90,7 @@ def test_every_atom_of_a_crystal_is_solid():
     assert (coherent_neighbours(crystal(), BOX) == 12).all()
     assert (neighbour_counts(crystal(), BOX) == 12).all()
     run = trajectory_dataset(crystal()[None, None], BOX, 0.1)
-    for criterion in ("bonds", "count"):
+    for criterion in ("bonds", "count", "mean"):
         assert solid_fraction(run, criterion=criterion)["solid_fraction"].item() == 1.0
 
 
@@ -98,7 +98,8 @@ def test_a_crystal_stays_solid_when_it_vibrates_and_expands():
     """0.35 Å a component is argon at 80 K; 6 % of linear expansion is more than argon has up to melting."""
     position = shaken(np.random.default_rng(1))
     assert solid_atoms(position, BOX).mean() > 0.97
-    assert np.array_equal(coherent_neighbours(1.06 * position, 1.06 * BOX), coherent_neighbours(position, BOX))
+    expanded = coherent_neighbours(1.06 * position, 1.06 * BOX)
+    assert np.array_equal(expanded, coherent_neighbours(position, BOX))
     # the count does not bear it: a neighbour on each side crosses its cutoff
     assert solid_atoms(position, BOX, criterion="count").mean() < 0.97
 
@@ -110,13 +111,23 @@ def test_points_at_random_are_no_solid():
 
 
 def test_a_half_melted_cell_is_half_solid():
-    """All but the atoms at the two faces are told apart: one layer of 32 atoms, half of it at each face, of 256."""
+    """All but the atoms at the two faces are told apart: half a layer of 32 atoms at each, of 256."""
     position, solid = half_melted(np.random.default_rng(3))
     found = solid_atoms(position, BOX)
     depth = np.abs((position[:, 2] % BOX[2]) - BOX[2] / 4)
     assert found[solid & (depth < BOX[2] / 8)].mean() > 0.97
     assert found[~solid].mean() < 0.25
     assert found.mean() == pytest.approx(0.5, abs=32 / 256)
+
+
+def test_mean_is_the_average_of_both_fractions():
+    rng = np.random.default_rng(8)
+    run = trajectory_dataset(np.array([[half_melted(rng)[0] for _ in range(3)]]), BOX, 0.1)
+    bonds, count, mean = (
+        solid_fraction(run, criterion=criterion)["solid_fraction"].values for criterion in ("bonds", "count", "mean")
+    )
+    assert mean == pytest.approx((bonds + count) / 2, rel=1e-12)
+    assert not np.allclose(bonds, count)
 
 
 def test_count_of_a_free_standing_film_is_exact():
@@ -166,8 +177,8 @@ def test_zero_of_a_parabola_is_the_one_where_the_solid_starts_to_melt():
 
 def test_no_melting_point_where_the_solid_does_not_melt():
     assert math.isnan(zero_velocity_temperature([50, 60], [-1.0, 1.0], [0.1, 0.1]).value)
-    assert math.isnan(zero_velocity_temperature([50, 60, 70], [1.0, 2.0, 1.0], [1, 1, 1], degree=2).value) is False
-    assert math.isnan(zero_velocity_temperature([50, 60, 70], [-1.0, -0.5, -1.0], [1, 1, 1], degree=2).value)
+    always_melting = zero_velocity_temperature([50, 60, 70], [-1.0, -0.5, -1.0], [1, 1, 1], degree=2)
+    assert math.isnan(always_melting.value)
     assert math.isnan(crossing_temperature([50, 60, 70], [3.0, 2.0, 1.0]))
 
 
@@ -221,8 +232,8 @@ def test_weighted_fit_against_polyfit(degree):
 def test_errors_of_the_melting_temperature():
     """Over 400 ladders: no bias, and both error bars are those that are seen.
 
-    The mean square of z has a sampling error of √(2/400) = 7 % for a known error; for the jackknife of eight replicas
-    it is ν/(ν − 2) = 1.4 with 13 %.
+    The mean square of z has a sampling error of √(2/400) = 7 % for a known error; for the jackknife of eight
+    replicas it is ν/(ν − 2) = 1.4 with 13 %.
     """
     rng = np.random.default_rng(7)
     kelvin, true = np.array([40.0, 50.0, 60.0, 70.0, 80.0, 90.0]), 66.0
@@ -287,11 +298,11 @@ def test_refusals_name_what_is_wrong():
     run = melting_clusters(3, [[0, 1, 2]], 0.1)
     with pytest.raises(ObservableError, match=r"skip = 0.2 ps leaves 1 of 3 frames"):
         interface_drift(run, criterion="count", skip=0.2)
-    with pytest.raises(ObservableError, match="'bonds' and 'count'"):
+    with pytest.raises(ObservableError, match="'bonds', 'count' and 'mean'"):
         solid_fraction(run, criterion="q4")
     with pytest.raises(ObservableError, match="12 atoms"):
         coherent_neighbours(crystal()[:12], BOX)
-    with pytest.raises(ObservableError, match="half the box"):
+    with pytest.raises(ObservableError, match="half the shortest edge"):
         neighbour_counts(crystal(), BOX, cutoff=BOX[0])
     with pytest.raises(ObservableError, match="positive errors"):
         zero_velocity_temperature([50, 60], [1.0, -1.0], [0.1, math.nan])

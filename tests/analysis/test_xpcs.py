@@ -54,15 +54,11 @@ def test_field_correlation_equals_the_double_loop(kind):
 @pytest.mark.parametrize("exposure", [1, 3])
 def test_g2_equals_the_double_loop(kind, exposure):
     trajectory = random_trajectory(atoms=300, frames=12)
-    found = intensity_autocorrelation(
-        trajectory, kind=kind, shells=SHELLS, max_lag=3.0, exposure_frames=exposure
-    )
+    found = intensity_autocorrelation(trajectory, kind=kind, shells=SHELLS, max_lag=3.0, exposure_frames=exposure)
     for k, shell in enumerate(wave_vector_shells(BOX, shells=SHELLS)):
         atoms = tracked_atoms(300) if kind == "tracked" else slice(None)
         snapshot = np.abs(naive_intensity(trajectory, shell, atoms)) ** 2
-        image = np.array(
-            [[one[t : t + exposure].mean(axis=0) for t in range(13 - exposure)] for one in snapshot]
-        )
+        image = np.array([[one[t : t + exposure].mean(axis=0) for t in range(13 - exposure)] for one in snapshot])
         frames = image.shape[1]
         naive = [np.mean(image[:, lag:] * image[:, : frames - lag]) / image.mean() ** 2 for lag in range(7)]
         np.testing.assert_allclose(found["g2"][k], naive, rtol=1e-5)
@@ -128,7 +124,7 @@ def test_one_replica_has_no_error_bar():
     assert np.isnan(intensity_autocorrelation(trajectory, shells=SHELLS, max_lag=3.0)["g2_stderr"]).all()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(seed=st.integers(0, 2**32), shift=st.tuples(*[st.floats(-20, 20)] * 3))
 def test_invariances(seed, shift):
     rng = np.random.default_rng(seed)
@@ -141,7 +137,7 @@ def test_invariances(seed, shift):
         first = field_correlation(trajectory, kind=kind, **options)
         second = field_correlation(trajectory_dataset(moved, BOX, 0.5), kind=kind, **options)
         np.testing.assert_allclose(first["field_correlation"], second["field_correlation"], atol=3e-5)
-        assert (first["field_correlation"].isel(lag=0) == 1).all()
+        np.testing.assert_allclose(first["field_correlation"].isel(lag=0), 1, rtol=1e-12)
     g2 = intensity_autocorrelation(trajectory, **options)["g2"]
     half = intensity_autocorrelation(scaled, shells=np.array(SHELLS) / 2, max_lag=3.0)
     assert np.isfinite(g2).all()

@@ -13,4 +13,4 @@ def test_the_loader_gets_it(gate, calls):
 def test_an_unknown_one_is_a_usage_error(gate):
     result = gate("--mlff-model=a", "--mlff-device=gpu")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*argument --mlff-device: 'gpu' is not a device: expected auto, cpu, *"])
+    result.stderr.fnmatch_lines(["ERROR: --mlff-device: 'gpu' is not a device: expected auto, cpu, *"])

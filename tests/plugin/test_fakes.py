@@ -5,19 +5,22 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 
-def fakes():
+def load_fakes() -> ModuleType:
     spec = importlib.util.spec_from_file_location("_fakes", Path(__file__).with_name("fakes.py"))
-    module = importlib.util.module_from_spec(spec)
+    module = sys.modules["_fakes"] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-STAND_INS = {name: content for name, content in fakes().STAND_INS.items()}
+FAKES = load_fakes()
+STAND_INS = FAKES.STAND_INS
 
 
 @pytest.mark.parametrize(
@@ -34,13 +37,11 @@ def test_same_parameters(module, name):
 def test_same_parameters_of_run_check():
     from pytest_mlff.checks.catalogue import run_check
 
-    assert len(inspect.signature(run_check).parameters) == len(
-        inspect.signature(fakes().run_check).parameters
-    )
+    assert len(inspect.signature(run_check).parameters) == len(inspect.signature(FAKES.run_check).parameters)
 
 
 def test_a_loaded_model_has_what_the_report_reads():
     from pytest_mlff.models.load import LoadedModel
 
-    wanted = set(fakes().FakeModel.__dataclass_fields__)
+    wanted = set(FAKES.FakeModel.__dataclass_fields__)
     assert wanted <= set(LoadedModel.__dataclass_fields__)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
 RECORD = """
 import pytest
 from pytest_mlff.schema import Record
@@ -13,7 +11,9 @@ from pytest_mlff.schema import Record
 @pytest.mark.parametrize("status", {statuses})
 def test_density(mlff_model, mlff_record, status):
     mlff_record(
-        Record(check=f"density-{{status}}", model=mlff_model.name, status=status, observable="density", candidate=1.0)
+        Record(
+            check=f"density-{{status}}", model=mlff_model.name, status=status, observable="rho", candidate=1.0
+        )
     )
 """
 

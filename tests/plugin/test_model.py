@@ -95,9 +95,7 @@ def test_users_tests_run_for_each_model(gate, pytester):
     result.stdout.fnmatch_lines(["test_own.py::test_own[[]a] PASSED*", "test_own.py::test_own[[]b] FAILED*"])
 
 
-@pytest.mark.parametrize(
-    "ini", ["[pytest]\ntestpaths = tests\n", "[pytest]\npython_files = spec_*.py\n", "[pytest]\n"]
-)
+@pytest.mark.parametrize("ini", ["[pytest]\ntestpaths = tests\n", "[pytest]\npython_files = spec_*.py\n", "[pytest]\n"])
 def test_the_suite_is_found_whatever_the_users_ini(gate, pytester, ini):
     pytester.makeini(ini)
     pytester.mkpydir("tests").joinpath("test_own.py").write_text("def test_own():\n    assert 0\n")
@@ -117,9 +115,7 @@ def test_without_a_model_nothing_happens(gate, pytester):
 
 def test_missing_reference_data_end_a_run_of_the_suite_only(gate, pytester):
     text = (pytester.path / "fakes.py").read_text()
-    broken = text.replace(
-        'return SimpleNamespace(version="fake0001")', "raise errors.ReferenceDataError('none there')"
-    )
+    broken = text.replace('return SimpleNamespace(version="fake0001")', "raise errors.ReferenceDataError('none there')")
     assert broken != text
     (pytester.path / "fakes.py").write_text(broken)
     result = gate("--mlff-model=a")

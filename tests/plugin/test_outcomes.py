@@ -59,23 +59,17 @@ def test_codes_of_pytest_stay(gate, pytester):
 def test_the_failure_text_has_no_traceback(gate):
     result = gate("--mlff-model=a", "-k", "diffusion", plan={"diffusion": {"status": "FAIL"}})
     text = result.stdout.str()
-    result.stdout.fnmatch_lines(
-        ["FAIL  diffusion: self-diffusivity D, model a", "  candidate  3672 ± 81 µm²/s"]
-    )
+    result.stdout.fnmatch_lines(["FAIL  diffusion: self-diffusivity D, model a", "  candidate  3672 ± 81 µm²/s"])
     assert "judge.py" not in text
     assert "def test_transport" not in text
 
 
-@pytest.mark.parametrize(
-    "name", ["ModelError", "CacheError", "ReferenceDataError", "ObservableError", "UnstableError"]
-)
+@pytest.mark.parametrize("name", ["ModelError", "CacheError", "ReferenceDataError", "ObservableError", "UnstableError"])
 def test_errors_of_the_package_become_records(gate, name, calls):
     result = gate("--mlff-model=a", "-m", "dynamics", plan={"xpcs": {"raise": name}})
     result.assert_outcomes(failed=17, deselected=20)
     assert "Traceback" not in result.stdout.str()
-    result.stdout.fnmatch_lines(
-        [f"*{name} raised on purpose*", "xsvs_time *ERROR*", "ERROR xsvs_time: pytest *"]
-    )
+    result.stdout.fnmatch_lines([f"*{name} raised on purpose*", "xsvs_time *ERROR*", "ERROR xsvs_time: pytest *"])
     assert calls().count("check xpcs a") == 1
 
 
@@ -101,9 +95,7 @@ def test_a_defect_keeps_its_traceback_once_and_runs_once(gate, calls):
 
 def test_a_context_that_cannot_be_made_is_an_error_of_every_row(gate, pytester):
     fakes = pytester.path / "fakes.py"
-    text = fakes.read_text().replace(
-        '    log(f"context {model.name}")', "    raise errors.CacheError('disk full')"
-    )
+    text = fakes.read_text().replace('    log(f"context {model.name}")', "    raise errors.CacheError('disk full')")
     fakes.write_text(text)
     result = gate("--mlff-model=a")
     result.assert_outcomes(failed=37)
@@ -112,9 +104,7 @@ def test_a_context_that_cannot_be_made_is_an_error_of_every_row(gate, pytester):
 
 def test_a_check_that_forgets_a_row_is_caught(gate, pytester):
     fakes = pytester.path / "fakes.py"
-    fakes.write_text(
-        fakes.read_text().replace("if row.check == check}", "if row.check == check and row.id != 'rdf'}")
-    )
+    fakes.write_text(fakes.read_text().replace("if row.check == check}", "if row.check == check and row.id != 'rdf'}"))
     result = gate("--mlff-model=a", *RDF)
     result.assert_outcomes(failed=1, deselected=36)
     result.stdout.fnmatch_lines(["*check 'liquid' gave no record for its row 'rdf'*", "rdf *ERROR*"])

@@ -14,6 +14,4 @@ def test_the_context_gets_it(gate, pytester):
 def test_only_whole_numbers_from_zero_on(gate, seed):
     result = gate("--mlff-model=a", f"--mlff-seed={seed}")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(
-        [f"*argument --mlff-seed: '{seed}' is not a seed: expected a whole number >= 0"]
-    )
+    result.stderr.fnmatch_lines([f"ERROR: --mlff-seed: '{seed}' is not a seed: expected a whole number >= 0"])

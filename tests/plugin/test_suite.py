@@ -79,11 +79,13 @@ def test_users_tests_stay_where_they_are(gate, pytester):
 
 def test_warnings_of_a_framework_do_not_decide(gate, pytester):
     pytester.makeini("[pytest]\nfilterwarnings = error\n")
-    text = pytester.path.joinpath("fakes.py").read_text()
-    noisy = text.replace(
-        'log(f"check {check} {ctx.model.name}")', "import warnings; warnings.warn('old call', FutureWarning)"
-    )
-    assert noisy != text
-    pytester.path.joinpath("fakes.py").write_text(noisy)
-    result = gate("--mlff-model=a", "-k", "check_liquid and [rdf]")
-    result.assert_outcomes(passed=1, deselected=36, warnings=1)
+    fakes = pytester.path / "fakes.py"
+    warn = "__import__('warnings').warn('old call', FutureWarning)"
+    noisy = fakes.read_text().replace("    error = plan(check)", f"    {warn}\n    error = plan(check)")
+    noisy = noisy.replace("    return lambda: None", f"    {warn}\n    return lambda: None")
+    assert noisy.count(warn) == 2
+    fakes.write_text(noisy)
+    result = gate("--mlff-model=a")
+    assert result.ret == 0
+    assert result.parseoutcomes()["passed"] == 37
+    assert result.parseoutcomes()["warnings"] > 0

@@ -21,9 +21,7 @@ def test_it_comes_after_the_failures_in_the_catalogues_order(gate):
 
 
 def test_it_fits_120_columns(gate, monkeypatch):
-    plan = {
-        "mean_relaxation_rate-1.844": {"status": "INFO", "deviation": -0.1234, "interval": [-0.2345, 0.1234]}
-    }
+    plan = {"mean_relaxation_rate-1.844": {"status": "INFO", "deviation": -0.1234, "interval": [-0.2345, 0.1234]}}
     result = gate("--mlff-model=a", "-m", "mlff and not speed", plan=plan)
     rows = [line for line in result.outlines if line.endswith("6m52s")]
     assert len(rows) == 33

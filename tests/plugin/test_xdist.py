@@ -21,13 +21,13 @@ def test_the_same_records_and_each_check_once(gate, pytester, calls):
     for workers in ((), ("-n", "2")):
         result = gate("--mlff-model=a", "--mlff-json=run.json", *workers, plan=PLAN, subprocess=bool(workers))
         assert result.ret == 1
-        result.stdout.fnmatch_lines(
-            ["mlff: a [[]*", "rdf *FAIL*", "FAIL rdf: pytest *", "INCONCLUSIVE diffusion:*"]
-        )
+        result.stdout.fnmatch_lines(["mlff: a [[]*", "rdf *FAIL*", "FAIL rdf: pytest *", "INCONCLUSIVE diffusion:*"])
         statuses.append(json.loads((pytester.path / "run.json").read_text())["records"])
     assert statuses[0] == statuses[1]
     checks = [line for line in calls() if line.startswith("check")]
     assert sorted(checks) == sorted(2 * [line for line in set(checks)])
+    # by pytest-benchmark without workers, by an own timer on a worker
+    assert calls().count("timed ms_per_call-256 5") == 2
     # the controller, too, loads the model: once without workers, then on three processes
     assert [line for line in calls() if line.startswith("load")] == 4 * ["load a auto"]
 

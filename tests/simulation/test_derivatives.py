@@ -87,6 +87,7 @@ def test_both_steps_of_a_crystal_come_from_ten_calls():
     def forces(given):
         calls.append(1)
         x = given - positions
+        given += 1.0  # must do no harm here either
         return 0.3 - 2.0 * x - 7.0 * x**2 - 30.0 * x**3
 
     rows = crystal_rows(forces, positions, box=box, repeats=(1, 1, 1), atom=3, step=0.02)

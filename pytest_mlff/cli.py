@@ -1,0 +1,200 @@
+"""The console command ``pytest-mlff``: reference data, calibration, and what is wrong with an installation.
+
+The gate itself is ``pytest --mlff-model=SPEC``. Each command parses its arguments, imports what it needs and makes
+one call; an error of this package is one line and exit code 2.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest_mlff
+from pytest_mlff.errors import MlffError
+from pytest_mlff.settings import Settings, check_folder
+
+if TYPE_CHECKING:
+    from pytest_mlff.report.progress import Progress
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the console command.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        By default those of the process.
+
+    Returns
+    -------
+    int
+        Exit code: 0, 1 where something checked is not in order, 2 for an error.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        status: int = options.run(options)
+    except MlffError as error:
+        print(f"pytest-mlff: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pytest-mlff",
+        description="Reference data, calibration and installation of pytest-mlff; "
+        "the gate itself is `pytest --mlff-model=SPEC`.",
+    )
+    parser.add_argument("--version", action="version", version=f"pytest-mlff {pytest_mlff.__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_reference(commands.add_parser("reference", help="build or verify the reference data"))
+    _add_calibrate(commands.add_parser("calibrate", help="measure the gate itself"))
+    doctor = commands.add_parser("doctor", help="check this installation")
+    _add_cache_dir(doctor)
+    doctor.set_defaults(run=_doctor)
+    return parser
+
+
+def _add_reference(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    build = commands.add_parser("build", help="run, measure and write the reference data")
+    build.add_argument("--output", type=Path, default=Path("reference_data"), metavar="DIR", help="(%(default)s)")
+    build.add_argument("--jobs", type=_positive, default=1, metavar="N", help="processes (%(default)s)")
+    build.set_defaults(run=_build)
+    verify = commands.add_parser("verify", help="recompute a part and compare within error")
+    verify.set_defaults(run=_verify)
+    for command in (build, verify):
+        command.add_argument("--system", choices=("argon",), default="argon", help="(%(default)s)")
+        command.add_argument("--only", metavar="PART", help="one part instead of all; a wrong name lists them")
+        _add_cache_dir(command)
+
+
+def _add_calibrate(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    null = commands.add_parser("null", help="spread of every row for the reference against itself")
+    null.add_argument("--seeds", type=_positive, default=20, metavar="N", help="(%(default)s)")
+    null.add_argument("--protocol", choices=("ci", "paper"), default="ci", help="(%(default)s)")
+    null.add_argument(
+        "--output", type=Path, default=Path("null_spread.jsonl"), metavar="FILE", help="continued if it exists"
+    )
+    null.set_defaults(run=_null)
+
+
+def _add_cache_dir(parser: argparse.ArgumentParser) -> None:
+    default = Settings().cache_root
+    parser.add_argument("--cache-dir", type=Path, default=default, metavar="DIR", help=f"({default})")
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number >= 1")
+    return int(text)
+
+
+def _progress() -> Progress:
+    from pytest_mlff.report.progress import stream_progress
+
+    return stream_progress(sys.stderr)
+
+
+def _build(options: argparse.Namespace) -> int:
+    from pytest_mlff.reference.build import build
+
+    build(options.output, cache_dir=options.cache_dir, only=options.only, jobs=options.jobs, progress=_progress())
+    print(f"reference data of {options.system} written to {options.output}")
+    return 0
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from pytest_mlff.reference.verify import verify
+
+    differences = list(verify(cache_dir=options.cache_dir, only=options.only, progress=_progress()))
+    for line in differences:
+        print(line)
+    print(f"{len(differences)} differences beyond error" if differences else "recomputed values agree within error")
+    return 1 if differences else 0
+
+
+def _null(options: argparse.Namespace) -> int:
+    from pytest_mlff.calibration import null_spread
+
+    print(null_spread(seeds=options.seeds, output=options.output, protocol=options.protocol))
+    return 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    broken = 0
+    for name, finding, is_good in _findings(options.cache_dir):
+        broken += not is_good
+        print(f"{'ok' if is_good else 'BROKEN':<7} {name}: {finding}")
+    print(f"{broken} broken" if broken else "all in order")
+    return 1 if broken else 0
+
+
+def _findings(cache_dir: Path) -> Iterator[tuple[str, str, bool]]:
+    """Yield name, finding and whether it is in order."""
+    yield "python", sys.version.split()[0], sys.version_info >= (3, 11)
+    yield from _requirements()
+    yield "OpenMM platforms", *_platforms()
+    yield "reference data", *_reference()
+    try:
+        check_folder(cache_dir, "cache")
+        yield "cache", str(cache_dir), True
+    except MlffError as error:
+        yield "cache", str(error), False
+
+
+def _requirements() -> Iterator[tuple[str, str, bool]]:
+    from importlib import metadata
+
+    from packaging.requirements import Requirement
+
+    try:
+        wanted = [Requirement(line) for line in metadata.requires("pytest-mlff") or ()]
+    except metadata.PackageNotFoundError:
+        yield "pytest-mlff", "not installed: pytest does not find the plugin; pip install pytest-mlff", False
+        return
+    yield "pytest-mlff", pytest_mlff.__version__, True
+    for requirement in wanted:
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            version = metadata.version(requirement.name)
+        except metadata.PackageNotFoundError:
+            yield requirement.name, f"not installed, needs {requirement}", False
+            continue
+        fits = requirement.specifier.contains(version, prereleases=True)
+        yield requirement.name, version if fits else f"{version}, needs {requirement}", fits
+
+
+def _platforms() -> tuple[str, bool]:
+    try:
+        import openmm
+    except ImportError as error:
+        return f"cannot import openmm: {error}", False
+    count = openmm.Platform.getNumPlatforms()
+    names = [openmm.Platform.getPlatform(index).getName() for index in range(count)]
+    return ", ".join(names) or "none", bool(names)
+
+
+def _reference() -> tuple[str, bool]:
+    import hashlib
+
+    from pytest_mlff.reference.data import Reference
+
+    try:
+        reference = Reference()
+    except MlffError as error:
+        return str(error), False
+    for name, item in reference.manifest["files"].items():
+        path = reference.directory / name
+        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != item["sha256"]:
+            return f"{path} is missing or differs from the manifest", False
+    return f"version {reference.version} in {reference.directory}", True
+
+
+if __name__ == "__main__":
+    sys.exit(main())

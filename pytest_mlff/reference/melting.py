@@ -1,0 +1,1 @@
+"""Slabs and melting points of the reference (filled in by the melting part)."""

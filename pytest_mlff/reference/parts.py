@@ -1,0 +1,235 @@
+"""What the reference data consist of: each part measured from the long runs or computed.
+
+A part is a stream of ``(key, data set)``: packed configurations (they hold ``fraction``) or observables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pytest_mlff.analysis.hessian import crystal_symmetry, symmetry_estimate
+from pytest_mlff.analysis.phonons import phonon_spectrum
+from pytest_mlff.errors import ReferenceDataError
+from pytest_mlff.reference.data import pack, unpack
+from pytest_mlff.reference.melting import melting_part
+from pytest_mlff.reference.model import ReferenceModel
+from pytest_mlff.reference.observables import LIQUID, SOLID, measure
+from pytest_mlff.reference.runs import PLANS, Plan, reference_trajectory
+from pytest_mlff.simulation.budget import Budget
+from pytest_mlff.simulation.cache import Cache
+from pytest_mlff.simulation.derivatives import STEP, crystal_rows, dense_hessian
+from pytest_mlff.simulation.forces import ModelForces
+from pytest_mlff.simulation.md import NoProgress, Progress, Workshop
+from pytest_mlff.simulation.probe import make_probe
+from pytest_mlff.simulation.systems import (
+    ARGON,
+    LIQUID_DENSITIES,
+    StatePoint,
+    System,
+    fcc_positions,
+    state_points,
+)
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    Stream = Iterator[tuple[str, xr.Dataset]]
+
+N_STARTS = 64
+"""Start configurations of each state point."""
+PARITY_COUNTS = {256: 1000, 4000: 100}
+CRYSTAL_CELLS = (6, 8)
+"""Cubic cells along an edge of the crystals whose spectra are kept: 864 and 2048 atoms."""
+PROBE_ATOMS = 108
+PARITY_ONLY = "20K-solid-4000"
+"""State that gives parity configurations and nothing else."""
+
+
+def make_workshop(cache_dir: Path, *, system: System = ARGON, progress: Progress | None = None) -> Workshop:
+    """Services for runs of the reference.
+
+    Parameters
+    ----------
+    cache_dir : Path
+        Where trajectories are kept.
+    system : System, optional
+        The material.
+    progress : Progress, optional
+        Where steps are reported to.
+
+    Returns
+    -------
+    Workshop
+        Without a budget.
+    """
+    return Workshop(ReferenceModel(system), system, Cache(cache_dir), Budget(), progress or NoProgress())
+
+
+def part_names(system: System = ARGON) -> list[str]:
+    """Name the parts, those that need the longest runs first.
+
+    Parameters
+    ----------
+    system : System, optional
+        The material.
+
+    Returns
+    -------
+    list of str
+        State points, ``parity``, ``crystal``, ``probe`` and ``melting``.
+    """
+    return [*(name for name in state_points(system) if name != PARITY_ONLY), *_PARTS]
+
+
+def measured_part(workshop: Workshop, name: str) -> Stream:
+    """Measure one part, running what is not in the cache.
+
+    Parameters
+    ----------
+    workshop : Workshop
+        From :func:`make_workshop`.
+    name : str
+        One of :func:`part_names`.
+
+    Returns
+    -------
+    iterator of (str, xr.Dataset)
+        Keys and data sets.
+
+    Raises
+    ------
+    ReferenceDataError
+        If there is no such part.
+    """
+    known = part_names(workshop.system)
+    if name not in known:
+        raise ReferenceDataError(f"no part {name!r} of the reference; there are {', '.join(known)}")
+    if name in _PARTS:
+        return _PARTS[name](workshop)
+    return _state_part(workshop, state_points(workshop.system)[name])
+
+
+def _state_part(workshop: Workshop, state: StatePoint) -> Stream:
+    trajectory = reference_trajectory(workshop, state, PLANS[state.phase, state.n_atoms])
+    for name in LIQUID if state.phase == "liquid" else SOLID:
+        yield f"{state.name}/{name}", _without_replicas(measure(name, trajectory))
+    yield f"start/{state.name}", packed(_spread(trajectory, N_STARTS), state.box)
+
+
+def _without_replicas(observable: xr.Dataset) -> xr.Dataset:
+    """Drop the curves of single replicas, which nobody compares with."""
+    return observable.drop_vars([name for name in observable.data_vars if "replica" in observable[name].dims])
+
+
+def _spread(trajectory: xr.Dataset, count: int, *, offset: int = 0) -> np.ndarray:
+    """Pick configurations as far apart in time as the runs allow, replica by replica in turn."""
+    replicas, frames = trajectory.sizes["replica"], trajectory.sizes["frame"]
+    per_replica = -(-count // replicas)
+    when = frames - 1 - offset - np.arange(per_replica) * (frames // per_replica)
+    picked = trajectory["position"].values[:, when]  # (replica, time, atom, xyz)
+    return np.asarray(picked.swapaxes(0, 1).reshape(-1, *picked.shape[2:])[:count])
+
+
+def packed(position: np.ndarray, box: Any) -> xr.Dataset:
+    """Make a data set of configurations of one cell.
+
+    Parameters
+    ----------
+    position : ndarray, shape (configuration, atom, xyz)
+        In Å, wrapped or not.
+    box : array_like, shape (3,)
+        Cell edges in Å.
+
+    Returns
+    -------
+    xr.Dataset
+        ``fraction`` (configuration, atom, xyz) as :func:`pytest_mlff.reference.data.pack` makes it, and ``box``.
+    """
+    import xarray as xr
+
+    box = np.asarray(box, dtype=float)
+    return xr.Dataset(
+        {
+            "fraction": (("configuration", "atom", "xyz"), pack(position, box), {"units": "edge/65536"}),
+            "box": (("xyz",), box, {"units": "Å"}),
+        }
+    )
+
+
+def _parity_part(workshop: Workshop) -> Stream:
+    """Held-out configurations: liquids of all three temperatures in turn, the crystal at 20 K."""
+    points = state_points(workshop.system)
+    for atoms, count in PARITY_COUNTS.items():
+        liquids = [points[f"{temperature:g}K-{atoms}"] for temperature in LIQUID_DENSITIES]
+        for phase, states in (("liquid", liquids), ("solid", [points[f"20K-solid-{atoms}"]])):
+            sets = []
+            for state in states:
+                trajectory = reference_trajectory(workshop, state, PLANS[phase, atoms])
+                share = _spread(trajectory, -(-count // len(states)), offset=trajectory.sizes["frame"] // 128)
+                sets.append((share, state.box))
+            yield f"parity/{phase}-{atoms}", _interleaved(sets, count)
+
+
+def _interleaved(sets: list[tuple[np.ndarray, Any]], count: int) -> xr.Dataset:
+    """Take configurations of several cells in turn, each with its own box."""
+    import xarray as xr
+
+    boxes = np.array([box for _, box in sets], dtype=float)
+    order = [(index % len(sets), index // len(sets)) for index in range(count)]
+    fractions = np.stack([pack(sets[which][0][row], boxes[which]) for which, row in order])
+    return xr.Dataset(
+        {
+            "fraction": (("configuration", "atom", "xyz"), fractions, {"units": "edge/65536"}),
+            "box": (("configuration", "xyz"), boxes[[which for which, _ in order]], {"units": "Å"}),
+        }
+    )
+
+
+def _crystal_part(workshop: Workshop) -> Stream:
+    edge = workshop.system.lattice_parameter
+    for n in CRYSTAL_CELLS:
+        box = np.full(3, n * edge)
+        forces = ModelForces(workshop.model, workshop.system, box)
+        rows = crystal_rows(forces, fcc_positions((n, n, n), edge), box=box, repeats=(n, n, n))
+        atoms = rows.sizes["atom"]
+        yield f"crystal-{atoms}/phonons", phonon_spectrum(rows, mass=workshop.system.mass)
+        yield f"crystal-{atoms}/symmetry", _number("S", crystal_symmetry(rows))
+
+
+def _probe_part(workshop: Workshop) -> Stream:
+    system = workshop.system
+    edge = (PROBE_ATOMS * system.sigma**3 / LIQUID_DENSITIES[100.0]) ** (1 / 3)
+    box = (edge, edge, edge)
+    state = StatePoint(name="probe", phase="liquid", temperature=100.0, n_atoms=PROBE_ATOMS, box=box)
+    trajectory = reference_trajectory(workshop, state, Plan(replicas=1, equilibration_steps=1860, frames=1))
+    raw = trajectory["position"].values[0, -1].astype(float)
+    # packing may move each of a pair by 0.23 mÅ
+    margin = 4 * STEP + 1e-3
+    probe = packed(make_probe(raw, np.array(box), cutoff=system.cutoff, margin=margin)[None], box)
+    yield "probe/liquid", probe
+    forces = ModelForces(workshop.model, system, box)
+    positions = unpack(probe["fraction"].values[0], np.array(box))
+    hessian = dense_hessian(forces, positions, step=STEP)
+    yield "probe-liquid/symmetry", _number("S", symmetry_estimate(hessian, step=STEP, force_noise=0.0))
+
+
+def _number(name: str, estimate: Any) -> xr.Dataset:
+    import xarray as xr
+
+    variables = {
+        name: ((), estimate.value, {"units": "1"}),
+        f"{name}_stderr": ((), estimate.stderr, {"units": "1"}),
+    }
+    return xr.Dataset(variables, attrs={"replicas": 10**6})
+
+
+_PARTS: dict[str, Callable[[Workshop], Stream]] = {
+    "parity": _parity_part,
+    "crystal": _crystal_part,
+    "probe": _probe_part,
+    "melting": melting_part,
+}

@@ -1,0 +1,161 @@
+"""Recompute a part of the reference data independently and compare within error.
+
+A state point is run again from its shipped start configurations with another seed; the crystal's spectra and
+the probe are computed again. Checksums are verified whenever a file is opened.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pytest_mlff.analysis.phonons import spectrum_distance
+from pytest_mlff.errors import ReferenceDataError
+from pytest_mlff.reference.data import Reference
+from pytest_mlff.reference.observables import VARIABLES, estimate, measure
+from pytest_mlff.reference.parts import make_workshop, measured_part
+from pytest_mlff.schema import Estimate
+from pytest_mlff.simulation.md import Progress, Run, Workshop, simulate
+from pytest_mlff.simulation.systems import StatePoint, state_points
+
+SEED = 4711
+REPLICAS, FRAMES = 8, 232
+"""Lengths of the second run of a state point: those of the last look of the ``ci`` protocol."""
+SIGMAS = 4.5
+"""A deviation beyond this many joint standard errors is none by chance: two-sided 0.3 % for 7 degrees of freedom."""
+SAME = 1e-6
+"""Relative deviation allowed where nothing is random: other versions of LAPACK and OpenMM."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One number of the reference data and its recomputation.
+
+    Attributes
+    ----------
+    name : str
+        Which number.
+    stored, again : Estimate
+        As shipped, and recomputed.
+    deviation : float
+        In joint standard errors; relative where nothing is random.
+    limit : float
+        Largest deviation that is accepted.
+    """
+
+    name: str
+    stored: Estimate
+    again: Estimate
+    deviation: float
+    limit: float
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the deviation is within its limit."""
+        return abs(self.deviation) <= self.limit
+
+
+def verify(
+    *,
+    cache_dir: Path,
+    only: str | None = None,
+    directory: Path | None = None,
+    progress: Progress | None = None,
+) -> list[Comparison]:
+    """Recompute a part of the reference data.
+
+    Parameters
+    ----------
+    cache_dir : Path
+        Where trajectories are kept.
+    only : str, optional
+        A liquid state point, ``crystal`` or ``probe``; by default ``crystal``, ``probe`` and ``100K-256``.
+    directory : Path, optional
+        Folder of the reference data; by default that of this installation.
+    progress : Progress, optional
+        Where steps are reported to.
+
+    Returns
+    -------
+    list of Comparison
+        One per number.
+
+    Raises
+    ------
+    ReferenceDataError
+        If a file fails its checksum, or ``only`` names no part that can be verified.
+    """
+    reference = Reference(directory)
+    workshop = make_workshop(cache_dir, progress=progress)
+    liquids = {
+        name: state for name, state in state_points(workshop.system).items() if state.phase == "liquid"
+    }
+    parts = ["crystal", "probe", "100K-256"] if only is None else [only]
+    found: list[Comparison] = []
+    for part in parts:
+        if part in ("crystal", "probe"):
+            found += _exact(reference, workshop, part)
+        elif part in liquids:
+            found += _statistical(reference, workshop, liquids[part])
+        else:
+            raise ReferenceDataError(
+                f"cannot verify {part!r}; there are crystal, probe, {', '.join(liquids)}"
+            )
+    return found
+
+
+def _exact(reference: Reference, workshop: Workshop, part: str) -> Iterator[Comparison]:
+    for key, again in measured_part(workshop, part):
+        if "fraction" in again:
+            continue
+        state, _, name = key.partition("/")
+        stored = reference.observable(state, name)
+        if name == "phonons":
+            distance = spectrum_distance(again["frequency"].values, stored["frequency"].values)
+            means = [Estimate(float(side["frequency"].mean()), 0.0) for side in (stored, again)]
+            yield Comparison(f"{key}: mean frequency / THz", means[0], means[1], distance, SAME)
+        else:
+            one, two = estimate(stored, "S"), estimate(again, "S")
+            yield Comparison(f"{key}: S", one, two, two.value / one.value - 1, SAME)
+
+
+def _statistical(reference: Reference, workshop: Workshop, state: StatePoint) -> Iterator[Comparison]:
+    starts, _ = reference.configurations(f"start/{state.name}")
+    run = Run(state=state, seed=SEED, equilibration_steps=186)
+    trajectory = simulate(workshop, run, starts[:REPLICAS], n_frames=FRAMES)
+    for name, variable in VARIABLES.items():
+        stored, again = reference.observable(state.name, name), measure(name, trajectory)
+        several = stored[variable].ndim == 1
+        for index in range(stored[variable].size) if several else [None]:
+            one, two = estimate(stored, variable, index), estimate(again, variable, index)
+            label = f"{state.name}: {name}" + (f" at {float(stored['q'][index]):g} 1/Å" if several else "")
+            deviation = (two.value - one.value) / math.hypot(one.stderr, two.stderr)
+            yield Comparison(f"{label} / {stored[variable].attrs['units']}", one, two, deviation, SIGMAS)
+
+
+def report(comparisons: list[Comparison]) -> str:
+    """Comparisons as text.
+
+    Parameters
+    ----------
+    comparisons : list of Comparison
+        From :func:`verify`.
+
+    Returns
+    -------
+    str
+        One line each, and a last line with the count.
+    """
+    lines = [
+        f"{'ok' if item.agrees else 'DIFFERS':8} {item.name:60} "
+        f"stored {item.stored.value:.6g} ± {item.stored.stderr:.2g}, "
+        f"again {item.again.value:.6g} ± {item.again.stderr:.2g}, "
+        f"deviation {item.deviation:+.2g} (limit {item.limit:g})"
+        for item in comparisons
+    ]
+    bad = int(np.count_nonzero([not item.agrees for item in comparisons]))
+    return "\n".join([*lines, f"{len(comparisons)} numbers compared, {bad} differ"])

@@ -1,0 +1,105 @@
+"""What a check gets: starts drawn by the seed, lengths, kept results, and the user's changes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pytest_mlff.checks import context as module
+from pytest_mlff.errors import CacheError, ReferenceDataError, SpecError
+from pytest_mlff.reference.model import ReferenceModel
+from pytest_mlff.simulation.md import SEGMENT_FRAMES
+
+
+def test_starts_are_different_ones_drawn_by_the_seed(context, altered):
+    one, same, other = (context(altered(), seed=seed) for seed in (1, 1, 2))
+    starts, box = one.starts("start/100K-256", 8)
+    assert starts.shape == (8, 256, 3)
+    assert len({start.tobytes() for start in starts}) == 8
+    np.testing.assert_array_equal(starts, same.starts("start/100K-256", 8)[0])
+    assert not np.array_equal(starts, other.starts("start/100K-256", 8)[0])
+    np.testing.assert_array_equal(starts[:3], one.starts("start/100K-256", 3)[0])  # more replicas, same first
+    assert box.shape == (3,)
+
+
+def test_more_replicas_than_starts_begin_again(context, altered):
+    starts, _ = context(altered()).starts("start/100K-256", 66)
+    np.testing.assert_array_equal(starts[64:], starts[:2])
+
+
+def test_memo_keeps_results_by_model_and_parts(context, altered):
+    one, other = context(altered()), context(altered(name="other"))
+    computed = []
+
+    def ask(where, parts):
+        def compute():
+            computed.append(parts)
+            return {"x": np.array(1.0)}
+
+        return where.memo("what", parts, compute)
+
+    for where, parts in ((one, {"a": 1}), (one, {"a": 1}), (one, {"a": 2}), (other, {"a": 1})):
+        assert float(ask(where, parts)["x"]) == 1.0
+    assert len(computed) == 3
+    again = context(altered())
+    ask(again, {"a": 1})
+    assert len(computed) == 3
+
+
+def lengths(context, monkeypatch, state, frames):
+    """Segment length and steps of equilibration of the run behind a trajectory."""
+    seen = []
+    monkeypatch.setattr(module, "simulate", lambda workshop, run, starts, n_frames: seen.append((run, n_frames)))
+    context.trajectory(state, replicas=2, frames=frames)
+    (run, n_frames), = seen
+    assert n_frames == frames
+    return run.segment_frames, run.equilibration_steps
+
+
+def test_no_segment_is_longer_than_the_first_look(context, altered, monkeypatch):
+    ci = context(altered(), protocol="ci")
+    assert lengths(ci, monkeypatch, "100K-256", 116) == (SEGMENT_FRAMES, 186)
+    assert lengths(ci, monkeypatch, "20K-solid-256", ci.protocol.solid_frames)[0] == ci.protocol.solid_frames
+    short = context(altered(), protocol="ci", config={"liquid": {"looks": (200, 400)}})
+    assert [lengths(short, monkeypatch, "100K-256", frames)[0] for frames in (20, 40)] == [20, 20]
+    assert lengths(context(altered()), monkeypatch, "100K-256", 10)[0] == SEGMENT_FRAMES
+
+
+def test_a_limit_on_speed_is_one_for_all_sizes(context, altered):
+    found = context(altered(), config={"speed": {"max_ms_per_call": 12.0}}).tolerances
+    for size in (256, 2048, 4000):
+        assert (found[f"ms_per_call-{size}"].kind, found[f"ms_per_call-{size}"].limit) == ("upper", 12.0)
+    assert found["ms_per_step-256"].kind == "info"
+    both = {"speed": {"max_ms_per_call": 12.0}, "tolerances": {"ms_per_call-256": 3.0}}
+    assert context(altered(), config=both).tolerances["ms_per_call-256"].limit == 3.0
+
+
+def test_what_cannot_be_used_is_refused(context, altered, tmp_path):
+    with pytest.raises(SpecError, match="no tolerance row 'difusion'"):
+        context(altered(), config={"tolerances": {"difusion": 0.1}})
+    (tmp_path / "file").touch()
+    with pytest.raises(CacheError):
+        context(altered(), cache_dir=tmp_path / "file")
+    with pytest.raises(ReferenceDataError):
+        module.build_context(module_settings(tmp_path), altered(), reference=tmp_path)
+
+
+def module_settings(tmp_path):
+    from pytest_mlff.settings import Settings
+
+    return Settings(cache_dir=tmp_path / "cache")
+
+
+def test_forces_that_do_not_repeat_are_not_kept_for_the_next_run(context, altered, tmp_path, monkeypatch):
+    wild = context(altered(repeatable=False))
+    assert tmp_path not in wild.cache.root.parents
+    assert context(altered(repeatable=False)).cache.root == wild.cache.root  # within a run they are
+    monkeypatch.setenv("PYTEST_XDIST_TESTRUNUID", "abc123")
+    module._folder_of_this_run.cache_clear()
+    try:
+        assert module._cache_root(tmp_path, altered(repeatable=False)).name == "pytest-mlff-abc123"
+    finally:
+        module._folder_of_this_run.cache_clear()
+    monkeypatch.delenv("PYTEST_XDIST_TESTRUNUID")
+    assert context(altered(repeatable=False)).cache.root != wild.cache.root  # a new run knows nothing
+    assert context(ReferenceModel()).cache.root == tmp_path / "cache"

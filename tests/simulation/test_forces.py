@@ -1,0 +1,94 @@
+"""The one place where a calculator is called."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from ase import Atoms
+
+from pytest_mlff.errors import ModelError
+from pytest_mlff.simulation.forces import ModelForces
+from pytest_mlff.simulation.systems import ARGON
+
+
+def test_forces_are_those_of_the_calculator(plain, small, liquid):
+    model = plain()
+    forces = ModelForces(model, ARGON, small.box)
+    atoms = Atoms("Ar108", liquid[0], cell=small.box, pbc=True)
+    expected = model.calculator.potential.get_forces(atoms)
+    np.testing.assert_array_equal(forces(liquid[0]), expected)
+    stacked = forces(liquid)
+    assert stacked.shape == liquid.shape
+    np.testing.assert_array_equal(stacked[0], expected)
+    assert forces.calls == 5
+    np.testing.assert_array_equal(forces(liquid[1]), stacked[1])
+
+
+def test_an_ase_calculator_does_not_answer_with_the_last_configuration(small, liquid):
+    """ASE keeps results as long as positions are the same, and we move the same atoms in place."""
+    model = SimpleNamespace(name="lj", calculator=ARGON.potential())
+    forces = ModelForces(model, ARGON, small.box)
+    first, second = forces(liquid[0]), forces(liquid[1])
+    assert np.abs(first - second).max() > 0.01
+    np.testing.assert_array_equal(forces(liquid[0]), first)
+
+
+def test_sizes_may_change(plain, liquid):
+    forces = ModelForces(plain(), ARGON, [30.0] * 3)
+    assert forces(liquid[0]).shape == (108, 3)
+    assert forces(liquid[0, :5]).shape == (5, 3)
+
+
+def test_positions_are_not_changed(plain, small, liquid):
+    before = liquid.copy()
+    ModelForces(plain(), ARGON, small.box)(liquid)
+    np.testing.assert_array_equal(liquid, before)
+
+
+def test_a_batched_calculator_gets_all_copies_the_species_and_the_box(batched, plain, small, liquid):
+    model, seen = batched(), []
+    inner = model.calculator.batch_forces
+    model.calculator.batch_forces = lambda *args: seen.append(args) or inner(*args)
+    forces = ModelForces(model, ARGON, small.box)
+    assert forces.batched
+    found = forces(liquid)
+    (positions, numbers, box), = seen
+    np.testing.assert_array_equal(positions, liquid)
+    assert list(numbers) == [18] * 108
+    np.testing.assert_array_equal(box, small.box)
+    np.testing.assert_array_equal(found, ModelForces(plain(), ARGON, small.box)(liquid))
+    assert forces(liquid[0]).shape == (108, 3)
+    assert forces.calls == 5
+
+
+def test_forces_become_doubles(small, liquid):
+    calculator = SimpleNamespace(get_forces=lambda atoms: np.ones((len(atoms), 3), dtype=np.float32))
+    found = ModelForces(SimpleNamespace(name="f", calculator=calculator), ARGON, small.box)(liquid[0])
+    assert found.dtype == np.float64
+
+
+@pytest.mark.parametrize("error", [RuntimeError("out of memory"), NotImplementedError(), KeyError("Ar")])
+def test_what_the_calculator_raises_is_kept_as_the_cause(small, liquid, error):
+    def fail(atoms):
+        raise error
+
+    forces = ModelForces(
+        SimpleNamespace(name="bad", calculator=SimpleNamespace(get_forces=fail)), ARGON, small.box
+    )
+    expected = rf"^bad: the calculator raised {type(error).__name__}: .*\(force call 1, 108 atoms\)"
+    with pytest.raises(ModelError, match=expected) as caught:
+        forces(liquid[0])
+    assert caught.value.__cause__ is error
+
+
+@pytest.mark.parametrize("shape", [(3, 108), (107, 3), (108,), (1, 108, 3)])
+def test_another_shape_is_refused(small, liquid, shape):
+    calculator = SimpleNamespace(get_forces=lambda atoms: np.zeros(shape))
+    forces = ModelForces(SimpleNamespace(name="bad", calculator=calculator), ARGON, small.box)
+    with pytest.raises(ModelError, match=r"expected \(1, 108, 3\)"):
+        forces(liquid[0])
+
+
+def test_forces_that_are_not_finite_are_for_the_caller_to_judge(plain, small, liquid):
+    forces = ModelForces(plain(lambda forces, call: forces * np.nan), ARGON, small.box)
+    assert np.isnan(forces(liquid[0])).all()

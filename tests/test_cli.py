@@ -1,0 +1,137 @@
+"""The console command: what it hands on, and how it ends."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+
+import pytest
+
+from pytest_mlff import cli
+from pytest_mlff.errors import ReferenceDataError
+
+
+@pytest.fixture
+def stand_in(monkeypatch):
+    """Replace a function of a module that need not exist; gives the calls."""
+
+    def replace(module: str, name: str, result=None):
+        calls = []
+
+        def function(*args, **kwargs):
+            calls.append((args, kwargs))
+            if isinstance(result, Exception):
+                raise result
+            return result
+
+        fake = ModuleType(module)
+        setattr(fake, name, function)
+        monkeypatch.setitem(sys.modules, module, fake)
+        return calls
+
+    return replace
+
+
+def test_build(stand_in, tmp_path, capsys):
+    calls = stand_in("pytest_mlff.reference.build", "build")
+    command = ["reference", "build", "--system", "argon", "--only", "95K-256", "--jobs", "2"]
+    assert cli.main([*command, "--output", str(tmp_path), "--cache-dir", "c"]) == 0
+    ((output,), options) = calls[0]
+    assert output == tmp_path
+    assert (options["only"], options["jobs"], str(options["cache_dir"])) == ("95K-256", 2, "c")
+    assert str(tmp_path) in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("differences", "status"), [([], 0), (["rdf of 95K-256: 4.1 standard errors"], 1)])
+def test_verify(stand_in, capsys, differences, status):
+    calls = stand_in("pytest_mlff.reference.verify", "verify", differences)
+    assert cli.main(["reference", "verify", "--only", "95K-256"]) == status
+    assert calls[0][1]["only"] == "95K-256"
+    out = capsys.readouterr().out.splitlines()
+    assert out[:-1] == differences
+    assert out[-1] == ("1 differences beyond error" if differences else "recomputed values agree within error")
+
+
+def test_null(stand_in, capsys, tmp_path):
+    calls = stand_in("pytest_mlff.calibration", "null_spread", "| row | spread |")
+    output = tmp_path / "n.jsonl"
+    assert cli.main(["calibrate", "null", "--seeds", "3", "--output", str(output)]) == 0
+    assert calls == [((), {"seeds": 3, "output": output, "protocol": "ci"})]
+    assert capsys.readouterr().out == "| row | spread |\n"
+
+
+def test_an_error_of_the_package_is_one_line(stand_in, capsys):
+    stand_in("pytest_mlff.reference.build", "build", ReferenceDataError("no part 'x';\n there are a, b"))
+    assert cli.main(["reference", "build", "--only", "x"]) == 2
+    assert capsys.readouterr().err == "pytest-mlff: no part 'x'; there are a, b\n"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        [],
+        ["reference"],
+        ["reference", "build", "--jobs", "0"],
+        ["reference", "build", "--system", "neon"],
+        ["calibrate", "null", "--seeds", "-1"],
+        ["train"],
+    ],
+)
+def test_bad_usage(command, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(command)
+    assert ended.value.code == 2
+    assert "usage: pytest-mlff" in capsys.readouterr().err
+
+
+@pytest.fixture
+def intact(monkeypatch, tmp_path):
+    """Reference data of one file, as the manifest says."""
+    import hashlib
+    import json
+
+    (tmp_path / "observables.nc").write_bytes(b"data")
+    digest = hashlib.sha256(b"data").hexdigest()
+    manifest = {"files": {"observables.nc": {"sha256": digest}}}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    monkeypatch.setattr("pytest_mlff.reference.data.default_directory", lambda: tmp_path)
+    return tmp_path
+
+
+def doctor(capsys, cache):
+    status = cli.main(["doctor", "--cache-dir", str(cache)])
+    return status, {line.split(":")[0]: line for line in capsys.readouterr().out.splitlines()}
+
+
+def test_doctor_in_order(intact, capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(cli, "_requirements", lambda: iter([("numpy", "2.0", True)]))
+    status, lines = doctor(capsys, tmp_path / "cache")
+    assert status == 0, lines
+    assert "Reference" in lines["ok      OpenMM platforms"]
+    assert str(intact) in lines["ok      reference data"]
+    assert "all in order" in lines
+
+
+def test_doctor_finds_what_is_broken(intact, capsys, monkeypatch, tmp_path):
+    (intact / "observables.nc").write_bytes(b"date")
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("importlib.metadata.requires", lambda name: ["numpy>=99", "no-such-package", "x; extra == 't'"])
+    status, lines = doctor(capsys, tmp_path / "file")
+    assert status == 1
+    assert "differs from the manifest" in lines["BROKEN  reference data"]
+    assert "cannot write to" in lines["BROKEN  cache"]
+    assert "needs numpy>=99" in lines["BROKEN  numpy"]
+    assert "not installed" in lines["BROKEN  no-such-package"]
+    assert "4 broken" in lines
+
+
+def test_doctor_without_an_installation(capsys, monkeypatch):
+    from importlib.metadata import PackageNotFoundError
+
+    def missing(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr("importlib.metadata.requires", missing)
+    (finding,) = cli._requirements()
+    assert finding[2] is False
+    assert "not installed" in finding[1]
