@@ -110,12 +110,17 @@ def _build(options: argparse.Namespace) -> int:
 
 def _verify(options: argparse.Namespace) -> int:
     from pytest_mlff.reference.verify import verify
+    from pytest_mlff.verdict.format import format_estimate
 
-    differences = list(verify(cache_dir=options.cache_dir, only=options.only, progress=_progress()))
-    for line in differences:
-        print(line)
-    print(f"{len(differences)} differences beyond error" if differences else "recomputed values agree within error")
-    return 1 if differences else 0
+    found = verify(cache_dir=options.cache_dir, only=options.only, progress=_progress())
+    for one in found:
+        stored = format_estimate(one.stored.value, one.stored.stderr)
+        again = format_estimate(one.again.value, one.again.stderr)
+        verdict = "agrees" if one.agrees else "DIFFERS"
+        print(f"{verdict:<8} {one.name}: stored {stored}, again {again}, off by {one.deviation:.2g} of {one.limit:g}")
+    differing = sum(not one.agrees for one in found)
+    print(f"{differing} of {len(found)} differ" if differing else f"all {len(found)} agree within error")
+    return 1 if differing else 0
 
 
 def _null(options: argparse.Namespace) -> int:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
 from pytest_mlff import cli
 from pytest_mlff.errors import ReferenceDataError
+from pytest_mlff.schema import Estimate
 
 
 @pytest.fixture
@@ -42,14 +44,34 @@ def test_build(stand_in, tmp_path, capsys):
     assert str(tmp_path) in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("differences", "status"), [([], 0), (["rdf of 95K-256: 4.1 standard errors"], 1)])
-def test_verify(stand_in, capsys, differences, status):
-    calls = stand_in("pytest_mlff.reference.verify", "verify", differences)
+@pytest.mark.parametrize(("agrees", "status"), [(True, 0), (False, 1)])
+def test_verify(stand_in, capsys, agrees, status):
+    comparison = SimpleNamespace(
+        name="D of 95K-256",
+        stored=Estimate(0.3195, 0.002),
+        again=Estimate(0.33, 0.01),
+        deviation=1.03,
+        limit=4.5,
+        agrees=agrees,
+    )
+    calls = stand_in("pytest_mlff.reference.verify", "verify", [comparison])
     assert cli.main(["reference", "verify", "--only", "95K-256"]) == status
     assert calls[0][1]["only"] == "95K-256"
-    out = capsys.readouterr().out.splitlines()
-    assert out[:-1] == differences
-    assert out[-1] == ("1 differences beyond error" if differences else "recomputed values agree within error")
+    first, last = capsys.readouterr().out.splitlines()
+    numbers = "D of 95K-256: stored 0.3195 ± 0.0020, again 0.330 ± 0.010, off by 1 of 4.5"
+    assert first == f"{'agrees' if agrees else 'DIFFERS':<8} {numbers}"
+    assert last == ("all 1 agree within error" if agrees else "1 of 1 differ")
+
+
+def test_the_functions_it_calls_take_what_it_gives():
+    from pytest_mlff.calibration import null_spread
+    from pytest_mlff.reference.build import build
+    from pytest_mlff.reference.verify import Comparison, verify
+
+    inspect.signature(build).bind("out", cache_dir="c", only=None, jobs=1, progress=None)
+    inspect.signature(verify).bind(cache_dir="c", only=None, progress=None)
+    inspect.signature(null_spread).bind(seeds=1, output="o", protocol="ci")
+    assert {"name", "stored", "again", "deviation", "limit"} <= set(Comparison.__dataclass_fields__)
 
 
 def test_null(stand_in, capsys, tmp_path):

@@ -78,9 +78,7 @@ def naive(atoms: Atoms) -> tuple[float, np.ndarray]:
                 d = atoms.positions[j] + shift @ atoms.cell.array - atoms.positions[i]
                 r = np.linalg.norm(d)
                 if 0 < r < calc.cutoff:
-                    total += 0.5 * (
-                        energy(r, calc.epsilon, calc.sigma) - energy(calc.cutoff, calc.epsilon, calc.sigma)
-                    )
+                    total += 0.5 * (energy(r, calc.epsilon, calc.sigma) - energy(calc.cutoff, calc.epsilon, calc.sigma))
                     x6 = (calc.sigma / r) ** 6
                     forces[i] -= 24 * calc.epsilon * (2 * x6**2 - x6) / r**2 * d
     return total, forces
@@ -246,6 +244,6 @@ def test_a_copy_is_independent_and_equal():
     ],
 )
 def test_impossible_parameters_are_refused_with_what_was_given(bad):
-    (name, value), = bad.items()
+    ((name, value),) = bad.items()
     with pytest.raises(ValueError, match=rf"lennard_jones\(.*{name}={value}.*must be positive, all finite"):
         lennard_jones(**bad)

@@ -4,12 +4,7 @@ Two criteria say which atoms are solid. ``"bonds"``, the default, asks for at le
 neighbours to see the same orientation of their surroundings (P. R. ten Wolde, M. J. Ruiz-Montero and D. Frenkel,
 J. Chem. Phys. 104, 9932 (1996), here over the 12 nearest neighbours instead of those within a distance). It knows
 no length, so a model with another lattice is judged alike. ``"count"`` is the paper's: exactly 12 neighbours
-within 1.4 σ. Four of ten atoms of a liquid at 59 K pass it.
-
-``"mean"`` is the average of the two fractions, and the least noisy of all that were tried for the sign of a short
-run's drift: their errors are only half correlated (0.4 to 0.6), and the average of z = mean/s.d. of the drift is
-10 to 20 % above that of either (a dozen others, from averaged q₆ to density waves, lie below). Its scale is not
-that of a fraction, so interface velocities and melting points use ``"bonds"``.
+within 1.4 σ. Four of ten atoms of a cold liquid pass it. ``docs/melting.md`` has the measured noise of both.
 """
 
 from __future__ import annotations
@@ -30,7 +25,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 FloatArray: TypeAlias = NDArray[np.float64]
-Criterion: TypeAlias = Literal["bonds", "count", "mean"]
+Criterion: TypeAlias = Literal["bonds", "count"]
 Number = TypeVar("Number", np.float64, np.complex128)
 
 NEIGHBOURS = 12
@@ -166,9 +161,7 @@ def neighbour_counts(
     return np.asarray(found, dtype=np.int64) - 1
 
 
-def solid_atoms(
-    position: NDArray[np.floating], box: ArrayLike, *, criterion: Literal["bonds", "count"] = "bonds"
-) -> NDArray[np.bool_]:
+def solid_atoms(position: NDArray[np.floating], box: ArrayLike, *, criterion: Criterion = "bonds") -> NDArray[np.bool_]:
     """Tell which atoms of a frame are solid.
 
     Parameters
@@ -188,11 +181,13 @@ def solid_atoms(
     Raises
     ------
     ObservableError
-        For a frame that is too small for the criterion.
+        For a frame that is too small for the criterion, or a criterion that there is not.
     """
     if criterion == "bonds":
         return np.asarray(coherent_neighbours(position, box) >= COHERENT_NEIGHBOURS)
-    return np.asarray(neighbour_counts(position, box) == NEIGHBOURS)
+    if criterion == "count":
+        return np.asarray(neighbour_counts(position, box) == NEIGHBOURS)
+    raise ObservableError(f"criterion = {criterion!r}; there are 'bonds' and 'count'")
 
 
 def solid_fraction(trajectory: xr.Dataset, *, criterion: Criterion = "bonds") -> xr.Dataset:
@@ -203,8 +198,8 @@ def solid_fraction(trajectory: xr.Dataset, *, criterion: Criterion = "bonds") ->
     trajectory : xr.Dataset
         ``position`` (replica, frame, atom, xyz) and ``box`` (xyz) in Å, ``time`` (frame) in ps, see
         :func:`pytest_mlff.schema.validate_trajectory`.
-    criterion : {"bonds", "count", "mean"}
-        As in :func:`solid_atoms`, or the average of both fractions.
+    criterion : {"bonds", "count"}
+        As in :func:`solid_atoms`.
 
     Returns
     -------
@@ -214,31 +209,21 @@ def solid_fraction(trajectory: xr.Dataset, *, criterion: Criterion = "bonds") ->
     Raises
     ------
     ObservableError
-        If the data set is no trajectory, a position is not finite, or there is no such criterion.
+        If the data set is no trajectory, or a position is not finite.
     """
     import xarray as xr
 
     validate_trajectory(trajectory)
     box = trajectory["box"].values
-    criteria = _criteria(criterion)
     fraction = np.empty((trajectory.sizes["replica"], trajectory.sizes["frame"]))
     for replica in range(len(fraction)):
         for frame, position in enumerate(replica_positions(trajectory, replica)):
-            solid = [solid_atoms(position, box, criterion=each) for each in criteria]
-            fraction[replica, frame] = np.mean(solid)
+            fraction[replica, frame] = solid_atoms(position, box, criterion=criterion).mean()
     return xr.Dataset(
         {"solid_fraction": (("replica", "frame"), fraction, {"units": "1"})},
         coords={"time": trajectory["time"]},
         attrs={"criterion": criterion},
     )
-
-
-def _criteria(criterion: Criterion) -> tuple[Literal["bonds", "count"], ...]:
-    if criterion == "mean":
-        return ("bonds", "count")
-    if criterion in ("bonds", "count"):
-        return (criterion,)
-    raise ObservableError(f"criterion = {criterion!r}; there are 'bonds', 'count' and 'mean'")
 
 
 def interface_drift(
@@ -257,8 +242,8 @@ def interface_drift(
     skip : float
         Time in ps, counted from the first frame, that is left out of the fit: the response of both phases to
         a change of temperature is no motion of the interface.
-    criterion : {"bonds", "count", "mean"}
-        As in :func:`solid_fraction`; a velocity means what it says for ``"bonds"`` only.
+    criterion : {"bonds", "count"}
+        As in :func:`solid_atoms`; the velocity means what it says for ``"bonds"`` only.
     solid_density : float, optional
         Number density of the solid in 1/Å³, for the velocity; without it that of the cell.
 

@@ -125,9 +125,7 @@ class CheckContext:
         starts, _ = self.starts(f"start/{state}", replicas)
         point = state_point(state, self.system)
         # a first look shorter than a segment would pay for frames that nobody asked for
-        shortest = (
-            self.protocol.solid_frames if point.phase == "solid" else min(self.protocol.looks, default=0)
-        )
+        shortest = self.protocol.solid_frames if point.phase == "solid" else min(self.protocol.looks, default=0)
         run = Run(
             state=point,
             seed=self.seed,

@@ -59,10 +59,7 @@ def _parity(context: CheckContext, name: str, count: int) -> Finding:
         return Finding(candidate=Estimate(float("nan"), float("nan")), force_calls=count, note=note)
     native = ReferenceModel(context.system)
     exact = np.stack(
-        [
-            ModelForces(native, context.system, box)(position)
-            for position, box in zip(positions, boxes, strict=True)
-        ]
+        [ModelForces(native, context.system, box)(position) for position, box in zip(positions, boxes, strict=True)]
     )
     parity = force_parity(candidate, exact)
     error = force_error_sd(parity)
@@ -73,9 +70,7 @@ def _parity(context: CheckContext, name: str, count: int) -> Finding:
     return Finding(candidate=one_minus_r2(parity), force_calls=count, note=note)
 
 
-def _candidate_forces(
-    context: CheckContext, name: str, positions: np.ndarray, boxes: np.ndarray
-) -> np.ndarray:
+def _candidate_forces(context: CheckContext, name: str, positions: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     pieces = []
     context.progress.start(f"{context.model.name} parity {name}", len(positions))
     try:

@@ -108,9 +108,7 @@ def judge(
     )
 
 
-def without_verdict(
-    context: CheckContext, row: Row, status: Status, reason: str, *, looks: int = 0
-) -> Record:
+def without_verdict(context: CheckContext, row: Row, status: Status, reason: str, *, looks: int = 0) -> Record:
     """Record of a row that could not be measured.
 
     Parameters

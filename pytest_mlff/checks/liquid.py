@@ -71,9 +71,7 @@ def by_state(context: CheckContext, rows: Sequence[Row], finding: Finder) -> dic
     return records
 
 
-def _look(
-    context: CheckContext, state: str, frames: int, wanted: Sequence[Row], finding: Finder
-) -> dict[str, Finding]:
+def _look(context: CheckContext, state: str, frames: int, wanted: Sequence[Row], finding: Finder) -> dict[str, Finding]:
     trajectory = context.trajectory(state, replicas=context.protocol.replicas, frames=frames)
     return {row.id: finding(context, row, trajectory) for row in wanted}
 
@@ -85,9 +83,7 @@ def _finding(context: CheckContext, row: Row, trajectory: xr.Dataset) -> Finding
     candidate = measure(row.key, trajectory)
     reference = context.reference.observable(row.state, row.key)
     if row.key == "diffusion":
-        return Finding(
-            candidate=estimate(candidate, "D"), reference=estimate(reference, "D"), force_calls=calls
-        )
+        return Finding(candidate=estimate(candidate, "D"), reference=estimate(reference, "D"), force_calls=calls)
     distance2 = {"rdf": rdf.distance2, "structure_factor": structure_factor.distance2}[row.key]
     return Finding(candidate=distance2(candidate, reference), force_calls=calls)
 

@@ -17,6 +17,7 @@ from pytest_mlff.schema import Record
 if TYPE_CHECKING:
     import xarray as xr
 
+
 def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
     """Judge the relaxation rows at every state point.
 

@@ -128,9 +128,7 @@ def _write(output: Path, observables: Groups, configurations: Groups, system: Sy
         "system": asdict(system),
         "states": {name: asdict(state) for name, state in state_points(system).items()},
         "plans": {f"{phase}-{atoms}": asdict(plan) for (phase, atoms), plan in PLANS.items()},
-        "versions": {
-            name: version(name) for name in ("pytest-mlff", "openmm", "numpy", "scipy", "ase", "xarray")
-        },
+        "versions": {name: version(name) for name in ("pytest-mlff", "openmm", "numpy", "scipy", "ase", "xarray")},
         "python": platform.python_version(),
         "files": files,
     }
@@ -144,9 +142,7 @@ def _netcdf(groups: Mapping[str, xr.Dataset]) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "groups.nc"
         for index, (group, dataset) in enumerate(sorted(groups.items())):
-            encoding = {
-                name: {"zlib": True, "complevel": 9} for name in dataset.variables if dataset[name].ndim
-            }
+            encoding = {name: {"zlib": True, "complevel": 9} for name in dataset.variables if dataset[name].ndim}
             mode: Any = "a" if index else "w"
             dataset.to_netcdf(path, mode=mode, group=group, engine="h5netcdf", encoding=encoding)
         return path.read_bytes()

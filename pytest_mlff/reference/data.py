@@ -143,20 +143,15 @@ class Reference:
         expected = self._checksums.get(name)
         if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != expected:
             raise ReferenceDataError(
-                f"{path} is missing or differs from its manifest; "
-                "reinstall the package or rebuild the reference data"
+                f"{path} is missing or differs from its manifest; reinstall the package or rebuild the reference data"
             )
         return {
-            key.strip("/"): group
-            for key, group in xr.open_groups(path, engine="h5netcdf").items()
-            if group.variables
+            key.strip("/"): group for key, group in xr.open_groups(path, engine="h5netcdf").items() if group.variables
         }
 
     def _group(self, groups: dict[str, xr.Dataset], key: str) -> xr.Dataset:
         if key not in groups:
-            raise ReferenceDataError(
-                f"the reference data have no {key!r}; there are {', '.join(sorted(groups))}"
-            )
+            raise ReferenceDataError(f"the reference data have no {key!r}; there are {', '.join(sorted(groups))}")
         return groups[key]
 
 

@@ -1,1 +1,170 @@
-"""Slabs and melting points of the reference (filled in by the melting part)."""
+"""Slabs and melting points: how the reference prepares the first and runs the second.
+
+:func:`ladder_drifts` serves both sides, so that candidate and reference take the same steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pytest_mlff.analysis.interface import interface_drift, melting_temperature
+from pytest_mlff.reference.data import unpack
+from pytest_mlff.reference.packing import number, packed
+from pytest_mlff.reference.runs import SEED
+from pytest_mlff.schema import Estimate
+from pytest_mlff.simulation.md import Run, Workshop, simulate
+from pytest_mlff.simulation.slabs import (
+    BRACKET,
+    COEXISTENCE_LADDER,
+    PAPER_LADDER,
+    Ladder,
+    Preparation,
+    Rung,
+    prepare_slab,
+)
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+BRACKET_SLABS, LADDER_SLABS = 64, 16
+"""Slabs kept for the bracket, and for each ladder."""
+BRACKET_FRAMES = 58
+"""Frames of the reference's own bracket runs."""
+
+
+def melting_part(workshop: Workshop) -> Iterator[tuple[str, xr.Dataset]]:
+    """Prepare the slabs, run them, and measure.
+
+    Parameters
+    ----------
+    workshop : Workshop
+        Of the reference.
+
+    Yields
+    ------
+    tuple of (str, xr.Dataset)
+        Slabs by geometry, drifts of the bracket, melting points of the ladders.
+    """
+    for row, rung in BRACKET.items():
+        slabs = _slabs(workshop, rung, BRACKET_SLABS, Preparation())
+        yield f"slab/{rung.geometry.name}", packed(slabs, _box(workshop, rung))
+        drift = rung_drift(workshop, rung, slabs, frames=BRACKET_FRAMES, seed=SEED)
+        yield f"{row}/drift", _drift(drift)
+    for ladder in (PAPER_LADDER, COEXISTENCE_LADDER):
+        rung = ladder.rungs[0]
+        slabs = _slabs(workshop, rung, LADDER_SLABS, ladder.preparation)
+        box = _box(workshop, rung)
+        stored = packed(slabs, box)
+        yield f"slab/{ladder.name}", stored
+        kept = unpack(stored["fraction"].values, np.array(box))
+        yield f"{ladder.name}/melting_point", number("T", melting_point(workshop, ladder, kept, seed=SEED), "K")
+
+
+def _slabs(workshop: Workshop, rung: Rung, count: int, preparation: Preparation) -> np.ndarray:
+    """Prepare slabs, each from its own melt, from the cache as far as they are there."""
+    parts = {
+        "kind": "slab",
+        "geometry": asdict(rung.geometry),
+        "temperature": rung.start_temperature,
+        "preparation": asdict(preparation),
+        "system": asdict(workshop.system),
+    }
+
+    def prepare(seed: int) -> dict[str, np.ndarray]:
+        position = prepare_slab(
+            rung.geometry, workshop.system, rung.start_temperature, seed=seed, preparation=preparation
+        )
+        return {"position": position}
+
+    slabs = []
+    for index in range(count):
+        seed = SEED + index
+        slabs.append(workshop.cache.memo({**parts, "seed": seed}, partial(prepare, seed))["position"])
+    return np.stack(slabs)
+
+
+def _box(workshop: Workshop, rung: Rung) -> tuple[float, float, float]:
+    return rung.geometry.state(workshop.system, rung.temperature).box
+
+
+def rung_drift(
+    workshop: Workshop, rung: Rung, slabs: np.ndarray, *, frames: int, seed: int, skip: float = 0.0
+) -> xr.Dataset:
+    """Run slabs at one temperature and measure the drift of their solid fraction.
+
+    Parameters
+    ----------
+    workshop : Workshop
+        Of the model.
+    rung : Rung
+        Geometry and temperature.
+    slabs : ndarray, shape (replica, atom, xyz)
+        Start configurations in Å.
+    frames : int
+        Length of each run.
+    seed : int
+        Of the velocities.
+    skip : float, optional
+        Time in ps that is left out of the fit.
+
+    Returns
+    -------
+    xr.Dataset
+        As :func:`pytest_mlff.analysis.interface.interface_drift`, with ``force_calls`` in its attributes.
+    """
+    state = rung.geometry.state(workshop.system, rung.temperature)
+    run = Run(state=state, seed=seed, equilibration_steps=0)
+    trajectory = simulate(workshop, run, slabs, n_frames=frames)
+    drift = interface_drift(trajectory, skip=skip)
+    return drift.assign_attrs(force_calls=trajectory.attrs["force_calls"], replicas=len(slabs))
+
+
+def ladder_drifts(workshop: Workshop, ladder: Ladder, slabs: np.ndarray, *, seed: int) -> list[xr.Dataset]:
+    """Drifts at all temperatures of a ladder.
+
+    Parameters
+    ----------
+    workshop : Workshop
+        Of the model.
+    ladder : Ladder
+        Temperatures and lengths.
+    slabs : ndarray, shape (replica, atom, xyz)
+        Start configurations in Å, the same at every temperature.
+    seed : int
+        Of the velocities.
+
+    Returns
+    -------
+    list of xr.Dataset
+        One per rung.
+    """
+    return [
+        rung_drift(workshop, rung, slabs, frames=ladder.frames, seed=seed, skip=ladder.skip) for rung in ladder.rungs
+    ]
+
+
+def melting_point(workshop: Workshop, ladder: Ladder, slabs: np.ndarray, *, seed: int) -> Estimate:
+    """Temperature at which the interfaces of a ladder's slabs rest.
+
+    Parameters
+    ----------
+    workshop, ladder, slabs, seed
+        As for :func:`ladder_drifts`.
+
+    Returns
+    -------
+    Estimate
+        In K; NaN where the drift has no falling zero.
+    """
+    drifts = [drift["drift_replica"].values for drift in ladder_drifts(workshop, ladder, slabs, seed=seed)]
+    return melting_temperature([rung.temperature for rung in ladder.rungs], np.stack(drifts), degree=ladder.degree)
+
+
+def _drift(drift: xr.Dataset) -> Any:
+    kept = drift[["drift", "drift_stderr", "velocity", "velocity_stderr"]]
+    return kept.drop_vars([name for name in kept.coords])

@@ -16,8 +16,9 @@ from pytest_mlff.schema import Estimate
 if TYPE_CHECKING:
     import xarray as xr
 
-STRUCTURE_STRIDE = 4
-"""Frames (0.43 ps) between configurations of g(r) and S(q), which change little in between."""
+STRUCTURE_STRIDE = {256: 4, 4000: 40}
+"""Frames between configurations of g(r) and S(q), by number of atoms: structure changes little in 0.43 ps, and a
+frame of 4000 atoms holds as much as sixteen of 256."""
 Q_MAX = {256: 4.0, 4000: 2.6}
 """Largest |q| of S(q) in 1/Å by number of atoms; the number of wave vectors grows with its cube."""
 
@@ -33,8 +34,7 @@ def _rdf(trajectory: xr.Dataset) -> xr.Dataset:
 def _structure_factor(trajectory: xr.Dataset) -> xr.Dataset:
     from pytest_mlff.analysis.structure_factor import structure_factor
 
-    q_max = Q_MAX[min(Q_MAX, key=lambda size: abs(size - trajectory.sizes["atom"]))]
-    return structure_factor(_strided(trajectory), q_max=q_max)
+    return structure_factor(_strided(trajectory), q_max=Q_MAX[_size(trajectory)])
 
 
 def _diffusion(trajectory: xr.Dataset) -> xr.Dataset:
@@ -88,7 +88,12 @@ def _direct_contrast(trajectory: xr.Dataset) -> xr.Dataset:
 
 
 def _strided(trajectory: xr.Dataset) -> xr.Dataset:
-    return trajectory.isel(frame=slice(None, None, STRUCTURE_STRIDE))
+    return trajectory.isel(frame=slice(None, None, STRUCTURE_STRIDE[_size(trajectory)]))
+
+
+def _size(trajectory: xr.Dataset) -> int:
+    """Find the reference's liquid size that is nearest to this one."""
+    return min(STRUCTURE_STRIDE, key=lambda size: abs(size - trajectory.sizes["atom"]))
 
 
 MEASURES: Mapping[str, Callable[[xr.Dataset], xr.Dataset]] = {
@@ -161,9 +166,7 @@ def estimate(dataset: xr.Dataset, name: str, index: int | None = None) -> Estima
         If the data set has no such variable.
     """
     if name not in dataset or f"{name}_stderr" not in dataset:
-        raise ReferenceDataError(
-            f"no {name!r} with an error bar among {', '.join(map(str, dataset.data_vars))}"
-        )
+        raise ReferenceDataError(f"no {name!r} with an error bar among {', '.join(map(str, dataset.data_vars))}")
     value, stderr = dataset[name].values, dataset[f"{name}_stderr"].values
     if index is not None:
         value, stderr = value[index], stderr[index]

@@ -18,6 +18,7 @@ from pytest_mlff.reference.data import pack, unpack
 from pytest_mlff.reference.melting import melting_part
 from pytest_mlff.reference.model import ReferenceModel
 from pytest_mlff.reference.observables import LIQUID, SOLID, measure
+from pytest_mlff.reference.packing import number, packed
 from pytest_mlff.reference.runs import PLANS, Plan, reference_trajectory
 from pytest_mlff.simulation.budget import Budget
 from pytest_mlff.simulation.cache import Cache
@@ -134,32 +135,6 @@ def _spread(trajectory: xr.Dataset, count: int, *, offset: int = 0) -> np.ndarra
     return np.asarray(picked.swapaxes(0, 1).reshape(-1, *picked.shape[2:])[:count])
 
 
-def packed(position: np.ndarray, box: Any) -> xr.Dataset:
-    """Make a data set of configurations of one cell.
-
-    Parameters
-    ----------
-    position : ndarray, shape (configuration, atom, xyz)
-        In Å, wrapped or not.
-    box : array_like, shape (3,)
-        Cell edges in Å.
-
-    Returns
-    -------
-    xr.Dataset
-        ``fraction`` (configuration, atom, xyz) as :func:`pytest_mlff.reference.data.pack` makes it, and ``box``.
-    """
-    import xarray as xr
-
-    box = np.asarray(box, dtype=float)
-    return xr.Dataset(
-        {
-            "fraction": (("configuration", "atom", "xyz"), pack(position, box), {"units": "edge/65536"}),
-            "box": (("xyz",), box, {"units": "Å"}),
-        }
-    )
-
-
 def _parity_part(workshop: Workshop) -> Stream:
     """Held-out configurations: liquids of all three temperatures in turn, the crystal at 20 K."""
     points = state_points(workshop.system)
@@ -197,7 +172,7 @@ def _crystal_part(workshop: Workshop) -> Stream:
         rows = crystal_rows(forces, fcc_positions((n, n, n), edge), box=box, repeats=(n, n, n))
         atoms = rows.sizes["atom"]
         yield f"crystal-{atoms}/phonons", phonon_spectrum(rows, mass=workshop.system.mass)
-        yield f"crystal-{atoms}/symmetry", _number("S", crystal_symmetry(rows))
+        yield f"crystal-{atoms}/symmetry", number("S", crystal_symmetry(rows))
 
 
 def _probe_part(workshop: Workshop) -> Stream:
@@ -214,17 +189,7 @@ def _probe_part(workshop: Workshop) -> Stream:
     forces = ModelForces(workshop.model, system, box)
     positions = unpack(probe["fraction"].values[0], np.array(box))
     hessian = dense_hessian(forces, positions, step=STEP)
-    yield "probe-liquid/symmetry", _number("S", symmetry_estimate(hessian, step=STEP, force_noise=0.0))
-
-
-def _number(name: str, estimate: Any) -> xr.Dataset:
-    import xarray as xr
-
-    variables = {
-        name: ((), estimate.value, {"units": "1"}),
-        f"{name}_stderr": ((), estimate.stderr, {"units": "1"}),
-    }
-    return xr.Dataset(variables, attrs={"replicas": 10**6})
+    yield "probe-liquid/symmetry", number("S", symmetry_estimate(hessian, step=STEP, force_noise=0.0))
 
 
 _PARTS: dict[str, Callable[[Workshop], Stream]] = {

@@ -91,9 +91,7 @@ def verify(
     """
     reference = Reference(directory)
     workshop = make_workshop(cache_dir, progress=progress)
-    liquids = {
-        name: state for name, state in state_points(workshop.system).items() if state.phase == "liquid"
-    }
+    liquids = {name: state for name, state in state_points(workshop.system).items() if state.phase == "liquid"}
     parts = ["crystal", "probe", "100K-256"] if only is None else [only]
     found: list[Comparison] = []
     for part in parts:
@@ -102,9 +100,7 @@ def verify(
         elif part in liquids:
             found += _statistical(reference, workshop, liquids[part])
         else:
-            raise ReferenceDataError(
-                f"cannot verify {part!r}; there are crystal, probe, {', '.join(liquids)}"
-            )
+            raise ReferenceDataError(f"cannot verify {part!r}; there are crystal, probe, {', '.join(liquids)}")
     return found
 
 

@@ -32,9 +32,7 @@ def altered():
 
     def make(alter=None, *, name="candidate", repeatable=True, **parameters):
         calculator = Altered(alter, **parameters)
-        return SimpleNamespace(
-            name=name, calculator=calculator, fingerprint=name, repeatable=repeatable, spec=name
-        )
+        return SimpleNamespace(name=name, calculator=calculator, fingerprint=name, repeatable=repeatable, spec=name)
 
     return make
 
@@ -61,8 +59,8 @@ def nobody():
 
 
 @pytest.fixture
-def fewer_parity_sets(monkeypatch):
-    """A reference whose parity sets are made here, in case the shipped ones are not asked for."""
+def made_parity_sets(monkeypatch):
+    """Parity sets made here: 50 shaken crystals of 256 atoms, whatever is shipped."""
     from pytest_mlff.reference.data import Reference
     from pytest_mlff.simulation.systems import fcc_positions, state_point
 
@@ -74,7 +72,6 @@ def fewer_parity_sets(monkeypatch):
         rng = np.random.default_rng(len(name))
         box = np.array(state_point("100K-256").box)
         lattice = fcc_positions((4, 4, 4), box[0] / 4)
-        stack = lattice + rng.normal(0.0, 0.25, (50, 256, 3))
-        return stack, np.stack([box] * 50)
+        return lattice + rng.normal(0.0, 0.25, (50, 256, 3)), np.stack([box] * 50)
 
     monkeypatch.setattr(Reference, "configurations", configurations)

@@ -51,7 +51,7 @@ def lengths(context, monkeypatch, state, frames):
     seen = []
     monkeypatch.setattr(module, "simulate", lambda workshop, run, starts, n_frames: seen.append((run, n_frames)))
     context.trajectory(state, replicas=2, frames=frames)
-    (run, n_frames), = seen
+    ((run, n_frames),) = seen
     assert n_frames == frames
     return run.segment_frames, run.equilibration_steps
 

@@ -45,9 +45,7 @@ def test_a_record_says_what_was_found_and_what_it_was_judged_by(nobody):
 
 
 def test_looks_share_the_error_probability(nobody):
-    one, two = (
-        judge(nobody, row("diffusion"), diffusion(0.37, 0.004), look=1, looks_planned=n) for n in (1, 2)
-    )
+    one, two = (judge(nobody, row("diffusion"), diffusion(0.37, 0.004), look=1, looks_planned=n) for n in (1, 2))
     assert two.interval[1] - two.interval[0] > 1.1 * (one.interval[1] - one.interval[0])
 
 

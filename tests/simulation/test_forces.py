@@ -52,7 +52,7 @@ def test_a_batched_calculator_gets_all_copies_the_species_and_the_box(batched, p
     forces = ModelForces(model, ARGON, small.box)
     assert forces.batched
     found = forces(liquid)
-    (positions, numbers, box), = seen
+    ((positions, numbers, box),) = seen
     np.testing.assert_array_equal(positions, liquid)
     assert list(numbers) == [18] * 108
     np.testing.assert_array_equal(box, small.box)
@@ -72,9 +72,7 @@ def test_what_the_calculator_raises_is_kept_as_the_cause(small, liquid, error):
     def fail(atoms):
         raise error
 
-    forces = ModelForces(
-        SimpleNamespace(name="bad", calculator=SimpleNamespace(get_forces=fail)), ARGON, small.box
-    )
+    forces = ModelForces(SimpleNamespace(name="bad", calculator=SimpleNamespace(get_forces=fail)), ARGON, small.box)
     expected = rf"^bad: the calculator raised {type(error).__name__}: .*\(force call 1, 108 atoms\)"
     with pytest.raises(ModelError, match=expected) as caught:
         forces(liquid[0])

@@ -223,14 +223,10 @@ def test_a_full_disk_is_a_clear_error_and_leaves_nothing_half_written(
             simulate(shop, run, liquid[:1], n_frames=4)
     assert len(files(shop.cache.root)) == 1
     assert not list(shop.cache.root.rglob("*.part"))
-    np.testing.assert_array_equal(
-        position(simulate(shop, run, liquid[:1], n_frames=4))[:, :2], position(good)
-    )
+    np.testing.assert_array_equal(position(simulate(shop, run, liquid[:1], n_frames=4))[:, :2], position(good))
 
 
-def test_a_spent_budget_stops_before_the_next_segment_and_keeps_the_earlier_ones(
-    workshop, plain, run, liquid
-):
+def test_a_spent_budget_stops_before_the_next_segment_and_keeps_the_earlier_ones(workshop, plain, run, liquid):
     model, now = plain(), [0.0]
 
     def tick(forces, call):

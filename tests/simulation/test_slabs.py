@@ -74,7 +74,7 @@ def test_the_paper_geometry_is_one_density_and_large():
 
 
 def test_too_narrow_a_slab_is_refused():
-    with pytest.raises(SpecError, match=r"16\.6.* Å wide.*4 lateral cells"):
+    with pytest.raises(SpecError, match=r"16\.59 Å wide.*4 lateral cells"):
         replace(SMALL, lateral_cells=3).state(ARGON, 70.0)
 
 

@@ -1,0 +1,177 @@
+"""Building the reference data: parts, picks, files; small and short, but through the same functions."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from pytest_mlff.errors import ReferenceDataError
+from pytest_mlff.reference import build as module
+from pytest_mlff.reference import parts, runs
+from pytest_mlff.reference.build import build
+from pytest_mlff.reference.data import MANIFEST, Reference
+from pytest_mlff.reference.runs import PLANS, Plan, reference_trajectory
+from pytest_mlff.schema import trajectory_dataset
+from pytest_mlff.simulation import md
+from pytest_mlff.simulation.systems import ARGON, state_point, state_points
+
+
+def numbered(replicas: int, frames: int) -> xr.Dataset:
+    """A trajectory whose positions say where they were taken from: (replica, frame, 0)."""
+    position = np.zeros((replicas, frames, 2, 3))
+    position[..., 0] = np.arange(replicas)[:, None, None]
+    position[..., 1] = np.arange(frames)[None, :, None]
+    return trajectory_dataset(position, [1000.0] * 3, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("replicas", "frames", "count", "offset"), [(64, 928, 64, 0), (64, 928, 334, 7), (8, 1392, 64, 0), (5, 232, 100, 1)]
+)
+def test_picks_are_different_and_far_apart(replicas, frames, count, offset):
+    picked = parts._spread(numbered(replicas, frames), count, offset=offset)[:, 0, :2].astype(int)
+    assert len(picked) == count
+    assert len({tuple(pick) for pick in picked}) == count
+    assert picked.min() >= 0
+    for replica in range(replicas):
+        when = np.sort(picked[picked[:, 0] == replica, 1])
+        assert (np.diff(when) >= frames // (count / replicas + 1)).all()
+    assert picked[0].tolist() == [0, frames - 1 - offset]
+
+
+def test_picks_with_an_offset_are_held_out():
+    shipped = {key: plan for key, plan in PLANS.items() if key != ("solid", 4000)}  # of that no starts
+    for (phase, atoms), plan in shipped.items():
+        trajectory = numbered(plan.replicas, plan.frames)
+        starts = parts._spread(trajectory, parts.N_STARTS)
+        count = -(-parts.PARITY_COUNTS[atoms] // (3 if phase == "liquid" else 1))
+        parity = parts._spread(trajectory, count, offset=plan.frames // 128)
+        known = {tuple(pick) for pick in starts[:, 0, :2]}
+        assert len(parity) == count
+        assert not known & {tuple(pick) for pick in parity[:, 0, :2]}
+
+
+def test_sets_of_several_cells_alternate():
+    sets = [(np.full((3, 2, 3), 1.0 + which), (10.0 + which,) * 3) for which in range(2)]
+    found = parts._interleaved(sets, 5)
+    assert found["box"].values[:, 0].tolist() == [10.0, 11.0, 10.0, 11.0, 10.0]
+    back = found["fraction"].values[:, 0, 0] / 65536 * found["box"].values[:, 0]
+    np.testing.assert_allclose(back, [1.0, 2.0, 1.0, 2.0, 1.0], atol=1e-3)
+
+
+def test_parts_are_all_states_but_the_one_for_parity_alone():
+    names = parts.part_names()
+    assert "20K-solid-4000" not in names
+    assert set(state_points()) - set(names) == {"20K-solid-4000"}
+    assert {"parity", "crystal", "probe", "melting"} <= set(names)
+    with pytest.raises(ReferenceDataError, match="no part 'glass' of the reference; there are 95K-256, "):
+        parts.measured_part(SimpleNamespace(system=ARGON), "glass")
+
+
+SHORT = Plan(replicas=2, equilibration_steps=20, frames=8)
+
+
+@pytest.fixture
+def short(monkeypatch):
+    """Plans of a few steps for the crystal of 256 atoms."""
+    for table in (runs.PLANS, parts.PLANS, module.PLANS):
+        monkeypatch.setitem(table, ("solid", 256), SHORT)
+    monkeypatch.setattr(md.Run, "__init__", short_segments(md.Run.__init__))
+    monkeypatch.setattr(parts, "N_STARTS", 4)
+
+
+def short_segments(init):
+    def patched(self, **kwargs):
+        init(self, **{"segment_frames": 4, **kwargs})
+
+    return patched
+
+
+@pytest.fixture
+def empty(tmp_path):
+    """Reference data that hold nothing but one observable and one configuration."""
+    number = xr.Dataset({"S": ((), 1.0, {"units": "1"}), "S_stderr": ((), 0.0, {"units": "1"})})
+    probe = parts.packed(np.ones((1, 2, 3)), (10.0, 10.0, 10.0))
+    module._write(tmp_path / "data", {"crystal-864/symmetry": number}, {"probe/liquid": probe}, ARGON)
+    return tmp_path
+
+
+def test_one_part_is_rebuilt_and_the_others_are_kept(short, empty):
+    state = "20K-solid-256"
+    build(empty / "data", cache_dir=empty / "cache", only=state)
+    reference = Reference(empty / "data")
+    assert set(reference.observables) == {"crystal-864/symmetry", f"{state}/rdf"}
+    g = reference.observable(state, "rdf")
+    assert g.attrs["replicas"] == 2
+    assert not [name for name in g.data_vars if "replica" in g[name].dims]
+    starts, box = reference.configurations(f"start/{state}")
+    assert starts.shape == (4, 256, 3)
+    np.testing.assert_allclose(box, state_point(state).box)
+    manifest = json.loads((empty / "data" / MANIFEST).read_text())
+    assert manifest["plans"]["solid-256"] == {"replicas": 2, "equilibration_steps": 20, "frames": 8}
+    before = reference.version
+    build(empty / "data", cache_dir=empty / "cache", only=state)
+    assert Reference(empty / "data").version == before  # the same runs give the same bytes
+
+
+def test_a_part_that_is_none_is_refused_and_nothing_is_written(empty):
+    before = Reference(empty / "data").version
+    with pytest.raises(ReferenceDataError, match="no part 'glass'"):
+        build(empty / "data", cache_dir=empty / "cache", only="glass")
+    assert Reference(empty / "data").version == before
+
+
+def test_a_liquid_starts_from_different_melts(tmp_path, monkeypatch):
+    """Melted at 300 K: by then the lattice is forgotten and the replicas differ."""
+    monkeypatch.setattr(md.Run, "__init__", short_segments(md.Run.__init__))
+    monkeypatch.setattr(runs, "MELT_SPACING", 10)
+    workshop, state = parts.make_workshop(tmp_path), state_point("100K-256")
+    starts = runs._melt(workshop, state, 2)
+    assert starts.shape == (2, 256, 3)
+    lattice = runs._crystal(state, ARGON)
+    for start in starts:
+        moved = np.linalg.norm(start - lattice, axis=1)
+        assert np.sqrt(np.mean(moved**2)) > 0.5 * state.box[0] / 4 / np.sqrt(2)
+    assert np.abs(starts[0] - starts[1]).max() > 2.0
+
+
+def test_a_crystal_starts_from_its_lattice(tmp_path, monkeypatch):
+    monkeypatch.setattr(md.Run, "__init__", short_segments(md.Run.__init__))
+    workshop, state = parts.make_workshop(tmp_path), state_point("20K-solid-256")
+    found = reference_trajectory(workshop, state, replace(SHORT, frames=4))
+    assert found["position"].shape == (2, 4, 256, 3)
+    moved = found["position"].values - runs._crystal(state, ARGON)
+    assert 0.05 < np.sqrt(np.mean(moved**2)) < 0.3  # thermal motion at 20 K
+
+
+def test_helper_processes_end_with_the_build(tmp_path, monkeypatch):
+    started = []
+
+    class Helper:
+        def __init__(self, command):
+            self.command, self.ended = command, []
+            started.append(self)
+
+        def terminate(self):
+            self.ended.append("terminate")
+
+        def wait(self):
+            self.ended.append("wait")
+
+    monkeypatch.setattr(module.subprocess, "Popen", Helper)
+    monkeypatch.setattr(module, "run_trajectories", lambda cache_dir, names: None)
+    module._run_in_parallel(tmp_path, ["a", "b"], 3)
+    assert [helper.ended for helper in started] == [["wait"], ["wait"]]
+    assert started[0].command[-2:] == ["b", "a"]  # from the other end
+
+    def fail(cache_dir, names):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "run_trajectories", fail)
+    with pytest.raises(KeyboardInterrupt):
+        module._run_in_parallel(tmp_path, ["a"], 2)
+    assert started[-1].ended == ["terminate", "wait"]

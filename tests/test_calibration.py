@@ -1,0 +1,157 @@
+"""The null spread's bookkeeping: what is run, what is kept, and what the table makes of it."""
+
+from __future__ import annotations
+
+import json
+import statistics
+
+import pytest
+
+from pytest_mlff import calibration
+from pytest_mlff.calibration import null_spread, table
+from pytest_mlff.checks.context import build_context
+from pytest_mlff.reference.model import ReferenceModel
+from pytest_mlff.schema import Record
+from pytest_mlff.settings import Settings
+
+
+def value(check, look, deviation, *, status="PASS", looks=1):
+    return {
+        "check": check,
+        "look": look,
+        "deviation": deviation,
+        "candidate": 1.0,
+        "candidate_stderr": 0.1,
+        "status": status,
+        "looks": looks,
+        "force_calls": 10,
+    }
+
+
+def cells(text, check, look=None):
+    """Cells of a row of the first table, or of the second without a look."""
+    start = f"| {check} | {look} |" if look is not None else f"| {check} |"
+    lines = [line for line in text.splitlines() if line.startswith(start)]
+    line = lines[0] if look is not None else lines[-1]
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_spread_and_mean_are_those_of_the_deviations():
+    deviations = [0.01, -0.02, 0.015, 0.0, -0.01]
+    found = cells(table([[value("diffusion", 1, d)] for d in deviations]), "diffusion", 1)
+    spread = statistics.stdev(deviations)
+    assert found[2] == "5"
+    assert found[3].startswith(f"{statistics.fmean(deviations):+.2g} ± {spread / 5**0.5:.1g}")
+    assert found[4] == f"{spread:.2g} ± {spread / 8**0.5:.1g}"
+    assert found[5:] == ["0.1", f"{spread / 0.1:.3f}", "yes"]
+
+
+@pytest.mark.parametrize(("spread", "fit"), [(0.016, "yes"), (0.018, "no")])
+def test_a_row_is_fit_for_a_verdict_up_to_a_sixth_of_its_tolerance(spread, fit):
+    seeds = [[value("diffusion", 1, d)] for d in (-spread, 0.0, spread)]
+    assert cells(table(seeds), "diffusion", 1)[-1] == fit
+
+
+def test_a_squared_row_is_measured_on_the_scale_it_is_decided_on():
+    """Signed roots of d²: 0.02 and −0.02 are squares of ±4e-4, against 0.05² = 2.5e-3."""
+    found = cells(table([[value("rdf", 1, d)] for d in (0.02, -0.02)]), "rdf", 1)
+    spread = statistics.stdev([4e-4, -4e-4])
+    assert found[5:] == ["0.0025", f"{spread / 2.5e-3:.3f}", "no"]
+
+
+def test_a_sign_row_has_as_much_room_as_its_drift_is_strong():
+    strong = table([[value("melting_below", 1, d)] for d in (1.0, 1.1, 0.9)])
+    weak = table([[value("melting_below", 1, d)] for d in (1.0, 0.1, 1.9)])
+    assert cells(strong, "melting_below", 1)[-2:] == ["0.100", "yes"]
+    assert cells(weak, "melting_below", 1)[-1] == "no"
+
+
+def test_rows_without_a_tolerance_or_with_one_value_have_no_ratio():
+    text = table([[value("net_force", 1, d), value("diffusion", 2, None)] for d in (0.1, 0.2)])
+    assert cells(text, "net_force", 1)[5:] == ["", "", ""]
+    assert cells(text, "diffusion", 2)[2:] == ["0", "", "", "", "", ""]
+
+
+def test_rows_of_several_state_points_find_their_tolerance():
+    names = ("diffusion-95K-256", "gamma_self-0.461-110K-4000", "mean_relaxation_rate-1.844-100K-256")
+    text = table([[value(name, 1, d) for name in names] for d in (-0.001, 0.001)])
+    for name in names:
+        assert cells(text, name, 1)[5] == "0.1"
+
+
+def test_outcomes_are_those_of_the_sequential_verdict():
+    seeds = [
+        [value("diffusion", 0, 0.0, status="PASS", looks=1), value("diffusion", 1, 0.0, status="INCONCLUSIVE")],
+        [value("diffusion", 0, 0.0, status="PASS", looks=2), value("diffusion", 1, 0.0)],
+        [value("diffusion", 0, 0.0, status="FAIL", looks=2), value("diffusion", 1, 0.0)],
+        [value("diffusion", 0, 0.0, status="INCONCLUSIVE", looks=2), value("diffusion", 1, 0.0)],
+    ]
+    assert cells(table(seeds), "diffusion") == ["diffusion", "2", "1", "1", "0", "1.75"]
+
+
+def test_every_line_of_a_table_has_as_many_cells_as_its_head():
+    text = table([[value("diffusion", look, d) for look in (0, 1, 2)] for d in (0.0, 0.1)])
+    for block in text.split("\n\n"):
+        assert len({line.count("|") for line in block.splitlines()}) == 1
+
+
+@pytest.fixture
+def seeds_run(monkeypatch):
+    """Fake runs; the list of seeds that were run."""
+    run = []
+
+    def one_seed(seed, protocol):
+        run.append(seed)
+        return [value("diffusion", 0, 0.001 * seed), value("diffusion", 1, 0.001 * seed)]
+
+    monkeypatch.setattr(calibration, "_one_seed", one_seed)
+    return run
+
+
+def test_seeds_that_are_there_are_not_run_again(tmp_path, seeds_run):
+    output = tmp_path / "values.jsonl"
+    null_spread(seeds=3, output=output)
+    assert seeds_run == [1, 2, 3]
+    text = null_spread(seeds=5, output=output)
+    assert seeds_run == [1, 2, 3, 4, 5]
+    assert cells(text, "diffusion", 1)[2] == "5"
+    assert cells(null_spread(seeds=2, output=output), "diffusion", 1)[2] == "2"
+    assert [json.loads(line)["seed"] for line in output.read_text().splitlines()] == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("rest", ['{"seed": 3, "val', '{"seed": 3, "values": []}'])
+def test_a_calibration_killed_while_writing_goes_on(tmp_path, seeds_run, rest):
+    output = tmp_path / "values.jsonl"
+    null_spread(seeds=2, output=output)
+    with output.open("a") as stream:
+        stream.write(rest)
+    null_spread(seeds=4, output=output)
+    assert seeds_run == [1, 2, 3, 4]
+    assert [json.loads(line)["seed"] for line in output.read_text().splitlines()] == [1, 2, 3, 4]
+
+
+def test_a_seed_gives_each_look_and_the_sequential_verdict(monkeypatch):
+    """One record per look alone, and under look 0 that of the whole sequence."""
+    seen = []
+
+    def run_check(check, context):
+        seen.append((check, context.protocol.looks, context.protocol.melting.looks, context.seed))
+        record = Record(check=check, model="reference", status="PASS", observable="", candidate=1.0, looks=1)
+        return {check: record}
+
+    monkeypatch.setattr(calibration, "run_check", run_check)
+    found = calibration._one_seed(7, "ci")
+    assert {(item["check"], item["look"]) for item in found} == {
+        (check, look) for check in ("solid", "liquid", "xpcs", "melting") for look in (0, 1, 2)
+    }
+    assert [looks for check, looks, _, _ in seen if check == "liquid"] == [(116,), (232,), (116, 232)]
+    assert [looks for check, _, looks, _ in seen if check == "melting"] == [(58,), (116,), (58, 116)]
+    assert {seed for *_, seed in seen} == {7}
+    json.dumps(found, allow_nan=False)
+
+
+def test_a_protocol_with_fewer_melting_looks_repeats_its_last(tmp_path):
+    context = build_context(Settings(protocol="paper", cache_dir=tmp_path), ReferenceModel())
+    second = calibration._only_look(context, 2).protocol
+    assert second.looks == context.protocol.looks[1:2]
+    assert second.melting.looks == context.protocol.melting.looks[-1:]
