@@ -84,9 +84,7 @@ def _only_look(context: CheckContext, look: int) -> CheckContext:
     melting = protocol.melting
     if melting is not None:
         melting = replace(melting, looks=melting.looks[look - 1 : look] or melting.looks[-1:])
-    return replace(
-        context, protocol=replace(protocol, looks=protocol.looks[look - 1 : look], melting=melting)
-    )
+    return replace(context, protocol=replace(protocol, looks=protocol.looks[look - 1 : look], melting=melting))
 
 
 def _records(context: CheckContext) -> Iterable[Record]:

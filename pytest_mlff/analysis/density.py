@@ -113,9 +113,7 @@ def _powers(coordinate: NDArray[np.floating], edge: float, highest: int) -> NDAr
     return result
 
 
-def _sums(
-    powers: list[NDArray[np.float32]], group: _Group, scratch: NDArray[np.float32]
-) -> NDArray[np.complex64]:
+def _sums(powers: list[NDArray[np.float32]], group: _Group, scratch: NDArray[np.float32]) -> NDArray[np.complex64]:
     """Σ_j exp(−i q·r_j) over a block for the wave vectors of one group; shape (frame, q).
 
     ``scratch`` is memory to work in: fresh pages for every group would cost as much as the products.

@@ -66,9 +66,7 @@ def speckle_pattern(
     points = np.asarray(position, dtype=np.float64)
     edges = np.asarray(box, dtype=np.float64)
     if points.ndim != 2 or points.shape[1] != 3 or edges.shape != (3,):
-        raise ObservableError(
-            f"position has shape {points.shape} and box {edges.shape}; expected (atom, 3) and (3,)"
-        )
+        raise ObservableError(f"position has shape {points.shape} and box {edges.shape}; expected (atom, 3) and (3,)")
     if n_pixels < 2 or not 0.0 < q_max < photon_wave_number / np.sqrt(2.0):
         raise ObservableError(
             f"q_max = {q_max} Å⁻¹ with photon_wave_number = {photon_wave_number} Å⁻¹ and {n_pixels} pixels; "
@@ -99,9 +97,7 @@ def _modes_anywhere(points: NDArray[np.float64], q: NDArray[np.float64]) -> NDAr
     return rho
 
 
-def _picture(
-    intensity: NDArray[np.floating], q_z: NDArray[np.float64], axis: NDArray[np.float64]
-) -> xr.Dataset:
+def _picture(intensity: NDArray[np.floating], q_z: NDArray[np.float64], axis: NDArray[np.float64]) -> xr.Dataset:
     import xarray as xr
 
     per_angstrom = {"units": "1/Å"}

@@ -176,8 +176,7 @@ def intensity_autocorrelation(
     """
     if kind == "self" or exposure_frames < 1:
         raise ObservableError(
-            f"kind = {kind!r}, exposure_frames = {exposure_frames}; expected 'coherent' or 'tracked', "
-            "and at least 1"
+            f"kind = {kind!r}, exposure_frames = {exposure_frames}; expected 'coherent' or 'tracked', and at least 1"
         )
     found, interval, lags = _prepared(trajectory, shells, "shell", max_lag, trim=exposure_frames - 1)
     box = trajectory["box"].to_numpy()

@@ -172,9 +172,7 @@ class Cache:
         head = _MAGIC + hashlib.sha256(payload).hexdigest().encode() + b"\n"
         write_atomically(self.path(key), head + payload)
 
-    def memo(
-        self, parts: Mapping[str, Any], compute: Callable[[], Mapping[str, np.ndarray]]
-    ) -> dict[str, np.ndarray]:
+    def memo(self, parts: Mapping[str, Any], compute: Callable[[], Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
         """Read a result, or compute and keep it, under its lock.
 
         Parameters

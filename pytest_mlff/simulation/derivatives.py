@@ -97,9 +97,7 @@ def dense_hessian(forces: Forces, positions: ArrayLike, *, step: float = STEP) -
     return np.concatenate([column.reshape(size, 3) for column in columns], axis=1)
 
 
-def single_atom_rows(
-    forces: Forces, positions: ArrayLike, *, atom: int = 0, step: float = STEP
-) -> FloatArray:
+def single_atom_rows(forces: Forces, positions: ArrayLike, *, atom: int = 0, step: float = STEP) -> FloatArray:
     """Response of every force to the displacement of one atom, six force calls.
 
     Parameters
@@ -349,9 +347,7 @@ def _evaluate(forces: Forces, positions: FloatArray) -> FloatArray:
         raise ObservableError(f"forces have shape {value.shape}, expected {positions.shape}")
     if not np.isfinite(value).all():
         bad = int(np.count_nonzero(~np.isfinite(value).all(axis=1)))
-        raise ObservableError(
-            f"forces of {bad} of {len(value)} atoms are not finite; no derivative can be taken"
-        )
+        raise ObservableError(f"forces of {bad} of {len(value)} atoms are not finite; no derivative can be taken")
     return value
 
 

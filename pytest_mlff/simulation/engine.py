@@ -107,9 +107,7 @@ class Engine:
         Steps since the start.
     """
 
-    def __init__(
-        self, model: Model, system: System, state: StatePoint, *, seeds: Sequence[int] = (0,)
-    ) -> None:
+    def __init__(self, model: Model, system: System, state: StatePoint, *, seeds: Sequence[int] = (0,)) -> None:
         self.system, self.state, self.seeds = system, state, tuple(seeds)
         self.n_replicas = len(self.seeds)
         self.steps_done = 0
@@ -279,8 +277,7 @@ class Engine:
         replica = int(np.argmax(temperature))
         if temperature[replica] > RUNAWAY_FACTOR * self.state.temperature:
             raise self._unstable(
-                f"temperature ran away to {temperature[replica]:.0f} K "
-                f"(thermostat {self.state.temperature:g} K)",
+                f"temperature ran away to {temperature[replica]:.0f} K (thermostat {self.state.temperature:g} K)",
                 np.argsort(speed2[replica])[-3:][::-1] + replica * self.state.n_atoms,
             )
         if check_overlap:

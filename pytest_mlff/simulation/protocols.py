@@ -12,9 +12,7 @@ from typing import Any
 
 from pytest_mlff.errors import SpecError
 
-LIQUID_STATES = tuple(
-    f"{temperature}K-{n_atoms}" for n_atoms in (256, 4000) for temperature in (95, 100, 110)
-)
+LIQUID_STATES = tuple(f"{temperature}K-{n_atoms}" for n_atoms in (256, 4000) for temperature in (95, 100, 110))
 """Names of the liquid state points that the reference covers."""
 
 
@@ -175,15 +173,11 @@ def _melting(chosen: Melting, table: Mapping[str, Any]) -> Melting:
 
 def _frames(what: str, steps: int, stride: int = 10) -> int:
     if steps < stride or steps % stride:
-        raise SpecError(
-            f"{what} = {steps} steps; expected a positive multiple of {stride}, the steps per frame"
-        )
+        raise SpecError(f"{what} = {steps} steps; expected a positive multiple of {stride}, the steps per frame")
     return steps // stride
 
 
 def _known_state(name: str) -> str:
     if name not in LIQUID_STATES:
-        raise SpecError(
-            f"liquid.state_points: no {name!r} in the reference; there are {', '.join(LIQUID_STATES)}"
-        )
+        raise SpecError(f"liquid.state_points: no {name!r} in the reference; there are {', '.join(LIQUID_STATES)}")
     return name

@@ -175,9 +175,7 @@ def state_point(name: str, system: System = ARGON) -> StatePoint:
     """
     points = state_points(system)
     if name not in points:
-        raise SpecError(
-            f"no state point {name!r} in the {system.name} reference; there are {', '.join(points)}"
-        )
+        raise SpecError(f"no state point {name!r} in the {system.name} reference; there are {', '.join(points)}")
     return points[name]
 
 
@@ -220,6 +218,4 @@ def make_atoms(system: System, positions: np.ndarray, box: Any) -> Any:
     from ase import Atoms
 
     n = len(positions)
-    return Atoms(
-        [system.symbol] * n, positions=positions, cell=np.asarray(box), pbc=True, masses=[system.mass] * n
-    )
+    return Atoms([system.symbol] * n, positions=positions, cell=np.asarray(box), pbc=True, masses=[system.mass] * n)

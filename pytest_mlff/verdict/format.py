@@ -9,6 +9,8 @@ import math
 
 _FIXED_FROM, _FIXED_TO = 1e-3, 1e7
 """Magnitudes printed without an exponent."""
+_NEGLIGIBLE = 1e-5
+"""A standard error below this fraction of its value is named apart: nobody reads the ten digits before it."""
 
 
 def format_estimate(value: float | None, stderr: float | None = None) -> str:
@@ -25,7 +27,8 @@ def format_estimate(value: float | None, stderr: float | None = None) -> str:
     Returns
     -------
     str
-        As in "3649 ± 81", "0.3649 ± 0.0081", "(1.20 ± 0.30)e-5", "0.9812" (exact) or "0.9812 ± ?".
+        As in "3649 ± 81", "0.3649 ± 0.0081", "(1.20 ± 0.30)e-5", "0.9812" (exact), "0.9812 ± ?", or, where the
+        error is negligible, "0.99985 ± 1e-9".
 
     Examples
     --------
@@ -38,6 +41,8 @@ def format_estimate(value: float | None, stderr: float | None = None) -> str:
         return format_number(value)
     if stderr is None or not math.isfinite(stderr) or not math.isfinite(value):
         return f"{format_number(value)} ± ?"
+    if abs(stderr) < _NEGLIGIBLE * abs(value):
+        return f"{format_number(value, 6)} ± {format_number(abs(stderr), 1)}"
     size = max(abs(value), abs(stderr))
     exponent = 0 if _FIXED_FROM <= size < _FIXED_TO else math.floor(math.log10(size))
     scale = 10.0**exponent

@@ -49,9 +49,7 @@ def test_float32_positions_cost_no_more_than_their_rounding():
 
 
 def test_ideal_gas_has_unit_structure_factor():
-    gas = synthetic.ideal_gas(
-        n_replicas=1, n_frames=50, n_atoms=200, box=[18.0] * 3, rng=np.random.default_rng(0)
-    )
+    gas = synthetic.ideal_gas(n_replicas=1, n_frames=50, n_atoms=200, box=[18.0] * 3, rng=np.random.default_rng(0))
     n = reciprocal_vectors([18.0] * 3, q_min=0.3, q_max=2.0)
     intensity = np.abs(density_modes(gas["position"].to_numpy()[0], [18.0] * 3, n)) ** 2 / 200
     # exponentially distributed: standard error 1/sqrt(number), five of them

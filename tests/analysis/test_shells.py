@@ -95,10 +95,7 @@ def test_time_correlation_equals_the_double_loop(kind):
     series = rng.standard_normal((40, 7)) + (1j * rng.standard_normal((40, 7)) if kind != "real" else 0)
     weight = rng.random(7)
     naive = np.array(
-        [
-            np.mean([weight @ (series[t + lag] * np.conj(series[t])).real for t in range(40 - lag)])
-            for lag in range(25)
-        ]
+        [np.mean([weight @ (series[t + lag] * np.conj(series[t])).real for t in range(40 - lag)]) for lag in range(25)]
     )
     used = series.astype(np.complex64) if kind == "complex64" else series
     tolerance = 1e-5 if kind == "complex64" else 1e-12
@@ -125,9 +122,7 @@ def test_self_correlation_equals_the_double_loop(monkeypatch):
     np.testing.assert_allclose(found, naive, atol=2e-6)
     assert found[0] == pytest.approx(1)
     monkeypatch.setattr("pytest_mlff.analysis.shells._BLOCK_VALUES", 30)
-    np.testing.assert_allclose(
-        self_correlation(position, box, shell, 10, max_vectors=10**6), naive, atol=2e-6
-    )
+    np.testing.assert_allclose(self_correlation(position, box, shell, 10, max_vectors=10**6), naive, atol=2e-6)
     few = self_correlation(position, box, shell, 10, max_vectors=3)
     picked = q[[0, len(q) // 3, 2 * len(q) // 3]]
     naive = np.mean(np.cos((position[4:] - position[:-4]) @ picked.T))

@@ -17,5 +17,5 @@ def test_a_missing_oracle_skips_with_the_reason(oracle, monkeypatch):
 
 def test_a_missing_oracle_fails_where_oracles_are_required(oracle, monkeypatch):
     monkeypatch.setenv("MLFF_REQUIRE_ORACLES", "1")
-    with pytest.raises(pytest.fail.Exception, match="no_such_oracle.*MLFF_REQUIRE_ORACLES"):
+    with pytest.raises(pytest.fail.Exception, match=r"no_such_oracle.*MLFF_REQUIRE_ORACLES"):
         oracle("no_such_oracle")

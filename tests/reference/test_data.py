@@ -144,7 +144,7 @@ def test_a_manifest_that_is_none_is_refused(tmp_path, content):
 
 
 def test_a_missing_manifest_is_refused(tmp_path):
-    with pytest.raises(ReferenceDataError, match="cannot read .*manifest.json: .*No such file"):
+    with pytest.raises(ReferenceDataError, match=r"cannot read .*manifest\.json: .*No such file"):
         Reference(tmp_path)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -52,7 +53,7 @@ def test_starts_are_64_different_configurations_of_their_state(name):
     assert position.shape[0] >= 64
     assert position.shape[1:] == (state.n_atoms, 3)
     np.testing.assert_allclose(box, state.box, rtol=1e-12)
-    for one, other in zip(position[:-1], position[1:], strict=True):
+    for one, other in pairwise(position):
         assert np.abs(one - other).max() > 0.2
 
 

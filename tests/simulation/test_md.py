@@ -43,7 +43,7 @@ def position(trajectory) -> np.ndarray:
 
 
 def test_a_trajectory_is_what_the_schema_says(workshop, plain, run, small, liquid):
-    pushed = plain(lambda forces, call: forces + [0.0, 0.01, 0.0])
+    pushed = plain(lambda forces, call: forces + np.array([0.0, 0.01, 0.0]))
     found = simulate(workshop(pushed), run, liquid[:2], n_frames=3)
     validate_trajectory(found)
     assert found["position"].shape == (2, 3, 108, 3)

@@ -22,6 +22,7 @@ from pytest_mlff.verdict.format import format_deviation, format_estimate, format
         (-3649.0, 810.0, "−3650 ± 810"),
         (69.8, 0.65, "69.80 ± 0.65"),
         (-1e-4, 0.02, "0.000 ± 0.020"),  # no minus before a zero
+        (0.99984978, 1.1e-9, "0.99985 ± 1e-9"),  # a negligible error is named apart
         (0.9812, 0.0, "0.9812"),
         (256.0, 0.0, "256"),
         (0.98, None, "0.98 ± ?"),
@@ -101,5 +102,9 @@ def test_what_is_printed_is_what_was_meant(value: float, stderr: float):
     shown_value, shown_stderr = (
         float(part) * 10.0 ** int(exponent or 0) for part in body.strip("(").split(" ± ")
     )
-    assert shown_stderr == pytest.approx(stderr, rel=0.051)
-    assert abs(shown_value - value) <= 0.051 * stderr + 1e-9 * abs(value)
+    if stderr < 1e-5 * abs(value):  # negligible: one digit of it, six of the value
+        assert shown_stderr == pytest.approx(stderr, rel=0.51)
+        assert shown_value == pytest.approx(value, rel=5.1e-6)
+    else:
+        assert shown_stderr == pytest.approx(stderr, rel=0.051)
+        assert abs(shown_value - value) <= 0.051 * stderr + 1e-9 * abs(value)

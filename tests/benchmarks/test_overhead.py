@@ -1,0 +1,147 @@
+"""What the gate adds to the time of the force calls."""
+
+import itertools
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import openmm
+from ase import units
+from ase.calculators.calculator import Calculator, all_changes
+from ase.md.nose_hoover_chain import NoseHooverChainNVT
+from ase.md.velocitydistribution import thermalize_momenta
+
+from pytest_mlff.checks.catalogue import run_check
+from pytest_mlff.checks.context import build_context
+from pytest_mlff.potentials import ARGON_CUTOFF, ARGON_EPSILON, ARGON_SIGMA, LennardJones
+from pytest_mlff.settings.config import validate_config
+from pytest_mlff.settings.options import Settings
+from pytest_mlff.simulation.engine import Engine
+from pytest_mlff.simulation.systems import ARGON, make_atoms, state_point
+
+DELAY = 0.02
+REPLICAS, STEPS = 2, 1160
+STATE = "100K-256"
+
+
+class SlowLennardJones(LennardJones):
+    """Argon at the pace of a small network, run through the calculator and not as a native force."""
+
+    openmm_force = None
+
+    def __init__(self):
+        super().__init__(epsilon=ARGON_EPSILON, sigma=ARGON_SIGMA, cutoff=ARGON_CUTOFF)
+        self.calls, self.wall, self.cpu = 0, 0.0, 0.0
+
+    def calculate(self, atoms=None, properties=("forces",), system_changes=tuple(all_changes)):
+        wall, cpu = time.perf_counter(), time.process_time()
+        super().calculate(atoms, properties, system_changes)
+        time.sleep(DELAY)
+        self.calls += 1
+        self.wall += time.perf_counter() - wall
+        self.cpu += time.process_time() - cpu
+
+
+class Still(Calculator):
+    """No forces at all, in no time."""
+
+    implemented_properties = ("energy", "forces")
+
+    def calculate(self, atoms=None, properties=("forces",), system_changes=tuple(all_changes)):
+        self.atoms = atoms.copy()
+        self.results = {"energy": 0.0, "forces": np.zeros((len(atoms), 3))}
+
+
+@dataclass(frozen=True)
+class Candidate:
+    calculator: Any
+    name: str = "candidate"
+    spec: str = "benchmark"
+    fingerprint: str = "benchmark"
+    provides: frozenset[str] = frozenset({"energy", "forces"})
+    repeatable: bool = True
+
+
+def test_a_run_beside_its_force_calls(tmp_path, say):
+    """The liquid of ``ci``, shorter: two replicas to the first look, all rows of structure and dynamics."""
+    tables = {"liquid": {"replicas": REPLICAS, "looks": [STEPS]}}
+    settings = Settings(cache_dir=tmp_path, config=validate_config(tables, where="benchmark"))
+    calculator = SlowLennardJones()
+    wall, cpu = time.perf_counter(), time.process_time()
+    context = build_context(settings, Candidate(calculator))
+    records = [run_check(check, context) for check in ("stability", "liquid", "xpcs")]
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+
+    assert {record.status for found in records for record in found.values()} <= {
+        "PASS",
+        "FAIL",
+        "INCONCLUSIVE",
+        "INFO",
+    }
+    diffusion = records[1]["diffusion"]
+    assert abs(diffusion.candidate / diffusion.reference - 1.0) < 0.3
+    needed = context.protocol.stability_steps + REPLICAS * (context.protocol.equilibration_steps + STEPS)
+    assert needed <= calculator.calls <= needed * 1.01
+    say(
+        f"gate overhead: wall {wall:.1f} s, {calculator.calls} force calls of "
+        f"{1e3 * calculator.wall / calculator.calls:.1f} ms = {calculator.wall:.1f} s, "
+        f"ratio {wall / calculator.wall:.3f}, "
+        f"with the gate's own CPU time {1 + (cpu - calculator.cpu) / calculator.wall:.3f} (target <= 1.05)"
+    )
+
+
+def bare_openmm(n_atoms, box, temperature):
+    """OpenMM with a PythonForce that returns zeros, and nothing else: what our engine is built on."""
+    zeros = np.zeros((n_atoms, 3))
+    force = openmm.PythonForce(lambda state: (0.0, zeros))
+    force.setUsesPeriodicBoundaryConditions(True)
+    system = openmm.System()
+    system.setDefaultPeriodicBoxVectors(*(np.diag(box) / 10.0))
+    for _ in range(n_atoms):
+        system.addParticle(ARGON.mass)
+    system.addForce(force)
+    integrator = openmm.NoseHooverIntegrator(ARGON.timestep)
+    chain = temperature * (1 - 1 / n_atoms), ARGON.collision_rate, 1.0, 1.0, ARGON.chain_length, 1, 1
+    integrator.addSubsystemThermostat(list(range(n_atoms)), [], *chain)
+    return openmm.Context(system, integrator, openmm.Platform.getPlatformByName("Reference"))
+
+
+def positions_of(context):
+    return np.asarray(context.getState(getPositions=True).getPositions(asNumpy=True)._value) * 10.0
+
+
+def ase_dynamics(positions, state):
+    atoms = make_atoms(ARGON, positions, state.box)
+    atoms.calc = Still()
+    thermalize_momenta(atoms, temperature=state.temperature, rng=np.random.default_rng(0))
+    timestep = 1e3 * ARGON.timestep * units.fs
+    return NoseHooverChainNVT(
+        atoms, timestep, temperature_K=state.temperature, tdamp=200 * units.fs, tchain=ARGON.chain_length
+    )
+
+
+def test_a_step_beside_openmm_and_ase(race, say, liquid_like):
+    steps, state = 500, state_point(STATE)
+    position = liquid_like(4, n_frames=1)[0]
+    engine = Engine(Candidate(Still()), ARGON, state, seeds=[0])
+    engine.start(position)
+    bare = bare_openmm(state.n_atoms, state.box, state.temperature)
+    bare.setState(openmm.XmlSerializer.deserialize(engine.checkpoint()))
+    found = race(lambda: engine.step(steps), lambda: bare.getIntegrator().step(steps), rounds=7)
+    after = openmm.XmlSerializer.deserialize(engine.checkpoint())
+    ours = np.asarray(after.getPositions(asNumpy=True)._value) * 10.0
+    assert np.abs(ours - position[0]).max() > 1.0
+    np.testing.assert_allclose(ours, positions_of(bare), atol=1e-6)
+    name = "an MD step of 256 atoms without forces"
+    say(found.line(name, peer="bare OpenMM", per=steps, target="none; beside 10 to 100 ms of a model"))
+
+    dynamics, runs = ase_dynamics(position[0], state), itertools.count()
+
+    def run_ase():
+        next(runs)
+        dynamics.run(steps)
+
+    found = race(lambda: engine.step(steps), run_ase, rounds=5)
+    assert dynamics.nsteps == next(runs) * steps
+    say(found.line(name, peer="ASE", per=steps, target="none"))

@@ -1,0 +1,53 @@
+"""g(r) beside freud and density modes beside dynasor, one thread each."""
+
+import numpy as np
+import pytest
+
+from pytest_mlff.analysis.density import density_modes
+from pytest_mlff.analysis.rdf import ideal_pairs, radial_distribution
+from pytest_mlff.analysis.shells import evenly, wave_vector_shells
+from pytest_mlff.schema import trajectory_dataset
+
+N_BINS = 200
+
+
+@pytest.mark.parametrize(("n_cells", "r_max", "n_frames"), [(4, 11.8, 50), (10, 13.6, 4)])
+def test_radial_distribution_beside_freud(race, peer, say, liquid_like, n_cells, r_max, n_frames):
+    freud = peer("freud")
+    freud.parallel.set_num_threads(1)
+    position, box = liquid_like(n_cells, n_frames=n_frames)
+    trajectory, cell = trajectory_dataset(position[None], box, 0.1078), freud.box.Box(*box)
+    theirs = freud.density.RDF(bins=N_BINS, r_max=r_max, normalization_mode="finite_size")
+
+    def compute():
+        theirs.compute((cell, cell.wrap(position[0])), reset=True)
+        for frame in position[1:]:
+            theirs.compute((cell, cell.wrap(frame)), reset=False)
+        return theirs.rdf
+
+    found = race(lambda: radial_distribution(trajectory, r_max=r_max, n_bins=N_BINS), compute, rounds=7)
+    n_atoms = position.shape[1]
+    pairs = n_frames * ideal_pairs(np.linspace(0.0, r_max, N_BINS + 1), n_atoms, float(np.prod(box)))
+    # single precision on both sides: a pair at the edge of a bin may fall on either side of it
+    assert np.abs((found.ours["g"].values - found.peer) * pairs).sum() < 1e-3 * pairs.sum()
+    say(found.line(f"g(r) of {n_atoms} atoms, a frame", peer="freud", per=n_frames, target="ratio <= 1"))
+
+
+@pytest.mark.parametrize("n_vectors", [None, 1117])
+def test_density_modes_beside_dynasor(race, peer, say, liquid_like, n_vectors):
+    reciprocal, numba = peer("dynasor.core.reciprocal"), peer("numba")
+    numba.set_num_threads(1)
+    position, box = liquid_like(10, n_frames=4)
+    n = np.concatenate([shell.n for shell in wave_vector_shells(box)])
+    n = n if n_vectors is None else evenly(n, n_vectors)
+    q, exact = 2.0 * np.pi * n / box, position.astype(float)
+    found = race(
+        lambda: density_modes(position, box, n),
+        lambda: [reciprocal.calc_rho_q(frame, q) for frame in exact],
+        rounds=9,
+    )
+    # dynasor sums exp(+iq·r)
+    assert np.abs(found.ours.conj() - np.array(found.peer)).max() < 1e-5 * np.sqrt(4000)
+    kind = "all" if n_vectors is None else "of the"
+    name = f"I(q,t), {len(n)} {kind} vectors of the five shells, 4000 atoms, a frame"
+    say(found.line(name, peer="dynasor", per=len(position), target="ratio <= 1"))

@@ -1,0 +1,74 @@
+"""How the cost of an observable grows with the number of atoms, from 256 to 32000."""
+
+import time
+
+import numpy as np
+
+from pytest_mlff.analysis.density import density_modes
+from pytest_mlff.analysis.msd import windowed_msd
+from pytest_mlff.analysis.rdf import count_pairs, ideal_pairs
+from pytest_mlff.analysis.shells import wave_vector_shells
+
+CELLS = (4, 10, 20)
+R_MAX, N_BINS = 11.8, 200
+N_FRAMES, N_LAGS = 116, 29
+
+
+def cpu_seconds(call, atoms):
+    """Least CPU time of a call over some rounds; small systems are repeated until a clock sees them."""
+    repeats, times = max(1, 4000 // atoms), []
+    for _ in range(5):
+        start = time.process_time()
+        for _ in range(repeats):
+            value = call()
+        times.append((time.process_time() - start) / repeats)
+    return min(times), value
+
+
+def report(say, name, atoms, seconds):
+    exponent = np.polyfit(np.log(atoms), np.log(seconds), 1)[0]
+    steps = np.diff(np.log(seconds)) / np.diff(np.log(atoms))
+    costs = ", ".join(f"{1e6 * s / n:.3g} µs at {n}" for n, s in zip(atoms, seconds, strict=True))
+    between = ", ".join(f"{step:.2f}" for step in steps)
+    say(f"{name}, cost per atom: {costs}; fitted exponent {exponent:.2f}, between sizes {between} (target <= 1.1)")
+
+
+def test_radial_distribution(say, liquid_like):
+    atoms, seconds = [], []
+    for cells in CELLS:
+        position, box = liquid_like(cells, n_frames=1)
+        atoms.append(len(position[0]))
+        spent, counts = cpu_seconds(
+            lambda x=position[0], box=box: count_pairs(x, box, r_max=R_MAX, n_bins=N_BINS), atoms[-1]
+        )
+        expected = ideal_pairs([0.0, R_MAX], atoms[-1], float(np.prod(box)))[0]
+        assert abs(counts.sum() / expected - 1.0) < 0.05
+        seconds.append(spent)
+    report(say, "g(r)", atoms, seconds)
+
+
+def test_density_modes(say, liquid_like):
+    """At most 400 vectors of a band, as the rates use them; all of a shell would be as many as atoms."""
+    atoms, seconds = [], []
+    for cells in CELLS:
+        position, box = liquid_like(cells, n_frames=1)
+        (shell,) = wave_vector_shells(box, shells=[1.844], pooling="interpolated")
+        atoms.append(position.shape[1])
+        spent, rho = cpu_seconds(lambda x=position, box=box, n=shell.n: density_modes(x, box, n), atoms[-1])
+        direct = np.exp(-2j * np.pi * (position[0].astype(float) / box) @ shell.n[:5].T).sum(axis=0)
+        assert np.abs(rho[0, :5] - direct).max() < 1e-5 * np.sqrt(atoms[-1])
+        seconds.append(spent * 400 / len(shell.n))
+    report(say, "density modes of 400 vectors", atoms, seconds)
+
+
+def test_mean_squared_displacement(say):
+    atoms, seconds = [], []
+    for cells in CELLS:
+        n = 4 * cells**3
+        steps = np.random.default_rng(0).standard_normal((N_FRAMES, n, 3), dtype=np.float32)
+        path = np.cumsum(steps, axis=0, dtype=np.float32)
+        spent, msd = cpu_seconds(lambda path=path: windowed_msd(path, N_LAGS), n)
+        assert abs(msd[1] / 3.0 - 1.0) < 0.05
+        atoms.append(n)
+        seconds.append(spent)
+    report(say, f"MSD of {N_FRAMES} frames", atoms, seconds)
