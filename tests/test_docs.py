@@ -20,6 +20,7 @@ from pytest_mlff.reference.runs import PLANS
 from pytest_mlff.settings import OPTIONS, validate_config
 from pytest_mlff.simulation import derivatives, engine
 from pytest_mlff.simulation.protocols import PROTOCOLS, protocol
+from pytest_mlff.simulation.slabs import BRACKET, COEXISTENCE_LADDER, PAPER_LADDER
 from pytest_mlff.simulation.systems import ARGON, state_points
 from pytest_mlff.verdict.format import format_tolerance
 from pytest_mlff.verdict.tolerances import TOLERANCES, tolerances
@@ -156,6 +157,25 @@ def test_the_numbers_of_the_estimators_are_those_of_the_code():
     assert f"up to {derivatives.MAX_STEP:g} Å" in page("solid")
     assert f"{engine.RUNAWAY_FACTOR:g} times the thermostat's" in page("stability")
     assert f"closer than {engine.OVERLAP:g} σ" in page("stability")
+
+
+def test_the_page_on_melting_has_the_runs_of_the_code():
+    text, ci = page("melting"), PROTOCOLS["ci"].melting
+    looks = " and ".join(str(frames * STRIDE) for frames in ci.looks)
+    assert f"{ci.replicas} slabs per temperature, looks at {looks} steps" in flowing(text)
+    assert f"{PROTOCOLS['paper'].melting.replicas} slabs, the same at every temperature" in flowing(text)
+    lines = {line[0].strip("`"): line[1:] for line in table_lines(text)}
+    for key, ladder in {"melting_point-paper": PAPER_LADDER, "melting_point": COEXISTENCE_LADDER}.items():
+        (line,) = [line for line in table_lines(text) if line[0] == f"`{key}`" and len(line) == 5]
+        assert line[1].startswith(", ".join(f"{rung.temperature:g}" for rung in ladder.rungs))
+        assert line[2] == str(ladder.frames * STRIDE)
+        assert line[3] == ladder.criterion
+    for rung in [*BRACKET.values(), PAPER_LADDER.rungs[0], COEXISTENCE_LADDER.rungs[0]]:
+        of, cells = rung.geometry, lines[rung.geometry.name]
+        assert cells[0] == str(of.n_atoms)
+        assert cells[1] == f"{of.lateral_cells}, {of.solid_cells}, {of.liquid_cells}"
+        assert cells[2] == f"{of.solid_density:g}, {of.liquid_density:g}"
+        assert cells[3] == f"{rung.start_temperature:g} K"
 
 
 def test_the_runs_of_the_reference_are_those_of_the_code():

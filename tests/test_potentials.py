@@ -102,7 +102,7 @@ def test_any_mixture_of_periodic_directions_is_a_loop_over_pairs(pbc):
     np.testing.assert_allclose(atoms.get_forces(), forces, atol=1e-12)
 
 
-@pytest.mark.parametrize("vector", [[0.0, 0.0, 0.0], [0.0, 0.0, 1.0], [19.0, 0.0, 4.0]])
+@pytest.mark.parametrize("vector", [[0.0, 0.0, 0.0], [0.0, 0.0, 1.0], [19.0, 0.0, 0.1]])
 def test_the_vector_of_a_free_direction_means_nothing(vector):
     """Missing, short or nearly parallel to the layer: atoms of a layer see no images through it."""
     layer = gas(5, n=12, pbc=(True, True, False))

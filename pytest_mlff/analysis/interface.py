@@ -30,22 +30,18 @@ Number = TypeVar("Number", np.float64, np.complex128)
 
 NEIGHBOURS = 12
 """Nearest neighbours of an atom in a close-packed crystal."""
-COHERENCE = 0.5
-"""Two neighbours are coherent when the scalar product of their normalised q₆ exceeds this."""
-COHERENT_NEIGHBOURS = 7
-"""Coherent neighbours from which on an atom is solid."""
+COHERENCE, COHERENT_NEIGHBOURS = 0.5, 7
+"""Scalar product of normalised q₆ above which neighbours are coherent; that many make an atom solid."""
 COUNT_CUTOFF = 4.76
 """Radius in Å within which the paper counts neighbours: 1.4 σ of argon."""
 INTERFACES = 2
-"""A slab in a periodic cell has two of them."""
-
 _LEVEL = 6
 
 
 def _harmonic_polynomials() -> FloatArray:
     """Coefficients (power of z, m) of N_m d^m P₆/dz^m: times (x + iy)^m they are the components of q₆.
 
-    Components with m > 0 carry √2, standing for ±m: real scalar products are then those of all 13 components.
+    Components with m > 0 carry √2, standing for ±m: scalar products are then those of all 13 components.
     """
     columns = np.zeros((_LEVEL + 1, _LEVEL + 1))
     scale = 1.0  # (6 − m)! / (6 + m)!
@@ -103,10 +99,8 @@ def coherent_neighbours(position: NDArray[np.floating], box: ArrayLike) -> NDArr
 
     Parameters
     ----------
-    position : ndarray, shape (atom, 3)
-        One frame in Å, wrapped or not.
-    box : array_like, shape (3,)
-        Edges of the orthorhombic cell in Å.
+    position, box : ndarray, shape (atom, 3), and array_like, shape (3,)
+        One frame in Å, wrapped or not, and the edges of its orthorhombic cell in Å.
 
     Returns
     -------
@@ -136,10 +130,8 @@ def neighbour_counts(
 
     Parameters
     ----------
-    position : ndarray, shape (atom, 3)
-        One frame in Å, wrapped or not.
-    box : array_like, shape (3,)
-        Edges of the orthorhombic cell in Å.
+    position, box : ndarray, shape (atom, 3), and array_like, shape (3,)
+        One frame in Å, wrapped or not, and the edges of its orthorhombic cell in Å.
     cutoff : float
         Distance in Å, at most half the shortest edge.
 
@@ -166,10 +158,8 @@ def solid_atoms(position: NDArray[np.floating], box: ArrayLike, *, criterion: Cr
 
     Parameters
     ----------
-    position : ndarray, shape (atom, 3)
-        One frame in Å, wrapped or not.
-    box : array_like, shape (3,)
-        Edges of the orthorhombic cell in Å.
+    position, box : ndarray, shape (atom, 3), and array_like, shape (3,)
+        One frame in Å, wrapped or not, and the edges of its orthorhombic cell in Å.
     criterion : {"bonds", "count"}
         At least 7 coherent neighbours of 12, or exactly 12 neighbours within 4.76 Å.
 
@@ -196,8 +186,7 @@ def solid_fraction(trajectory: xr.Dataset, *, criterion: Criterion = "bonds") ->
     Parameters
     ----------
     trajectory : xr.Dataset
-        ``position`` (replica, frame, atom, xyz) and ``box`` (xyz) in Å, ``time`` (frame) in ps, see
-        :func:`pytest_mlff.schema.validate_trajectory`.
+        See :func:`pytest_mlff.schema.validate_trajectory`.
     criterion : {"bonds", "count"}
         As in :func:`solid_atoms`.
 
@@ -302,14 +291,11 @@ def zero_velocity_temperature(
 
     Parameters
     ----------
-    temperatures : array_like, shape (temperature,)
-        In K, more of them than ``degree``.
-    drift, drift_stderr : array_like, shape (temperature,)
-        Drift of the solid fraction (or velocity) and its standard error, any unit; positive when solid grows.
-    degree : int
-        1 for a straight line, 2 for a parabola.
-    dof : float
-        Degrees of freedom the standard errors rest on; passed on.
+    temperatures, drift, drift_stderr : array_like, shape (temperature,)
+        In K, more of them than ``degree``; drift of the solid fraction (or velocity), positive when the solid
+        grows, and its standard error, in any unit.
+    degree, dof : int, float
+        1 for a straight line, 2 for a parabola; degrees of freedom of the standard errors, passed on.
 
     Returns
     -------
@@ -324,8 +310,7 @@ def zero_velocity_temperature(
 
     Notes
     -----
-    The errors count as known (they are not rescaled by the residuals). At the zero T₀ of the fit v,
-    σ(T₀) = σ_fit(T₀) / |v'(T₀)|.
+    The errors count as known: they are not rescaled by the residuals. σ(T₀) = σ_fit(T₀) / |v'(T₀)|.
     """
     kelvin, values = np.asarray(temperatures, dtype=np.float64), np.asarray(drift, dtype=np.float64)
     errors = np.asarray(drift_stderr, dtype=np.float64)
@@ -353,10 +338,8 @@ def crossing_temperature(temperatures: ArrayLike, drift: ArrayLike) -> float:
 
     Parameters
     ----------
-    temperatures : array_like, shape (temperature,)
-        In K, in any order.
-    drift : array_like, shape (temperature,)
-        Drift of the solid fraction, any unit.
+    temperatures, drift : array_like, shape (temperature,)
+        In K, in any order, and the drift of the solid fraction, any unit.
 
     Returns
     -------
@@ -364,9 +347,8 @@ def crossing_temperature(temperatures: ArrayLike, drift: ArrayLike) -> float:
         The lowest temperature in K at which the interpolated drift turns from positive to negative; NaN if it
         never does.
     """
-    order = np.argsort(np.asarray(temperatures, dtype=np.float64))
-    kelvin = np.asarray(temperatures, dtype=np.float64)[order]
-    values = np.asarray(drift, dtype=np.float64)[order]
+    pairs = np.array([temperatures, drift], dtype=np.float64)
+    kelvin, values = pairs[:, np.argsort(pairs[0])]
     turns = np.flatnonzero((values[:-1] > 0.0) & (values[1:] <= 0.0))
     if not len(turns):
         return float("nan")
@@ -385,11 +367,9 @@ def melting_temperature(
 
     Parameters
     ----------
-    temperatures : array_like, shape (temperature,)
-        In K.
-    drift_replica : array_like, shape (temperature, replica)
-        Drift of each replica at each temperature, any unit. Replica k may start from the same slab at all
-        temperatures: replicas are left out together.
+    temperatures, drift_replica : array_like, shape (temperature,) and (temperature, replica)
+        In K, and the drift of each replica in any unit. Replica k may start from the same slab at all temperatures:
+        replicas are left out together.
     degree : int, optional
         Of the polynomial fitted to the means; None interpolates as the paper does.
     drift_stderr : array_like, shape (temperature,), optional

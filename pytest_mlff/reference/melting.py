@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_mlff.analysis.interface import interface_drift, melting_temperature
+from pytest_mlff.analysis.interface import Criterion, interface_drift, melting_temperature
 from pytest_mlff.reference.data import unpack
 from pytest_mlff.reference.packing import number, packed
 from pytest_mlff.reference.runs import SEED
@@ -93,7 +93,14 @@ def _box(workshop: Workshop, rung: Rung) -> tuple[float, float, float]:
 
 
 def rung_drift(
-    workshop: Workshop, rung: Rung, slabs: np.ndarray, *, frames: int, seed: int, skip: float = 0.0
+    workshop: Workshop,
+    rung: Rung,
+    slabs: np.ndarray,
+    *,
+    frames: int,
+    seed: int,
+    skip: float = 0.0,
+    criterion: Criterion = "bonds",
 ) -> xr.Dataset:
     """Run slabs at one temperature and measure the drift of their solid fraction.
 
@@ -111,6 +118,8 @@ def rung_drift(
         Of the velocities.
     skip : float, optional
         Time in ps that is left out of the fit.
+    criterion : {"bonds", "count"}, optional
+        Which atoms are solid.
 
     Returns
     -------
@@ -120,7 +129,7 @@ def rung_drift(
     state = rung.geometry.state(workshop.system, rung.temperature)
     run = Run(state=state, seed=seed, equilibration_steps=0)
     trajectory = simulate(workshop, run, slabs, n_frames=frames)
-    drift = interface_drift(trajectory, skip=skip)
+    drift = interface_drift(trajectory, skip=skip, criterion=criterion)
     return drift.assign_attrs(force_calls=trajectory.attrs["force_calls"], replicas=len(slabs))
 
 
@@ -143,9 +152,8 @@ def ladder_drifts(workshop: Workshop, ladder: Ladder, slabs: np.ndarray, *, seed
     list of xr.Dataset
         One per rung.
     """
-    return [
-        rung_drift(workshop, rung, slabs, frames=ladder.frames, seed=seed, skip=ladder.skip) for rung in ladder.rungs
-    ]
+    how: dict[str, Any] = {"frames": ladder.frames, "seed": seed, "skip": ladder.skip, "criterion": ladder.criterion}
+    return [rung_drift(workshop, rung, slabs, **how) for rung in ladder.rungs]
 
 
 def melting_point(workshop: Workshop, ladder: Ladder, slabs: np.ndarray, *, seed: int) -> Estimate:

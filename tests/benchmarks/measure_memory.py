@@ -15,9 +15,6 @@ from pytest_mlff.reference.observables import LIQUID, measure
 from pytest_mlff.simulation.systems import state_point
 
 N_ATOMS, N_FRAMES, DIFFUSIVITY = 4000, 5000, 0.36
-# These two go through the frames one block after the other; 150 configurations (every fourth frame) fill
-# the largest block, and more would only take minutes.
-BLOCKWISE = {"rdf": 600, "structure_factor": 600}
 # These keep one of the five shells that gamma_coherent keeps, through the same function.
 COVERED = ("long_diffusion", "mean_relaxation_rate", "xsvs_time")
 
@@ -44,7 +41,7 @@ def main() -> None:
         if name in COVERED:
             continue
         start = time.perf_counter()
-        found = measure(name, trajectory.isel(frame=slice(BLOCKWISE.get(name))))
+        found = measure(name, trajectory)
         line = {"name": name, "peak_mb": peak_mb(), "seconds": time.perf_counter() - start}
         if name == "diffusion":
             line["relative"] = float(found["D"]) / DIFFUSIVITY

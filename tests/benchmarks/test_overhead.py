@@ -10,7 +10,6 @@ import openmm
 from ase import units
 from ase.calculators.calculator import Calculator, all_changes
 from ase.md.nose_hoover_chain import NoseHooverChainNVT
-from ase.md.velocitydistribution import thermalize_momenta
 
 from pytest_mlff.checks.catalogue import run_check
 from pytest_mlff.checks.context import build_context
@@ -23,6 +22,7 @@ from pytest_mlff.simulation.systems import ARGON, make_atoms, state_point
 DELAY = 0.02
 REPLICAS, STEPS = 2, 1160
 STATE = "100K-256"
+CI_CALLS = 24000  # force calls of a whole ci run, in calls of 256 atoms
 
 
 class SlowLennardJones(LennardJones):
@@ -64,30 +64,37 @@ class Candidate:
 
 
 def test_a_run_beside_its_force_calls(tmp_path, say):
-    """The liquid of ``ci``, shorter: two replicas to the first look, all rows of structure and dynamics."""
+    """The liquid of ``ci``, shorter: two replicas to the first look, all rows of structure and dynamics.
+
+    What a run does once (reading the reference) weighs more here than in a whole ``ci`` run, so the ratio for
+    that one is worked out beside it.
+    """
     tables = {"liquid": {"replicas": REPLICAS, "looks": [STEPS]}}
     settings = Settings(cache_dir=tmp_path, config=validate_config(tables, where="benchmark"))
     calculator = SlowLennardJones()
     wall, cpu = time.perf_counter(), time.process_time()
     context = build_context(settings, Candidate(calculator))
+    assert context.reference.observables
+    assert context.reference.all_configurations
+    once = time.perf_counter() - wall
     records = [run_check(check, context) for check in ("stability", "liquid", "xpcs")]
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
 
-    assert {record.status for found in records for record in found.values()} <= {
-        "PASS",
-        "FAIL",
-        "INCONCLUSIVE",
-        "INFO",
-    }
+    statuses = {record.status for found in records for record in found.values()}
+    assert statuses <= {"PASS", "FAIL", "INCONCLUSIVE", "INFO"}
     diffusion = records[1]["diffusion"]
     assert abs(diffusion.candidate / diffusion.reference - 1.0) < 0.3
     needed = context.protocol.stability_steps + REPLICAS * (context.protocol.equilibration_steps + STEPS)
-    assert needed <= calculator.calls <= needed * 1.01
+    assert needed <= calculator.calls <= 1.01 * needed
+
+    added = wall - calculator.wall
+    per_call = calculator.wall / calculator.calls
+    whole = 1.0 + (once / CI_CALLS + (added - once) / calculator.calls) / per_call
     say(
-        f"gate overhead: wall {wall:.1f} s, {calculator.calls} force calls of "
-        f"{1e3 * calculator.wall / calculator.calls:.1f} ms = {calculator.wall:.1f} s, "
-        f"ratio {wall / calculator.wall:.3f}, "
-        f"with the gate's own CPU time {1 + (cpu - calculator.cpu) / calculator.wall:.3f} (target <= 1.05)"
+        f"gate overhead: wall {wall:.1f} s, {calculator.calls} force calls of {1e3 * per_call:.1f} ms = "
+        f"{calculator.wall:.1f} s, ratio {wall / calculator.wall:.3f}, counting the gate's CPU time only "
+        f"{1.0 + (cpu - calculator.cpu) / calculator.wall:.3f}, with what is done once ({once:.1f} s) spread over "
+        f"{CI_CALLS} calls {whole:.3f} (target <= 1.05)"
     )
 
 
@@ -114,7 +121,8 @@ def positions_of(context):
 def ase_dynamics(positions, state):
     atoms = make_atoms(ARGON, positions, state.box)
     atoms.calc = Still()
-    thermalize_momenta(atoms, temperature=state.temperature, rng=np.random.default_rng(0))
+    thermal = np.sqrt(ARGON.mass * units.kB * state.temperature)
+    atoms.set_momenta(np.random.default_rng(0).normal(0.0, thermal, positions.shape))
     timestep = 1e3 * ARGON.timestep * units.fs
     return NoseHooverChainNVT(
         atoms, timestep, temperature_K=state.temperature, tdamp=200 * units.fs, tchain=ARGON.chain_length
@@ -144,4 +152,6 @@ def test_a_step_beside_openmm_and_ase(race, say, liquid_like):
 
     found = race(lambda: engine.step(steps), run_ase, rounds=5)
     assert dynamics.nsteps == next(runs) * steps
+    # both ran freely at the thermostat's temperature: 256 atoms fluctuate by 5 %
+    assert abs(dynamics.atoms.get_temperature() / state.temperature - 1.0) < 0.3
     say(found.line(name, peer="ASE", per=steps, target="none"))

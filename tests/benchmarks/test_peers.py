@@ -33,13 +33,28 @@ def test_radial_distribution_beside_freud(race, peer, say, liquid_like, n_cells,
     say(found.line(f"g(r) of {n_atoms} atoms, a frame", peer="freud", per=n_frames, target="ratio <= 1"))
 
 
-@pytest.mark.parametrize("n_vectors", [None, 1117])
-def test_density_modes_beside_dynasor(race, peer, say, liquid_like, n_vectors):
+def shells(box):
+    return np.concatenate([shell.n for shell in wave_vector_shells(box)])
+
+
+def bands(box):
+    return np.concatenate([band.n for band in wave_vector_shells(box, pooling="interpolated")])
+
+
+VECTORS = {
+    "all vectors of the five shells": shells,
+    "those of the coherent rates": bands,
+    # without its neighbours of the same components, a vector has no sums to share with them
+    "picked from the five shells": lambda box: evenly(shells(box), 1117),
+}
+
+
+@pytest.mark.parametrize("which", VECTORS)
+def test_density_modes_beside_dynasor(race, peer, say, liquid_like, which):
     reciprocal, numba = peer("dynasor.core.reciprocal"), peer("numba")
     numba.set_num_threads(1)
     position, box = liquid_like(10, n_frames=4)
-    n = np.concatenate([shell.n for shell in wave_vector_shells(box)])
-    n = n if n_vectors is None else evenly(n, n_vectors)
+    n = VECTORS[which](box)
     q, exact = 2.0 * np.pi * n / box, position.astype(float)
     found = race(
         lambda: density_modes(position, box, n),
@@ -48,6 +63,5 @@ def test_density_modes_beside_dynasor(race, peer, say, liquid_like, n_vectors):
     )
     # dynasor sums exp(+iq·r)
     assert np.abs(found.ours.conj() - np.array(found.peer)).max() < 1e-5 * np.sqrt(4000)
-    kind = "all" if n_vectors is None else "of the"
-    name = f"I(q,t), {len(n)} {kind} vectors of the five shells, 4000 atoms, a frame"
+    name = f"I(q,t) of 4000 atoms, {len(n)} vectors ({which}), a frame"
     say(found.line(name, peer="dynasor", per=len(position), target="ratio <= 1"))

@@ -123,6 +123,14 @@ def test_a_clear_case_takes_one_look(nobody, finding, status):
     assert script.asked == [(116, ["diffusion"])]
 
 
+def test_each_look_pays_for_all_that_were_planned(nobody):
+    script = Script({"diffusion": UNCLEAR}, {"diffusion": CLEAR})
+    record = run(nobody, script, "diffusion")["diffusion"]
+    assert record.interval == judge(nobody, row("diffusion"), CLEAR, look=2, looks_planned=2).interval
+    clear = run(nobody, Script({"diffusion": CLEAR}), "diffusion")["diffusion"]
+    assert clear.interval == record.interval  # the first look is no cheaper than the second
+
+
 def test_only_what_is_undecided_is_looked_at_again(nobody):
     good = Finding(candidate=Estimate(1e-4, 1e-5, 7.0))
     script = Script({"diffusion": UNCLEAR, "rdf": good, "net_force": CLEAR}, {"diffusion": CLEAR})

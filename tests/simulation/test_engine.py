@@ -209,7 +209,7 @@ def test_overlapping_atoms_end_the_run(plain, small, liquid):
 
 def test_overlap_is_seen_across_the_boundary(plain, small):
     positions = fcc_positions((3, 3, 3), small.box[0] / 3)
-    positions[1] = positions[0] - [1.0, 0.0, 0.0]  # its image lies on the far side
+    positions[1] = positions[0] + np.array([small.box[0] - 1.0, 0.0, 0.0])  # near its image only
     with pytest.raises(
         UnstableError, match=r"overlap in 1 pair\(s\): 1\.\d\d Å.*\(atoms 0, 1\), at step 1 \(0.01 ps\)"
     ):

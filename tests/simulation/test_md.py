@@ -179,6 +179,11 @@ def test_each_replica_and_segment_has_its_own_key(workshop, run, liquid):
     assert len(keys) == 9
 
 
+def test_the_velocities_of_a_replica_alone_are_those_its_key_says(workshop, run, liquid):
+    for group in md._groups(workshop(ReferenceModel()), run, liquid[:3]):
+        assert group.seeds == [group.seed] == [group.parts["seed"]]
+
+
 def flip(path: Path, where: int) -> None:
     blob = bytearray(path.read_bytes())
     blob[where] ^= 1
