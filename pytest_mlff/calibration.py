@@ -11,7 +11,7 @@ import json
 import math
 import statistics
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -73,25 +73,30 @@ def _one_seed(seed: int, protocol: ProtocolName) -> list[dict[str, Any]]:
         settings = Settings(protocol=protocol, seed=seed, cache_dir=Path(folder))
         context = build_context(settings, ReferenceModel())
         found = []
-        for look in range(1, len(context.protocol.looks) + 1):
-            found += [_value(record, look) for record in _records(_only_look(context, look))]
-        return found + [_value(record, 0) for record in _records(context)]
+        for check in _present(context):
+            for look, alone in enumerate(_looks(context, check), start=1):
+                found += [_value(record, look) for record in run_check(check, alone).values()]
+        for check in _present(context):
+            found += [_value(record, 0) for record in run_check(check, context).values()]
+        return found
 
 
-def _only_look(context: CheckContext, look: int) -> CheckContext:
-    """Judge the same run at this look alone."""
-    protocol = context.protocol
-    melting = protocol.melting
-    if melting is not None:
-        melting = replace(melting, looks=melting.looks[look - 1 : look] or melting.looks[-1:])
-    return replace(context, protocol=replace(protocol, looks=protocol.looks[look - 1 : look], melting=melting))
-
-
-def _records(context: CheckContext) -> Iterable[Record]:
+def _present(context: CheckContext) -> list[str]:
     present = {row.check for row in rows(context.protocol.name, context.config)}
-    for check in RANDOM_CHECKS:
-        if check in present:
-            yield from run_check(check, context).values()
+    return [check for check in RANDOM_CHECKS if check in present]
+
+
+def _looks(context: CheckContext, check: str) -> Iterator[CheckContext]:
+    """Yield the same run, to be judged at one look alone, for each look that the check has."""
+    protocol, melting = context.protocol, context.protocol.melting
+    if check in ("liquid", "xpcs"):
+        for frames in protocol.looks:
+            yield replace(context, protocol=replace(protocol, looks=(frames,)))
+    elif check == "melting" and melting is not None:
+        for frames in melting.looks:
+            yield replace(context, protocol=replace(protocol, melting=replace(melting, looks=(frames,))))
+    else:
+        yield context
 
 
 def _value(record: Record, look: int) -> dict[str, Any]:

@@ -373,8 +373,9 @@ def melting_temperature(
     degree : int, optional
         Of the polynomial fitted to the means; None interpolates as the paper does.
     drift_stderr : array_like, shape (temperature,), optional
-        Weights of the fit, up to a common factor: errors known from elsewhere (the reference's long runs).
-        Without them all temperatures weigh the same.
+        Weights of the fit: errors known from elsewhere (the reference's long runs); without them all weigh the
+        same. Weights from the same few replicas would prefer temperatures whose scatter happens to be small:
+        with eight replicas the error then comes out 20 % too small.
 
     Returns
     -------
@@ -386,11 +387,6 @@ def melting_temperature(
     ------
     ObservableError
         For an array of another shape.
-
-    Notes
-    -----
-    Weights from the scatter of the same few replicas would prefer the temperatures whose scatter happens to
-    be small: with eight replicas the error then comes out 20 % too small.
     """
     values = np.asarray(drift_replica, dtype=np.float64)
     if values.ndim != 2 or values.shape[0] != np.size(temperatures):

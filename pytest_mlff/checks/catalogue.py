@@ -118,9 +118,18 @@ def run_check(check: str, context: CheckContext) -> dict[str, Record]:
     Returns
     -------
     dict of str to Record
-        By row id, one for every row of the check.
+        By row id, one for every row of the check; NOT_APPLICABLE where the model lacks what the row needs.
     """
+    from pytest_mlff.checks.judge import without_verdict
+
     module = import_module(f"pytest_mlff.checks.{check}")
-    wanted = [row for row in rows(context.protocol.name, context.config) if row.check == check]
-    records: dict[str, Record] = module.run(context, wanted)
-    return records
+    records: dict[str, Record] = {}
+    able = []
+    for row in rows(context.protocol.name, context.config):
+        missing = TOLERANCES[row.key].needs - context.model.provides
+        if row.check == check and missing:
+            reason = f"the model provides no {' and no '.join(sorted(missing))}"
+            records[row.id] = without_verdict(context, row, "NOT_APPLICABLE", reason)
+        elif row.check == check:
+            able.append(row)
+    return records | (module.run(context, able) if able else {})

@@ -124,13 +124,12 @@ class CheckContext:
         """
         starts, _ = self.starts(f"start/{state}", replicas)
         point = state_point(state, self.system)
-        # a first look shorter than a segment would pay for frames that nobody asked for
-        shortest = self.protocol.solid_frames if point.phase == "solid" else min(self.protocol.looks, default=0)
         run = Run(
             state=point,
             seed=self.seed,
             equilibration_steps=self.protocol.equilibration_steps,
-            segment_frames=min(SEGMENT_FRAMES, shortest or SEGMENT_FRAMES),
+            # a run shorter than a segment would pay for frames that nobody asked for
+            segment_frames=min(SEGMENT_FRAMES, frames),
         )
         return simulate(self.workshop, run, starts, n_frames=frames)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from pytest_mlff.checks.catalogue import Row
 from pytest_mlff.checks.context import CheckContext
-from pytest_mlff.errors import BudgetExhausted
+from pytest_mlff.errors import BudgetExhausted, UnstableError
 from pytest_mlff.schema import Estimate, Record, Status
 from pytest_mlff.verdict.decide import decide
 
@@ -165,7 +165,8 @@ def sequential(
     Returns
     -------
     dict of str to Record
-        One per row. When the budget ends, what is undecided stays INCONCLUSIVE with its last numbers.
+        One per row. When the budget ends, what is undecided stays INCONCLUSIVE with its last numbers; when a
+        trajectory leaves physics, what is undecided FAILs.
     """
     records: dict[str, Record] = {}
     open_rows = list(rows)
@@ -176,6 +177,10 @@ def sequential(
         except BudgetExhausted as spent:
             for row in open_rows:
                 records[row.id] = _undecided(context, row, records.get(row.id), str(spent))
+            break
+        except UnstableError as error:  # it survived the stability run, and left physics later
+            for row in open_rows:
+                records[row.id] = without_verdict(context, row, "FAIL", str(error), looks=look - 1)
             break
         for row in open_rows:
             records[row.id] = judge(

@@ -9,7 +9,7 @@ from pytest_mlff.checks.catalogue import Row
 from pytest_mlff.checks.context import CheckContext
 from pytest_mlff.checks.judge import Finding, sequential
 from pytest_mlff.checks.stability import skip_unstable
-from pytest_mlff.reference.melting import melting_point, rung_drift
+from pytest_mlff.reference.melting import BRACKET_SEGMENT, melting_point, rung_drift
 from pytest_mlff.reference.observables import estimate
 from pytest_mlff.schema import Record
 from pytest_mlff.simulation.slabs import BRACKET, COEXISTENCE_LADDER, PAPER_LADDER
@@ -68,7 +68,7 @@ def _finding(context: CheckContext, row: Row, frames: int) -> Finding:
 def _bracket(context: CheckContext, row: Row, replicas: int, frames: int) -> Finding:
     rung = BRACKET[row.key]
     slabs, _ = context.starts(f"slab/{rung.geometry.name}", replicas)
-    drift = rung_drift(context.workshop, rung, slabs, frames=frames, seed=context.seed)
+    drift = rung_drift(context.workshop, rung, slabs, frames=frames, seed=context.seed, segment_frames=BRACKET_SEGMENT)
     reference = context.reference.observable(row.key, "drift")
     return Finding(
         candidate=replica_estimate(drift["drift_replica"].values),

@@ -17,7 +17,7 @@ from pytest_mlff.reference.data import unpack
 from pytest_mlff.reference.packing import number, packed
 from pytest_mlff.reference.runs import SEED
 from pytest_mlff.schema import Estimate
-from pytest_mlff.simulation.md import Run, Workshop, simulate
+from pytest_mlff.simulation.md import SEGMENT_FRAMES, Run, Workshop, simulate
 from pytest_mlff.simulation.slabs import (
     BRACKET,
     COEXISTENCE_LADDER,
@@ -31,10 +31,12 @@ from pytest_mlff.simulation.slabs import (
 if TYPE_CHECKING:
     import xarray as xr
 
-BRACKET_SLABS, LADDER_SLABS = 64, 16
-"""Slabs kept for the bracket, and for each ladder."""
-BRACKET_FRAMES = 58
-"""Frames of the reference's own bracket runs."""
+BRACKET_SLABS, LADDER_SLABS = 64, 56
+"""Slabs kept for the bracket, and for each ladder: as many as the reference's melting points need."""
+BRACKET_FRAMES = 45
+"""Frames of the reference's own bracket runs: those of the last look."""
+BRACKET_SEGMENT = 15
+"""Frames per cached segment of a bracket run: those between two looks."""
 
 
 def melting_part(workshop: Workshop) -> Iterator[tuple[str, xr.Dataset]]:
@@ -53,7 +55,7 @@ def melting_part(workshop: Workshop) -> Iterator[tuple[str, xr.Dataset]]:
     for row, rung in BRACKET.items():
         slabs = _slabs(workshop, rung, BRACKET_SLABS, Preparation())
         yield f"slab/{rung.geometry.name}", packed(slabs, _box(workshop, rung))
-        drift = rung_drift(workshop, rung, slabs, frames=BRACKET_FRAMES, seed=SEED)
+        drift = rung_drift(workshop, rung, slabs, frames=BRACKET_FRAMES, seed=SEED, segment_frames=BRACKET_SEGMENT)
         yield f"{row}/drift", _drift(drift)
     for ladder in (PAPER_LADDER, COEXISTENCE_LADDER):
         rung = ladder.rungs[0]
@@ -101,6 +103,7 @@ def rung_drift(
     seed: int,
     skip: float = 0.0,
     criterion: Criterion = "bonds",
+    segment_frames: int = SEGMENT_FRAMES,
 ) -> xr.Dataset:
     """Run slabs at one temperature and measure the drift of their solid fraction.
 
@@ -120,6 +123,8 @@ def rung_drift(
         Time in ps that is left out of the fit.
     criterion : {"bonds", "count"}, optional
         Which atoms are solid.
+    segment_frames : int, optional
+        Frames per cached segment.
 
     Returns
     -------
@@ -127,7 +132,7 @@ def rung_drift(
         As :func:`pytest_mlff.analysis.interface.interface_drift`, with ``force_calls`` in its attributes.
     """
     state = rung.geometry.state(workshop.system, rung.temperature)
-    run = Run(state=state, seed=seed, equilibration_steps=0)
+    run = Run(state=state, seed=seed, equilibration_steps=0, segment_frames=segment_frames)
     trajectory = simulate(workshop, run, slabs, n_frames=frames)
     drift = interface_drift(trajectory, skip=skip, criterion=criterion)
     return drift.assign_attrs(force_calls=trajectory.attrs["force_calls"], replicas=len(slabs))

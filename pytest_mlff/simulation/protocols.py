@@ -15,6 +15,9 @@ from pytest_mlff.errors import SpecError
 LIQUID_STATES = tuple(f"{temperature}K-{n_atoms}" for n_atoms in (256, 4000) for temperature in (95, 100, 110))
 """Names of the liquid state points that the reference covers."""
 
+MIN_LOOK = 58
+"""Frames (6.3 ps) of the shortest liquid run that every estimator can use."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Melting:
@@ -101,7 +104,7 @@ _CI = replace(
     solid_replicas=4,
     solid_frames=29,
     hessian_cells=8,
-    melting=Melting(replicas=2, looks=(58, 116)),
+    melting=Melting(replicas=12, looks=(15, 30, 45)),
 )
 
 _PAPER = replace(
@@ -112,7 +115,7 @@ _PAPER = replace(
     parity=(("liquid-256", 1000), ("liquid-4000", 100), ("solid-256", 1000), ("solid-4000", 100)),
     solid_replicas=8,
     solid_frames=464,
-    melting=Melting(replicas=4, looks=(300,)),
+    melting=Melting(replicas=24, looks=(300,)),
 )
 
 PROTOCOLS: Mapping[str, Protocol] = {"smoke": _SMOKE, "ci": _CI, "paper": _PAPER}
@@ -146,7 +149,7 @@ def protocol(name: str, config: Mapping[str, Mapping[str, Any]]) -> Protocol:
     if "replicas" in liquid:
         changes["replicas"] = liquid["replicas"]
     if "looks" in liquid:
-        changes["looks"] = tuple(_frames("liquid.looks", steps) for steps in liquid["looks"])
+        changes["looks"] = tuple(_look(steps) for steps in liquid["looks"])
     if "state_points" in liquid:
         changes["liquid_states"] = tuple(_known_state(state) for state in liquid["state_points"])
     if "replicas" in solid:
@@ -175,6 +178,15 @@ def _frames(what: str, steps: int, stride: int = 10) -> int:
     if steps < stride or steps % stride:
         raise SpecError(f"{what} = {steps} steps; expected a positive multiple of {stride}, the steps per frame")
     return steps // stride
+
+
+def _look(steps: int) -> int:
+    frames = _frames("liquid.looks", steps)
+    if frames < MIN_LOOK:
+        raise SpecError(
+            f"liquid.looks = {steps} steps; expected at least {10 * MIN_LOOK}: the longest lag of an estimator is 6 ps"
+        )
+    return frames
 
 
 def _known_state(name: str) -> str:

@@ -232,8 +232,7 @@ def test_pairs_near_counts_shells_of_the_lattice_and_agrees_with_a_double_loop()
     count = 0
     for a, b in itertools.combinations(loose, 2):
         distance = min(
-            np.linalg.norm(b - a + box * np.array(shift))
-            for shift in itertools.product(range(-2, 3), repeat=3)
+            np.linalg.norm(b - a + box * np.array(shift)) for shift in itertools.product(range(-2, 3), repeat=3)
         )
         count += abs(distance - 3.5) <= 0.4
     assert pairs_near(loose, box, 3.5, 0.4) == count

@@ -75,9 +75,7 @@ def test_two_atoms_by_hand():
 @given(seeds, st.integers(2, 30), st.integers(1, 5))
 def test_fft_is_the_double_loop(seed, n_frames, n_atoms):
     position = np.random.default_rng(seed).normal(size=(n_frames, n_atoms, 3)).cumsum(axis=0) + 300.0
-    np.testing.assert_allclose(
-        windowed_msd(position, n_frames), naive_msd(position, n_frames), rtol=1e-9, atol=1e-10
-    )
+    np.testing.assert_allclose(windowed_msd(position, n_frames), naive_msd(position, n_frames), rtol=1e-9, atol=1e-10)
 
 
 def test_atoms_are_taken_in_blocks(monkeypatch):

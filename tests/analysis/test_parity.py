@@ -107,9 +107,7 @@ def test_unit_order_and_orientation_do_not_matter(seed, unit):
     expected = float(force_parity(candidate, reference, n_bootstrap=2)["one_minus_r2"])
     order = rng.permutation(6)
     rotation = np.linalg.qr(rng.standard_normal((3, 3)))[0]
-    moved = force_parity(
-        unit * candidate[:, order] @ rotation, unit * reference[:, order] @ rotation, n_bootstrap=2
-    )
+    moved = force_parity(unit * candidate[:, order] @ rotation, unit * reference[:, order] @ rotation, n_bootstrap=2)
     assert float(moved["one_minus_r2"]) == pytest.approx(expected, rel=1e-9)
     assert expected >= 0.0
 
@@ -138,9 +136,7 @@ def test_refuses_what_has_no_parity():
     forces = thermal_forces(np.random.default_rng(9), 3, 4)
     broken = forces.copy()
     broken[1, 2, 0] = np.nan
-    with pytest.raises(
-        ObservableError, match=r"candidate forces are not finite in 1 of 3 configurations, .* 1;"
-    ):
+    with pytest.raises(ObservableError, match=r"candidate forces are not finite in 1 of 3 configurations, .* 1;"):
         force_parity(broken, forces)
     with pytest.raises(ObservableError, match="reference forces are not finite"):
         force_parity(forces, broken)

@@ -79,9 +79,7 @@ def test_frequencies_are_signed_roots():
 
 def test_spectrum_of_nearest_neighbour_springs_is_the_textbook_one():
     """λ_ab(q) = Σ_δ k n_a n_b (1 − cos q·δ), here by an explicit loop over wave vectors and neighbours."""
-    neighbours = [
-        np.array(v) * EDGE / 2 for v in itertools.product((-1, 0, 1), repeat=3) if np.abs(v).sum() == 2
-    ]
+    neighbours = [np.array(v) * EDGE / 2 for v in itertools.product((-1, 0, 1), repeat=3) if np.abs(v).sum() == 2]
     reciprocal = itertools.product(range(6), range(6), range(3))
     expected = []
     for index in reciprocal:
@@ -107,9 +105,7 @@ def test_a_shifted_translation_is_reported_and_not_counted():
     """A model that holds its atoms to fixed places has no zero modes; that is seen in the residual."""
     positions, box = crystal((3, 3, 3))
     row = spring_row(positions, box)
-    row[0] -= (
-        0.3 * STIFFNESS * np.eye(3)
-    )  # lowers every eigenvalue alike: only those at q = 0 become negative
+    row[0] -= 0.3 * STIFFNESS * np.eye(3)  # lowers every eigenvalue alike: only those at q = 0 become negative
     found = phonon_spectrum(rows_dataset(row, row, positions, box, (3, 3, 3)), mass=MASS)
     assert int(found["negative_modes"]) == 0
     assert float(found["acoustic_residual"]) == pytest.approx(-frequency_thz(-0.3 * STIFFNESS, MASS))

@@ -90,9 +90,7 @@ def test_neighbour_list_and_direct_kernel_count_the_same():
 
 @pytest.mark.parametrize("n_atoms", [2, 9])
 def test_the_ideal_gas_has_g_one(n_atoms):
-    gas = synthetic.ideal_gas(
-        n_replicas=20, n_frames=400, n_atoms=n_atoms, box=BOX, rng=np.random.default_rng(1)
-    )
+    gas = synthetic.ideal_gas(n_replicas=20, n_frames=400, n_atoms=n_atoms, box=BOX, rng=np.random.default_rng(1))
     found = radial_distribution(gas, r_max=5.5, n_bins=4)
     z = (found["g"] - 1.0) / found["g_stderr"]
     assert np.abs(z).max() < 4.0

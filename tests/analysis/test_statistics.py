@@ -108,9 +108,7 @@ def test_distance_is_its_definition():
     stderr = rng.random(X.size) * 0.05
     found = curve_distance2(curves, REFERENCE, stderr, WEIGHT, SCALE)
     assert found.value == pytest.approx(naive_distance2(curves, REFERENCE, stderr, WEIGHT, SCALE))
-    without = [
-        naive_distance2(np.delete(curves, k, axis=0), REFERENCE, stderr, WEIGHT, SCALE) for k in range(5)
-    ]
+    without = [naive_distance2(np.delete(curves, k, axis=0), REFERENCE, stderr, WEIGHT, SCALE) for k in range(5)]
     jack = 4 / 5 * np.sum((without - np.mean(without)) ** 2)
     exact = curve_distance2(curves, REFERENCE, 0 * stderr, WEIGHT, SCALE)
     assert exact.stderr == pytest.approx(math.sqrt(jack))

@@ -32,7 +32,14 @@ def altered():
 
     def make(alter=None, *, name="candidate", repeatable=True, **parameters):
         calculator = Altered(alter, **parameters)
-        return SimpleNamespace(name=name, calculator=calculator, fingerprint=name, repeatable=repeatable, spec=name)
+        return SimpleNamespace(
+            name=name,
+            calculator=calculator,
+            fingerprint=name,
+            repeatable=repeatable,
+            spec=name,
+            provides=frozenset({"forces"}),
+        )
 
     return make
 

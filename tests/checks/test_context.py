@@ -56,13 +56,11 @@ def lengths(context, monkeypatch, state, frames):
     return run.segment_frames, run.equilibration_steps
 
 
-def test_no_segment_is_longer_than_the_first_look(context, altered, monkeypatch):
+def test_no_segment_is_longer_than_the_run(context, altered, monkeypatch):
     ci = context(altered(), protocol="ci")
     assert lengths(ci, monkeypatch, "100K-256", 116) == (SEGMENT_FRAMES, 186)
     assert lengths(ci, monkeypatch, "20K-solid-256", ci.protocol.solid_frames)[0] == ci.protocol.solid_frames
-    short = context(altered(), protocol="ci", config={"liquid": {"looks": (200, 400)}})
-    assert [lengths(short, monkeypatch, "100K-256", frames)[0] for frames in (20, 40)] == [20, 20]
-    assert lengths(context(altered()), monkeypatch, "100K-256", 10)[0] == SEGMENT_FRAMES
+    assert [lengths(ci, monkeypatch, "100K-256", frames)[0] for frames in (58, 116)] == [58, 58]
 
 
 def test_a_limit_on_speed_is_one_for_all_sizes(context, altered):

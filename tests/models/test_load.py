@@ -69,9 +69,7 @@ def test_file_forms(tail: str, user_module: Write, monkeypatch: pytest.MonkeyPat
     assert load_model(f"{path}{tail}").calculator.stiffness == expected
 
 
-def test_a_file_may_import_its_neighbours_and_define_dataclasses(
-    tmp_path: Path, calculator_source: str
-) -> None:
+def test_a_file_may_import_its_neighbours_and_define_dataclasses(tmp_path: Path, calculator_source: str) -> None:
     (tmp_path / "mlff_neighbour.py").write_text(calculator_source)
     (tmp_path / "calc.py").write_text(
         "from __future__ import annotations\nfrom dataclasses import dataclass\n"
@@ -137,9 +135,7 @@ def test_a_device_that_is_not_used_is_noted(user_module: Write) -> None:
     assert load_model(LJ, device="cuda:0").notes == ("asked for cuda:0, but the model computes on cpu",)
     assert load_model(LJ, device="cpu").notes == ()
     assert load_model("mod4:Fast()", device="cuda").notes == ()
-    assert load_model("mod4:Fast()", device="cpu").notes == (
-        "asked for cpu, but the model computes on cuda:0",
-    )
+    assert load_model("mod4:Fast()", device="cpu").notes == ("asked for cpu, but the model computes on cuda:0",)
 
 
 def test_warnings_of_the_probe_become_notes_and_never_errors(user_module: Write) -> None:

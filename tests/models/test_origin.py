@@ -21,14 +21,10 @@ def fingerprint(spec: str, **options: str) -> str:
 
 
 def test_the_same_in_another_process_and_with_arguments_in_another_order() -> None:
-    code = (
-        "import sys; from pytest_mlff.models.load import load_model as f; print(f(sys.argv[1]).fingerprint)"
-    )
+    code = "import sys; from pytest_mlff.models.load import load_model as f; print(f(sys.argv[1]).fingerprint)"
     other = subprocess.run([sys.executable, "-c", code, LJ], capture_output=True, text=True, check=True)
     assert other.stdout.strip() == fingerprint(LJ)
-    assert fingerprint("ase.calculators.lj:LennardJones(rc=8.5, epsilon=0.0103, sigma=3.4)") == fingerprint(
-        LJ
-    )
+    assert fingerprint("ase.calculators.lj:LennardJones(rc=8.5, epsilon=0.0103, sigma=3.4)") == fingerprint(LJ)
 
 
 def test_arguments_count_even_when_the_forces_do_not_change() -> None:
@@ -97,9 +93,7 @@ def test_files_named_by_arguments_count(user_module: Write, tmp_path: Path) -> N
 
 
 def test_every_file_of_a_folder_counts(user_module: Write, tmp_path: Path) -> None:
-    user_module(
-        "loaders25", "def load(target, *, device): return Spring()\nload.recognises = lambda path: True\n"
-    )
+    user_module("loaders25", "def load(target, *, device): return Spring()\nload.recognises = lambda path: True\n")
     info = tmp_path / "fake25-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: fake25\nVersion: 1.0\n")

@@ -85,9 +85,7 @@ def test_forces_only() -> None:
 def test_energy_only_is_refused() -> None:
     calculator = Made()
     calculator.implemented_properties = ("energy", "free_energy")
-    with pytest.raises(
-        SpecError, match=r"^Made offers energy, free_energy, but no forces; the gate needs forces$"
-    ):
+    with pytest.raises(SpecError, match=r"^Made offers energy, free_energy, but no forces; the gate needs forces$"):
         probe(calculator)
 
 
@@ -100,9 +98,7 @@ def test_forces_refused_at_run_time() -> None:
 
 
 def test_a_calculator_without_argon() -> None:
-    with pytest.raises(
-        SpecError, match=r"EMT cannot .* 4 argon .*NotImplementedError: No EMT-potential for Ar"
-    ):
+    with pytest.raises(SpecError, match=r"EMT cannot .* 4 argon .*NotImplementedError: No EMT-potential for Ar"):
         probe(EMT())
 
 
@@ -126,9 +122,7 @@ def test_bad_forces(forces: np.ndarray, said: str) -> None:
 
 def test_forces_that_go_bad_in_a_later_configuration() -> None:
     with pytest.raises(SpecError, match="1 of 32 argon atoms"):
-        probe(
-            Made(forces=lambda atoms: np.where(np.arange(len(atoms))[:, None] == 20, np.nan, atoms.positions))
-        )
+        probe(Made(forces=lambda atoms: np.where(np.arange(len(atoms))[:, None] == 20, np.nan, atoms.positions)))
 
 
 def test_noise_is_not_repeatable_although_ase_keeps_results() -> None:
@@ -169,9 +163,7 @@ def test_advertised_but_unusable_properties_are_not_provided_and_named() -> None
         get_forces=lambda atoms: -0.1 * atoms.positions,
         get_stress=crash,
     )
-    assert probe(stress).notes == (
-        "stress is advertised but cannot be used: RuntimeError: no strain derivative",
-    )
+    assert probe(stress).notes == ("stress is advertised but cannot be used: RuntimeError: no strain derivative",)
 
 
 def test_without_a_list_of_properties_they_are_tried() -> None:

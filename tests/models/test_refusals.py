@@ -138,9 +138,7 @@ class Popped(Net):
         super().__init__(**kwargs)
 """
     user_module("mod10", source)
-    assert "'devise' (close: device), it would be ignored; Net takes: model, device" in refusal(
-        "mod10:Net(devise='x')"
-    )
+    assert "'devise' (close: device), it would be ignored; Net takes: model, device" in refusal("mod10:Net(devise='x')")
     assert load_model("mod10:Net(label='x')").calculator.label == "x"  # ASE's own argument
     assert load_model("mod10:Free(depth=4)").calculator.depth == 4  # read from the parameters: used
     assert load_model("mod10:Popped(width=4, depth=2)").calculator.width == 4

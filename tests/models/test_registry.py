@@ -85,19 +85,14 @@ def test_two_that_recognise_a_file_are_not_chosen_from(install: Install, tmp_pat
     path = tmp_path / "model.weights"
     path.write_bytes(b"FAKE")
     message = refusal(str(path))
-    assert (
-        f"more than one ecosystem recognises this file (fake, second); write fake:{path} or second:{path}"
-        in message
-    )
+    assert f"more than one ecosystem recognises this file (fake, second); write fake:{path} or second:{path}" in message
 
 
 def test_what_goes_wrong_inside_a_loader(install: Install, tmp_path: Path) -> None:
     install(fake="load", gone="missing", number="number")
     assert "the loader of the ecosystem 'fake' raised OSError: no such model (" in refusal("fake:broken")
     assert "the loader of 'fake' returned None, not an ASE calculator" in refusal("fake:nothing")
-    assert "fake_loaders:missing of the ecosystem 'gone' cannot be imported: AttributeError" in refusal(
-        "gone:x"
-    )
+    assert "fake_loaders:missing of the ecosystem 'gone' cannot be imported: AttributeError" in refusal("gone:x")
     assert "the loader fake_loaders:number of the ecosystem 'number' is not callable" in refusal("number:x")
 
 

@@ -153,9 +153,7 @@ def test_literals_come_back_as_they_were(args: list[Any], keywords: dict[str, An
     spec = parse(f"package.module:call({', '.join(written)})")
     assert list(spec.args) == args
     assert dict(spec.keywords) == keywords
-    assert repr((list(spec.args), dict(spec.keywords))) == repr(
-        (args, keywords)
-    )  # 1 is not True, 0.0 not -0.0
+    assert repr((list(spec.args), dict(spec.keywords))) == repr((args, keywords))  # 1 is not True, 0.0 not -0.0
 
 
 @given(st.text() | st.builds("m:f({})".format, st.text()) | st.builds("a.py:{}".format, st.text()))

@@ -68,9 +68,7 @@ def test_dispersion_along_the_path(theirs, ours):
     theirs.run_qpoints(reduced)
     expected = np.sort(theirs.qpoints.frequencies, axis=1)
     at_gamma = np.linalg.norm(bands["wave_vector"].values, axis=1) < 1e-9
-    np.testing.assert_allclose(
-        bands["frequency"].values[~at_gamma], expected[~at_gamma], rtol=CONSTANTS, atol=THZ
-    )
+    np.testing.assert_allclose(bands["frequency"].values[~at_gamma], expected[~at_gamma], rtol=CONSTANTS, atol=THZ)
     # at Γ the root turns a rounding of 1e-12 eV/Å² into 1e-6 THz, on both sides
     np.testing.assert_allclose(bands["frequency"].values[at_gamma], 0.0, atol=2e-5)
 

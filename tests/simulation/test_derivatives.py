@@ -128,17 +128,13 @@ def test_one_atom_gives_the_hessian_of_the_argon_crystal():
 def test_noise_is_found_again():
     positions, box = crystal(4)
     smooth, rng = argon(box), np.random.default_rng(2)
-    found = force_noise(
-        lambda x: smooth(x) + rng.normal(0, 1e-6, x.shape), positions, rng=np.random.default_rng(0)
-    )
+    found = force_noise(lambda x: smooth(x) + rng.normal(0, 1e-6, x.shape), positions, rng=np.random.default_rng(0))
     assert found.repeat == pytest.approx(1e-6, rel=0.2)
     assert found.rounding == pytest.approx(1e-6, rel=0.2)
     assert found.value == max(found.repeat, found.rounding)
     assert found.reached == 256
     assert found.scale == pytest.approx(0.307, rel=0.01)
-    rows = crystal_rows(
-        lambda x: smooth(x) + rng.normal(0, 3e-7, x.shape), positions, box=box, repeats=(4, 4, 4)
-    )
+    rows = crystal_rows(lambda x: smooth(x) + rng.normal(0, 3e-7, x.shape), positions, box=box, repeats=(4, 4, 4))
     assert float(rows["force_noise"]) == pytest.approx(3e-7, rel=0.2)
     assert float(rows["row_stderr"]) == pytest.approx(float(rows["force_noise"]) / np.sqrt(2) / STEP)
 

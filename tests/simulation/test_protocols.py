@@ -73,6 +73,7 @@ def test_melting_stays_out_of_smoke():
 REFUSALS = [
     ({"liquid": {"looks": (1165,)}}, r"liquid.looks = 1165 steps; expected a positive multiple of 10"),
     ({"liquid": {"looks": (5,)}}, "liquid.looks = 5 steps"),
+    ({"liquid": {"looks": (570, 1160)}}, "liquid.looks = 570 steps; expected at least 580"),
     ({"solid": {"steps": 0}}, "solid.steps = 0 steps"),
     ({"melting": {"steps": 99}}, "melting.steps = 99 steps"),
     ({"liquid": {"state_points": ("120K-256",)}}, "no '120K-256' in the reference; there are 95K-256, "),

@@ -155,9 +155,7 @@ def test_a_squared_distance_is_reported_as_a_distance():
     assert decision.interval == pytest.approx(tuple(map(math.sqrt, ends)))
     negative = decide(SQUARED, Estimate(-0.0001, 0.0002))
     assert negative.deviation == pytest.approx(-0.01)
-    assert negative.interval == pytest.approx(
-        (-math.sqrt(0.0001 + Z95 * 2e-4), math.sqrt(Z95 * 2e-4 - 0.0001))
-    )
+    assert negative.interval == pytest.approx((-math.sqrt(0.0001 + Z95 * 2e-4), math.sqrt(Z95 * 2e-4 - 0.0001)))
     assert signed_root(-4.0) == -2.0
 
 
@@ -188,9 +186,7 @@ def test_more_planned_looks_need_a_wider_interval():
 
 
 @pytest.mark.parametrize("value", [NAN, INF, -INF])
-@pytest.mark.parametrize(
-    "tolerance", [RELATIVE, ABSOLUTE, UPPER, LOWER, SQUARED, GROWS], ids=lambda t: t.kind
-)
+@pytest.mark.parametrize("tolerance", [RELATIVE, ABSOLUTE, UPPER, LOWER, SQUARED, GROWS], ids=lambda t: t.kind)
 def test_nothing_measured_is_a_failure(tolerance: Tolerance, value: float):
     decision = decide(tolerance, Estimate(value, 0.1), Estimate(2.0, 0.1))
     assert (decision.status, decision.final) == ("FAIL", True)
@@ -199,9 +195,7 @@ def test_nothing_measured_is_a_failure(tolerance: Tolerance, value: float):
 
 
 @pytest.mark.parametrize("value", [0.0, 2.0, 100.0])
-@pytest.mark.parametrize(
-    "tolerance", [RELATIVE, ABSOLUTE, UPPER, LOWER, SQUARED, GROWS], ids=lambda t: t.kind
-)
+@pytest.mark.parametrize("tolerance", [RELATIVE, ABSOLUTE, UPPER, LOWER, SQUARED, GROWS], ids=lambda t: t.kind)
 def test_no_error_bar_no_verdict(tolerance: Tolerance, value: float):
     decision = decide(tolerance, Estimate(value, NAN, 0), Estimate(2.0, 0.1), looks_planned=2)
     assert (decision.status, decision.interval) == ("INCONCLUSIVE", None)
@@ -222,9 +216,7 @@ def test_a_relative_row_needs_a_positive_reference(reference: float | None):
     other = None if reference is None else Estimate(reference, 0.1)
     with pytest.raises(ObservableError, match=r"row: .*needs a"):
         decide(RELATIVE, Estimate(2.0, 0.1), other)
-    shown = decide(
-        dataclasses.replace(RELATIVE, info_in=frozenset({"ci"})), Estimate(2.0, 0.1), other, protocol="ci"
-    )
+    shown = decide(dataclasses.replace(RELATIVE, info_in=frozenset({"ci"})), Estimate(2.0, 0.1), other, protocol="ci")
     assert (shown.status, shown.deviation) == ("INFO", None)
 
 
@@ -238,9 +230,7 @@ def test_a_negative_error_is_a_mistake():
                 decide(tolerance, candidate, reference)
 
 
-@pytest.mark.parametrize(
-    "arguments", [{"look": 0}, {"look": 3, "looks_planned": 2}, {"alpha": 0.0}, {"alpha": 1.0}]
-)
+@pytest.mark.parametrize("arguments", [{"look": 0}, {"look": 3, "looks_planned": 2}, {"alpha": 0.0}, {"alpha": 1.0}])
 def test_looks_and_alpha_are_checked(arguments: dict[str, float]):
     with pytest.raises(ObservableError, match="look"):
         decide(UPPER, Estimate(0, 0), **arguments)  # type: ignore[arg-type]

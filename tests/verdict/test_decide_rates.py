@@ -40,9 +40,7 @@ VALUES = st.floats(-10, 10)
 ERRORS = st.floats(1e-6, 10)
 
 
-@given(
-    tolerance=KINDS, value=VALUES, stderr=ERRORS, shrink=st.floats(0, 1), dof=st.sampled_from([1.0, 7.0, INF])
-)
+@given(tolerance=KINDS, value=VALUES, stderr=ERRORS, shrink=st.floats(0, 1), dof=st.sampled_from([1.0, 7.0, INF]))
 def test_a_smaller_error_never_turns_a_verdict(
     tolerance: Tolerance, value: float, stderr: float, shrink: float, dof: float
 ):
@@ -61,12 +59,8 @@ def test_units_do_not_matter_for_a_relative_row(value: float, e_c: float, e_r: f
     assert (here.status, here.deviation, here.interval) == (there.status, there.deviation, there.interval)
 
 
-@given(
-    tolerance=st.sampled_from([ABSOLUTE, UPPER, LOWER]), value=VALUES, stderr=ERRORS, e=st.integers(-20, 20)
-)
-def test_units_do_not_matter_when_the_limit_has_them_too(
-    tolerance: Tolerance, value: float, stderr: float, e: int
-):
+@given(tolerance=st.sampled_from([ABSOLUTE, UPPER, LOWER]), value=VALUES, stderr=ERRORS, e=st.integers(-20, 20))
+def test_units_do_not_matter_when_the_limit_has_them_too(tolerance: Tolerance, value: float, stderr: float, e: int):
     unit = 2.0**e
     assert tolerance.limit is not None
     scaled = dataclasses.replace(tolerance, limit=unit * tolerance.limit)
@@ -85,9 +79,7 @@ def test_mirror_image(value: float, stderr: float):
 
 
 @given(tolerance=KINDS, value=VALUES, stderr=st.floats(0, 10), limit_factor=st.floats(1, 10))
-def test_a_wider_limit_never_fails_what_passed(
-    tolerance: Tolerance, value: float, stderr: float, limit_factor: float
-):
+def test_a_wider_limit_never_fails_what_passed(tolerance: Tolerance, value: float, stderr: float, limit_factor: float):
     assert tolerance.limit is not None
     factor = 1 / limit_factor if tolerance.kind == "lower" else limit_factor
     wider = dataclasses.replace(tolerance, limit=tolerance.limit * factor)
@@ -97,9 +89,7 @@ def test_a_wider_limit_never_fails_what_passed(
 
 
 @given(tolerance=KINDS, value=VALUES, stderr=ERRORS, looks=st.integers(1, 5))
-def test_planning_more_looks_never_makes_a_look_decide(
-    tolerance: Tolerance, value: float, stderr: float, looks: int
-):
+def test_planning_more_looks_never_makes_a_look_decide(tolerance: Tolerance, value: float, stderr: float, looks: int):
     reference = Estimate(2.0, 0.0)
     more = decide(tolerance, Estimate(value, stderr, 7), reference, looks_planned=looks).status
     if more != "INCONCLUSIVE":
@@ -109,9 +99,7 @@ def test_planning_more_looks_never_makes_a_look_decide(
 REPLICAS, TRIALS, ALPHA = 8, 4000, 0.05
 
 
-def sequential(
-    tolerance: Tolerance, truth: float, noise: float, looks: int, *, seed: int
-) -> dict[str, float]:
+def sequential(tolerance: Tolerance, truth: float, noise: float, looks: int, *, seed: int) -> dict[str, float]:
     """Frequencies of the final status when the same replicas are continued until the row is decided."""
     rng = np.random.default_rng(seed)
     segments = truth + noise * rng.standard_normal((TRIALS, REPLICAS, looks))
@@ -119,12 +107,8 @@ def sequential(
     for trial in segments:
         for look in range(1, looks + 1):
             replicas = trial[:, :look].mean(axis=1)
-            estimate = Estimate(
-                float(replicas.mean()), float(replicas.std(ddof=1)) / REPLICAS**0.5, REPLICAS - 1
-            )
-            decision = decide(
-                tolerance, estimate, Estimate(1.0, 0.0), looks_planned=looks, look=look, alpha=ALPHA
-            )
+            estimate = Estimate(float(replicas.mean()), float(replicas.std(ddof=1)) / REPLICAS**0.5, REPLICAS - 1)
+            decision = decide(tolerance, estimate, Estimate(1.0, 0.0), looks_planned=looks, look=look, alpha=ALPHA)
             if decision.final:
                 counts[decision.status] += 1
                 break
@@ -184,9 +168,7 @@ def test_without_bonferroni_the_promise_would_break():
     for trial in 1.0 + 0.3 * rng.standard_normal((TRIALS, REPLICAS, looks)):
         for look in range(1, looks + 1):
             replicas = trial[:, :look].mean(axis=1)
-            estimate = Estimate(
-                float(replicas.mean()), float(replicas.std(ddof=1)) / REPLICAS**0.5, REPLICAS - 1
-            )
+            estimate = Estimate(float(replicas.mean()), float(replicas.std(ddof=1)) / REPLICAS**0.5, REPLICAS - 1)
             status = decide(row("upper", 1.0), estimate, alpha=ALPHA).status
             if status != "INCONCLUSIVE":
                 wrong += status == "FAIL"

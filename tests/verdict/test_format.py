@@ -99,9 +99,7 @@ def test_tolerance(kind: str, limit: float | None, text: str):
 def test_what_is_printed_is_what_was_meant(value: float, stderr: float):
     text = format_estimate(value, stderr).replace("−", "-")
     body, _, exponent = text.partition(")e")
-    shown_value, shown_stderr = (
-        float(part) * 10.0 ** int(exponent or 0) for part in body.strip("(").split(" ± ")
-    )
+    shown_value, shown_stderr = (float(part) * 10.0 ** int(exponent or 0) for part in body.strip("(").split(" ± "))
     if stderr < 1e-5 * abs(value):  # negligible: one digit of it, six of the value
         assert shown_stderr == pytest.approx(stderr, rel=0.51)
         assert shown_value == pytest.approx(value, rel=5.1e-6)

@@ -34,9 +34,7 @@ def test_an_exact_number_has_a_point_for_an_interval():
     assert interval(Estimate(5.0, 0.0, 3), level=0.95) == (5.0, 5.0)
 
 
-@pytest.mark.parametrize(
-    "estimate", [Estimate(1, NAN), Estimate(1, INF), Estimate(1, 1, 0), Estimate(1, 1, NAN)]
-)
+@pytest.mark.parametrize("estimate", [Estimate(1, NAN), Estimate(1, INF), Estimate(1, 1, 0), Estimate(1, 1, NAN)])
 def test_without_an_error_bar_there_is_no_interval(estimate: Estimate):
     assert all(map(math.isnan, interval(estimate, level=0.95)))
 
