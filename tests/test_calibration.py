@@ -9,10 +9,7 @@ import pytest
 
 from pytest_mlff import calibration
 from pytest_mlff.calibration import null_spread, table
-from pytest_mlff.checks.context import build_context
-from pytest_mlff.reference.model import ReferenceModel
 from pytest_mlff.schema import Record
-from pytest_mlff.settings import Settings
 
 
 def value(check, look, deviation, *, status="PASS", looks=1):
@@ -141,17 +138,11 @@ def test_a_seed_gives_each_look_and_the_sequential_verdict(monkeypatch):
 
     monkeypatch.setattr(calibration, "run_check", run_check)
     found = calibration._one_seed(7, "ci")
+    looks = {"solid": 1, "liquid": 2, "xpcs": 2, "melting": 3}
     assert {(item["check"], item["look"]) for item in found} == {
-        (check, look) for check in ("solid", "liquid", "xpcs", "melting") for look in (0, 1, 2)
+        (check, look) for check, last in looks.items() for look in range(last + 1)
     }
     assert [looks for check, looks, _, _ in seen if check == "liquid"] == [(116,), (232,), (116, 232)]
-    assert [looks for check, _, looks, _ in seen if check == "melting"] == [(58,), (116,), (58, 116)]
+    assert [looks for check, _, looks, _ in seen if check == "melting"] == [(15,), (30,), (45,), (15, 30, 45)]
     assert {seed for *_, seed in seen} == {7}
     json.dumps(found, allow_nan=False)
-
-
-def test_a_protocol_with_fewer_melting_looks_repeats_its_last(tmp_path):
-    context = build_context(Settings(protocol="paper", cache_dir=tmp_path), ReferenceModel())
-    second = calibration._only_look(context, 2).protocol
-    assert second.looks == context.protocol.looks[1:2]
-    assert second.melting.looks == context.protocol.melting.looks[-1:]

@@ -187,9 +187,7 @@ def crystal_symmetry(rows: xr.Dataset) -> Estimate:
     spectrum = spectrum_of(rows, near)
     moved = spectrum_of(rows, limit).symmetry - spectrum.symmetry
     shape = cell_counts(rows["repeats"].values.tolist())
-    sites = lattice_sites(
-        rows["position"].values, box=rows["box"].values, repeats=shape, atom=_displaced(rows)
-    )
+    sites = lattice_sites(rows["position"].values, box=rows["box"].values, repeats=shape, atom=_displaced(rows))
     noise = _noise_norm(near, sites, shape, float(rows["row_stderr"]))
     return Estimate(spectrum.symmetry, math.hypot(moved, 2.0 * noise / spectrum.symmetric_norm))
 
@@ -302,15 +300,11 @@ def _noise_norm(blocks: FloatArray, sites: IntArray, shape: tuple[int, ...], row
     if row_stderr == 0.0 or not math.isfinite(row_stderr):
         return row_stderr
     touched = np.any(blocks != 0.0, axis=(1, 2))
-    noise = (
-        np.random.default_rng(0).normal(0.0, row_stderr, blocks.shape) * touched[:, np.newaxis, np.newaxis]
-    )
+    noise = np.random.default_rng(0).normal(0.0, row_stderr, blocks.shape) * touched[:, np.newaxis, np.newaxis]
     return _anti_norm(_parts(_symbol(noise, sites, shape))[1])
 
 
-def _refuse_noise(
-    blocks: FloatArray, sites: IntArray, shape: tuple[int, ...], row_stderr: float, norm: float
-) -> None:
+def _refuse_noise(blocks: FloatArray, sites: IntArray, shape: tuple[int, ...], row_stderr: float, norm: float) -> None:
     noise = _noise_norm(blocks, sites, shape, row_stderr)
     if not noise <= MAX_NOISE * norm:
         raise ObservableError(
@@ -348,9 +342,7 @@ def _lanczos(matrix: FloatArray, transpose: FloatArray) -> float:
 def _symmetry_of(symmetric: float, antisymmetric: float) -> float:
     total = symmetric + antisymmetric
     if not total > 0.0:
-        raise ObservableError(
-            "the Hessian is zero, its symmetry has no meaning; check that the atoms interact"
-        )
+        raise ObservableError("the Hessian is zero, its symmetry has no meaning; check that the atoms interact")
     return (symmetric - antisymmetric) / total
 
 
@@ -359,9 +351,7 @@ def _checked_square(hessian: ArrayLike) -> FloatArray:
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
         raise ObservableError(f"Hessian has shape {matrix.shape}; expected (3N, 3N)")
     if not np.isfinite(matrix).all():
-        raise ObservableError(
-            f"{np.count_nonzero(~np.isfinite(matrix))} elements of the Hessian are not finite"
-        )
+        raise ObservableError(f"{np.count_nonzero(~np.isfinite(matrix))} elements of the Hessian are not finite")
     return matrix
 
 

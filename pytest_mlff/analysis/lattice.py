@@ -115,9 +115,7 @@ def wave_vectors(box: ArrayLike, repeats: Sequence[int]) -> FloatArray:
     return np.asarray(candidates[np.arange(len(vectors)), best])
 
 
-def nearest_images(
-    positions: ArrayLike, *, box: ArrayLike, atom: int = 0
-) -> tuple[IntArray, FloatArray, FloatArray]:
+def nearest_images(positions: ArrayLike, *, box: ArrayLike, atom: int = 0) -> tuple[IntArray, FloatArray, FloatArray]:
     """Vectors from one atom to the nearest image of every atom, all of them where several are equally near.
 
     An atom on the boundary of the cell's Wigner–Seitz cell around ``atom`` has several nearest images; each

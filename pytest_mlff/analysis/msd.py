@@ -23,9 +23,7 @@ _BLOCK = 2**21
 """Coordinates that are transformed at once (16 MB each in float64)."""
 
 
-def mean_squared_displacement(
-    trajectory: xr.Dataset, *, max_lag: float, single_origin: bool = False
-) -> xr.Dataset:
+def mean_squared_displacement(trajectory: xr.Dataset, *, max_lag: float, single_origin: bool = False) -> xr.Dataset:
     """Mean-squared displacement relative to the centre of mass.
 
     Parameters
@@ -62,9 +60,7 @@ def mean_squared_displacement(
     interval = frame_interval(trajectory)
     n_lags = _lag_frames(max_lag, interval, trajectory.sizes["frame"]) + 1
     kernel = _from_first_frame if single_origin else windowed_msd
-    curves = np.array(
-        [kernel(replica_positions(trajectory, k), n_lags) for k in range(trajectory.sizes["replica"])]
-    )
+    curves = np.array([kernel(replica_positions(trajectory, k), n_lags) for k in range(trajectory.sizes["replica"])])
     mean, stderr = replica_mean(curves)
     area = {"units": "Å²"}
     return xr.Dataset(

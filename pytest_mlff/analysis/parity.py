@@ -136,9 +136,7 @@ def _figures(sums: FloatArray) -> FloatArray:
     return np.stack([ratio, deviation, error_mean, np.sqrt(f2 / size)], axis=-1)
 
 
-def _quantiles(
-    error: FloatArray, level: FloatArray, counts: NDArray[np.int64]
-) -> tuple[FloatArray, FloatArray]:
+def _quantiles(error: FloatArray, level: FloatArray, counts: NDArray[np.int64]) -> tuple[FloatArray, FloatArray]:
     """Quantiles of |error| and standard errors; at most 200 resamples, each one pass over sorted errors."""
     size = error[0].size
     order = np.argsort(np.abs(error), axis=None)
@@ -169,9 +167,7 @@ def _dataset(
     import xarray as xr
 
     units = {"one_minus_r2": "1", "force_error_sd": "eV/Å", "force_error_mean": "eV/Å", "force_rms": "eV/Å"}
-    values = {
-        name: ((), value, {"units": unit}) for (name, unit), value in zip(units.items(), whole, strict=True)
-    }
+    values = {name: ((), value, {"units": unit}) for (name, unit), value in zip(units.items(), whole, strict=True)}
     errors = {
         f"{name}_stderr": ((), value, {"units": unit})
         for (name, unit), value in zip(units.items(), spread, strict=True)

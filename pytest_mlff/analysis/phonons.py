@@ -99,9 +99,7 @@ def spectrum_distance(candidate: ArrayLike, reference: ArrayLike) -> float:
         raise ObservableError("a frequency is not finite; the spectra cannot be compared")
     mean = float(right.mean())
     if not mean > 0.0:
-        raise ObservableError(
-            f"the reference's mean frequency is {mean:.3g} THz; it must be a stable crystal"
-        )
+        raise ObservableError(f"the reference's mean frequency is {mean:.3g} THz; it must be a stable crystal")
     return float(np.mean(np.abs(left - right))) / mean
 
 
@@ -178,9 +176,7 @@ def pdos_distance(candidate: xr.Dataset, reference: xr.Dataset) -> Estimate:
     return Estimate(value, math.hypot(*errors))
 
 
-def density_of_states(
-    spectrum: xr.Dataset, *, max_frequency: float | None = None, n_bins: int = 60
-) -> xr.Dataset:
+def density_of_states(spectrum: xr.Dataset, *, max_frequency: float | None = None, n_bins: int = 60) -> xr.Dataset:
     """Phonon density of states as a histogram.
 
     Parameters
@@ -209,9 +205,7 @@ def density_of_states(
     modes, error = spectrum["frequency"].values, spectrum["frequency_stderr"].values
     top = 1.02 * float(modes.max()) if max_frequency is None else max_frequency
     if modes.max() > top:
-        raise ObservableError(
-            f"a mode at {modes.max():.3f} THz lies above max_frequency = {top:.3f} THz; raise it"
-        )
+        raise ObservableError(f"a mode at {modes.max():.3f} THz lies above max_frequency = {top:.3f} THz; raise it")
     width = top / n_bins
     below = max(0, math.ceil(-float(modes.min()) / width - 1e-6))
     edges = width * np.arange(-below, n_bins + 1)
@@ -269,9 +263,7 @@ def dispersion(
 
     edges = rows["box"].values / rows["repeats"].values
     if np.ptp(edges) > 1e-6 * edges.mean():
-        raise ObservableError(
-            f"conventional cell edges {edges} Å differ; the path is that of a cubic crystal"
-        )
+        raise ObservableError(f"conventional cell edges {edges} Å differ; the path is that of a cubic crystal")
     vectors, length, corners = _walk(path, points, 2.0 * np.pi / float(edges.mean()), n_points)
     near, limit = (_interpolated(rows, row_at_step(rows, extrapolated=far), vectors) for far in (False, True))
     found, exact = frequencies(near, mass=mass), frequencies(limit, mass=mass)

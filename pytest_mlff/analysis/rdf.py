@@ -190,9 +190,7 @@ def _check_range(r_max: float, n_bins: int, box: NDArray[np.float64], n_atoms: i
         raise ObservableError(f"trajectory has {n_atoms} atom(s); g(r) needs at least two")
 
 
-def _count_all(
-    position: NDArray[np.float64], box: NDArray[np.float64], r_max: float, n_bins: int
-) -> NDArray[np.int64]:
+def _count_all(position: NDArray[np.float64], box: NDArray[np.float64], r_max: float, n_bins: int) -> NDArray[np.int64]:
     """Visit every pair once: atom i with atoms i + 1 ... i + N/2, counted round a ring of atoms."""
     n = len(position)
     per_axis = [np.ascontiguousarray(x, dtype=np.float32) for x in (position / box).T]

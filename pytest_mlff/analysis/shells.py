@@ -96,7 +96,8 @@ def wave_vector_shells(
     list of Shell
         One per centre. Where a shell holds no vector of the cell, all vectors of the nearest |q| are taken
         (the smaller one of two equally near) and ``in_window`` is False. Where a band has fewer than three
-        different |q|, or none on one side of the centre, the shell is used.
+        different |q|, none on one side of the centre, or weights that are worth fewer vectors than the shell
+        holds (in large cells: 1084 with 4000 atoms), the shell is used.
 
     Raises
     ------
@@ -117,8 +118,10 @@ def wave_vector_shells(
         raise ObservableError(f"shells {list(shells)} Å⁻¹; expected each of them once")
     found = []
     for centre in shells:
+        shell = _shell(box, centre, half_width)
         band = _band(box, centre, band_half_width) if pooling == "interpolated" else None
-        found.append(band or _shell(box, centre, half_width))
+        better = band is not None and (not shell.in_window or _worth(band) > _worth(shell))
+        found.append(band if band is not None and better else shell)
     return found
 
 
@@ -130,6 +133,11 @@ def _shell(box: ArrayLike, centre: float, half_width: float) -> Shell:
         n = _nearest(box, centre)
     weight = np.full(len(n), 1.0 / len(n))
     return Shell(float(centre), n, weight, float(wave_number(n, box).mean()), in_window, "shell")
+
+
+def _worth(shell: Shell) -> float:
+    """Number of vectors with equal weights whose mean is as noisy."""
+    return float(1.0 / np.sum(shell.weight**2))
 
 
 def _band(box: ArrayLike, centre: float, half_width: float) -> Shell | None:

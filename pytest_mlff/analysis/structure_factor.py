@@ -84,9 +84,7 @@ def structure_factor(
         )
     length = wave_number(n, box)
     of_q, of_atom = _form_factor(form_factor, length, trajectory.sizes["atom"])
-    bins, member, n_vectors = np.unique(
-        _bin_index(length, bin_width), return_inverse=True, return_counts=True
-    )
+    bins, member, n_vectors = np.unique(_bin_index(length, bin_width), return_inverse=True, return_counts=True)
     curves = np.empty((trajectory.sizes["replica"], len(bins)))
     for k in range(len(curves)):
         power = of_q**2 * mean_power(replica_positions(trajectory, k), box, n, of_atom)

@@ -66,9 +66,7 @@ def _place(error: BaseException, source: str | None) -> str:
     return f" ({chosen[0].filename}:{chosen[0].lineno})" if chosen else ""
 
 
-def call(
-    thing: Callable[..., Any], parsed: ParsedSpec, device: str, source: str | None
-) -> tuple[Any, ParsedSpec]:
+def call(thing: Callable[..., Any], parsed: ParsedSpec, device: str, source: str | None) -> tuple[Any, ParsedSpec]:
     """Call a class or function with a spec's arguments.
 
     Parameters
@@ -140,11 +138,7 @@ def check_leftovers(calculator: Any, thing: Any, parsed: ParsedSpec) -> None:
         *defaults,
     }
     for key, _ in parsed.keywords:
-        if (
-            key in stored
-            and key not in known
-            and (defaults or get_close_matches(key, known, n=1, cutoff=0.75))
-        ):
+        if key in stored and key not in known and (defaults or get_close_matches(key, known, n=1, cutoff=0.75)):
             raise SpecError(
                 f"{parsed.attribute} does not take the argument {key!r}{did_you_mean(key, known)}, "
                 f"it would be ignored; {_takes(type(calculator), type(calculator).__name__)}"
@@ -217,9 +211,7 @@ def _all_named(cls: type) -> set[str]:
     """Named parameters of every ``__init__`` along the inheritance, as far as keywords are passed on."""
     names: set[str] = set()
     for base in cls.__mro__:
-        signature = (
-            _signature(vars(base)["__init__"]) if "__init__" in vars(base) and base is not object else None
-        )
+        signature = _signature(vars(base)["__init__"]) if "__init__" in vars(base) and base is not object else None
         if signature is not None:
             names.update(n for n, p in signature.parameters.items() if p.kind in _NAMED)
     return names

@@ -207,9 +207,7 @@ def _load(parsed: ParsedSpec, device: str) -> tuple[ParsedSpec, Any]:
     if not parsed.called and (_is_calculator(thing) or not callable(thing)):
         return parsed, _require_calculator(thing, f"{parsed.attribute} is")
     if not callable(thing):
-        raise SpecError(
-            f"{parsed.attribute} cannot be called, it is {_kind(thing)}; leave out the parentheses"
-        )
+        raise SpecError(f"{parsed.attribute} cannot be called, it is {_kind(thing)}; leave out the parentheses")
     made, parsed = call(thing, parsed, device, source)
     calculator = _require_calculator(made, f"{parsed.attribute}(...) returned")
     check_leftovers(calculator, thing, parsed)
@@ -287,9 +285,7 @@ def _resolve(module: ModuleType, dotted: str, where: str, source: str | None) ->
 def _public_names(thing: Any) -> list[str]:
     names = [name for name in dir(thing) if not name.startswith("_")]
     if isinstance(thing, ModuleType):
-        own = [
-            name for name in names if getattr(getattr(thing, name, None), "__module__", "") == thing.__name__
-        ]
+        own = [name for name in names if getattr(getattr(thing, name, None), "__module__", "") == thing.__name__]
         return own or [name for name in names if not isinstance(getattr(thing, name, None), ModuleType)]
     return names
 

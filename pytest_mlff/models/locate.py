@@ -182,11 +182,7 @@ def _bound_names(tree: ast.Module) -> set[str] | None:
                 return None
             case ast.Call(func=ast.Name(id="vars" | "locals"), args=[]):
                 return None
-            case (
-                ast.MatchAs(name=str(name))
-                | ast.MatchStar(name=str(name))
-                | ast.ExceptHandler(name=str(name))
-            ):
+            case ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)) | ast.ExceptHandler(name=str(name)):
                 bound.add(name)
             case _:
                 pass

@@ -66,9 +66,7 @@ def canonical_arguments(parsed: ParsedSpec) -> str:
         Positional arguments in order, keywords sorted by name, sets and dicts sorted.
     """
     positional = [_canonical(value) for value in parsed.args]
-    return ", ".join(
-        positional + [f"{key}={_canonical(value)}" for key, value in sorted(parsed.keywords, key=_first)]
-    )
+    return ", ".join(positional + [f"{key}={_canonical(value)}" for key, value in sorted(parsed.keywords, key=_first)])
 
 
 def _first(pair: tuple[str, Any]) -> str:
@@ -78,9 +76,7 @@ def _first(pair: tuple[str, Any]) -> str:
 def _canonical(value: Any) -> str:
     match value:
         case dict():
-            return (
-                "{" + ", ".join(sorted(f"{_canonical(k)}: {_canonical(v)}" for k, v in value.items())) + "}"
-            )
+            return "{" + ", ".join(sorted(f"{_canonical(k)}: {_canonical(v)}" for k, v in value.items())) + "}"
         case set() | frozenset():
             return "set(" + ", ".join(sorted(_canonical(item) for item in value)) + ")"
         case list():
@@ -154,9 +150,7 @@ def _owners(top: str) -> list[str]:
     places = list(getattr(module, "__path__", None) or [getattr(module, "__file__", None) or ""])
     owners = distributions(path=[str(Path(place).parent) for place in places if place])
     lines = (f"\n{top}/", f"\n{top}.py,")
-    found = [
-        owner.name for owner in owners if any(line in f"\n{owner.read_text('RECORD')}" for line in lines)
-    ]
+    found = [owner.name for owner in owners if any(line in f"\n{owner.read_text('RECORD')}" for line in lines)]
     return [name for name in found if name] or [top]
 
 

@@ -80,9 +80,7 @@ def _fcc_piece(edge: float) -> NDArray[np.float64]:
 def _rattle(amplitude: float, *, phase: float) -> NDArray[np.float64]:
     """Return fixed displacements; a random stream may change between versions of NumPy."""
     index = np.arange(96, dtype=np.float64).reshape(32, 3)
-    return np.asarray(
-        np.round(amplitude * np.sin(phase + 2.3 * index + 0.37 * index**2), 3), dtype=np.float64
-    )
+    return np.asarray(np.round(amplitude * np.sin(phase + 2.3 * index + 0.37 * index**2), 3), dtype=np.float64)
 
 
 def probe(calculator: Any) -> Probe:
@@ -113,9 +111,7 @@ def probe(calculator: Any) -> Probe:
     notes = [] if any(forces.any() for forces in first) else ["all forces of the probe atoms are zero"]
     provides = {"forces"}
     for need in ("energy", "stress"):
-        problem = (
-            "not offered" if advertised is not None and need not in advertised else _try(calculator, need)
-        )
+        problem = "not offered" if advertised is not None and need not in advertised else _try(calculator, need)
         if not problem:
             provides.add(need)
         elif advertised is not None and need in advertised:
@@ -179,9 +175,7 @@ def _try(calculator: Any, need: str) -> str:
     atoms = _atoms(calculator, probe_positions()[-1])
     shape = {"energy": (), "stress": (6,)}[need]
     try:
-        value = np.asarray(
-            atoms.get_potential_energy() if need == "energy" else atoms.get_stress(), dtype=float
-        )
+        value = np.asarray(atoms.get_potential_energy() if need == "energy" else atoms.get_stress(), dtype=float)
     except (Exception, SystemExit) as error:
         return f"{described(error)}"
     if value.shape != shape:

@@ -80,8 +80,7 @@ def load_loader(name: str) -> Callable[..., Any]:
         loader = points[name].load()
     except Exception as error:
         raise SpecError(
-            f"the loader {points[name].value} of the ecosystem {name!r} cannot be imported: "
-            f"{described(error)}"
+            f"the loader {points[name].value} of the ecosystem {name!r} cannot be imported: {described(error)}"
         ) from error
     if not callable(loader):
         raise SpecError(f"the loader {points[name].value} of the ecosystem {name!r} is not callable")
@@ -112,9 +111,7 @@ def recognise(path: str) -> str:
         return takers[0]
     if takers:
         explicit = " or ".join(f"{name}:{path}" for name in takers)
-        raise SpecError(
-            f"more than one ecosystem recognises this file ({', '.join(takers)}); write {explicit}"
-        )
+        raise SpecError(f"more than one ecosystem recognises this file ({', '.join(takers)}); write {explicit}")
     raise SpecError(
         "this file's kind is not known: no installed ecosystem recognises it "
         f"(installed: {ecosystem_list()}); name one as ecosystem:path, or load the file in a calculator.py "
@@ -130,6 +127,4 @@ def _recognises(name: str, path: str) -> bool:
     try:
         return bool(test(path))
     except Exception as error:
-        raise SpecError(
-            f"the ecosystem {name!r} failed while looking at this file: {described(error)}"
-        ) from error
+        raise SpecError(f"the ecosystem {name!r} failed while looking at this file: {described(error)}") from error

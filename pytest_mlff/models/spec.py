@@ -243,9 +243,7 @@ def _not_ecosystem(head: str, tail: str, ecosystems: Collection[str]) -> str:
 def _parse_call(tail: str) -> tuple[str, bool, tuple[Any, ...], tuple[tuple[str, Any], ...]]:
     """Read ``name.name`` or ``name.name(literals)``."""
     if not tail:
-        raise SpecError(
-            "no name follows the colon; give package.module:callable(key=value, ...) or file.py:name"
-        )
+        raise SpecError("no name follows the colon; give package.module:callable(key=value, ...) or file.py:name")
     node = _parse_expression(tail)
     if not isinstance(node, ast.Call):
         return _dotted(node, tail), False, (), ()
@@ -271,8 +269,7 @@ def _parse_expression(tail: str) -> ast.expr:
     except (ValueError, RecursionError, MemoryError) as error:
         problem = described(error)
     raise SpecError(
-        f"{one_line(tail, 80)!r} cannot be read as a name or a call ({problem}); "
-        "write name or name(key=value, ...)"
+        f"{one_line(tail, 80)!r} cannot be read as a name or a call ({problem}); write name or name(key=value, ...)"
     )
 
 
@@ -282,9 +279,7 @@ def _dotted(node: ast.expr, tail: str) -> str:
         parts.append(node.attr)
         node = node.value
     if not isinstance(node, ast.Name):
-        raise SpecError(
-            f"{one_line(tail, 80)!r} is not a name or a call of a name; write name or name(key=value, ...)"
-        )
+        raise SpecError(f"{one_line(tail, 80)!r} is not a name or a call of a name; write name or name(key=value, ...)")
     return ".".join([node.id, *reversed(parts)])
 
 

@@ -28,22 +28,27 @@ if TYPE_CHECKING:
     import pytest
 
 
-def failure_text(run: Run, record: Record) -> str:
-    """Tell why a record failed, in printed units.
+def failure_text(run: Run, record: Record, *, test: str | None = None) -> str:
+    """Tell the story of a record, in printed units, with the command that repeats it.
 
     Parameters
     ----------
     run : Run
-        It belongs to.
+        This run.
     record : Record
-        What failed.
+        Its record.
+    test : str, optional
+        Node id of the test that handed it in.
 
     Returns
     -------
     str
         Several lines.
     """
-    return explain(in_printed_units(record), spec=run.spec_of(record.model), protocol=run.settings.protocol)
+    spec, settings = run.spec_of(record.model), run.settings
+    of_suite = any(row.id == record.check for row in run.rows)
+    command = rerun(record.check, settings, spec, test=None if of_suite else test)
+    return explain(in_printed_units(record), spec=spec, protocol=settings.protocol, rerun=command)
 
 
 def header(run: Run) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
@@ -149,7 +150,7 @@ class Bench:
     model_names: Sequence[str]
     make_context: Callable[[Any], Any]
     inconclusive: str
-    tell: Callable[[Record], str]
+    tell: Callable[..., str]
     item: pytest.Item | None = None
     _contexts: dict[str, Any] = field(default_factory=dict)
     _outcomes: dict[tuple[str, str], Mapping[str, Record]] = field(default_factory=dict)
@@ -199,7 +200,7 @@ class Bench:
         if self.item is None:
             raise RuntimeError("a record can only be handed in while a test runs")
         attach(self.item, record)
-        settle(record, inconclusive=self.inconclusive, tell=self.tell)
+        settle(record, inconclusive=self.inconclusive, tell=partial(self.tell, test=self.item.nodeid))
 
     def annotate(self, report: pytest.TestReport, item: pytest.Item, error: BaseException | None) -> None:
         """Put the records of a test on its report, as builtins: so they cross xdist.

@@ -21,9 +21,7 @@ from pytest_mlff.verdict.tolerances import Tolerance
 BORDERLINE = 0.05
 """A deviation this close to the limit, as a fraction of it, is called borderline instead of undersampled."""
 
-_ON_THE_LIMIT = (
-    "borderline: the model lies on the limit, and if it stays there no affordable sampling would decide"
-)
+_ON_THE_LIMIT = "borderline: the model lies on the limit, and if it stays there no affordable sampling would decide"
 
 AFFORDABLE = 100.0
 """Beyond this many times the sampling no number is promised."""
@@ -164,9 +162,7 @@ def combine(value: float, parts: tuple[Estimate, Estimate]) -> Estimate:
     usable = all(part.dof > 0.0 for part in parts if part.stderr != 0.0)
     if not (usable and math.isfinite(total)):
         return Estimate(value, math.nan, math.nan)
-    spread = math.fsum(
-        (v / total) ** 2 / part.dof for v, part in zip(variances, parts, strict=True) if v > 0.0
-    )
+    spread = math.fsum((v / total) ** 2 / part.dof for v, part in zip(variances, parts, strict=True) if v > 0.0)
     return Estimate(value, math.sqrt(total), 1.0 / spread if spread > 0.0 else math.inf)
 
 
@@ -211,9 +207,7 @@ def decide(
         reference that is missing, not finite or (relative rows) not positive.
     """
     if not (1 <= look <= looks_planned and 0.0 < alpha < 1.0):
-        raise ObservableError(
-            f"look {look} of {looks_planned}, alpha = {alpha}: 1 ≤ look ≤ planned, alpha in (0, 1)"
-        )
+        raise ObservableError(f"look {look} of {looks_planned}, alpha = {alpha}: 1 ≤ look ≤ planned, alpha in (0, 1)")
     for estimate in (candidate, reference):
         _refuse_negative_error(estimate)
     judged = tolerance.kind != "info" and (protocol is None or protocol in tolerance.verdict_in)
@@ -344,9 +338,7 @@ def _what_it_takes(
     if spare <= 0.0 and measured.reference_variance > 0.0:
         return "the reference's own error is too large to decide: longer reference runs are needed", None
     factor = own / spare if spare > 0.0 else math.inf
-    start = (
-        f"the interval straddles the limit and must shrink {half / margin:.2g}-fold: " if margin > 0 else ""
-    )
+    start = f"the interval straddles the limit and must shrink {half / margin:.2g}-fold: " if margin > 0 else ""
     if factor > AFFORDABLE:
         return f"{start}more than {AFFORDABLE:g} times the sampling", None
     return f"{start}about {factor:.2g} times the sampling would decide, if the deviation stays", factor

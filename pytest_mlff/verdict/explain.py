@@ -17,7 +17,7 @@ _WIDTH = 96
 _MEASURED = ("PASS", "FAIL", "INCONCLUSIVE", "INFO")
 
 
-def explain(record: Record, *, spec: str, protocol: str = "ci") -> str:
+def explain(record: Record, *, spec: str, protocol: str = "ci", rerun: str | None = None) -> str:
     """Tell the story of one row.
 
     Parameters
@@ -28,6 +28,8 @@ def explain(record: Record, *, spec: str, protocol: str = "ci") -> str:
         The model's spec string, for the command that runs this row again.
     protocol : str
         The protocol of the run; named in the command unless it is the default.
+    rerun : str, optional
+        The whole command, where the caller knows more of the run than spec and protocol.
 
     Returns
     -------
@@ -36,9 +38,7 @@ def explain(record: Record, *, spec: str, protocol: str = "ci") -> str:
         tolerance, reason, what it usually means, cost, command.
     """
     unit = f" {record.unit}" if record.unit else ""
-    lines = [
-        ("", f"{record.status}  {record.check}: {record.observable or 'not measured'}, model {record.model}")
-    ]
+    lines = [("", f"{record.status}  {record.check}: {record.observable or 'not measured'}, model {record.model}")]
     if record.status in _MEASURED:
         lines.append(("candidate", _candidate(record) + unit))
         if record.reference is not None:
@@ -51,7 +51,7 @@ def explain(record: Record, *, spec: str, protocol: str = "ci") -> str:
     if record.force_calls:
         looks = f", {record.looks} look{'s' if record.looks > 1 else ''}" if record.looks else ""
         lines.append(("cost", f"{record.force_calls} force calls, {record.wall_s:.0f} s{looks}"))
-    lines.append(("rerun", rerun_command(record.check, spec=spec, protocol=protocol)))
+    lines.append(("rerun", rerun or rerun_command(record.check, spec=spec, protocol=protocol)))
     return "\n".join(_aligned(label, text) for label, text in lines)
 
 
@@ -95,9 +95,7 @@ def _comparison(record: Record, unit: str) -> list[tuple[str, str]]:
 
 def _candidate(record: Record) -> str:
     if record.candidate_stderr is None and record.interval is not None:
-        return format_number(
-            record.candidate, 3
-        )  # a distance: its interval is asymmetric, an error has no place
+        return format_number(record.candidate, 3)  # a distance: its interval is asymmetric, an error has no place
     return format_estimate(record.candidate, record.candidate_stderr)
 
 

@@ -18,8 +18,7 @@ _SLOW = (
 )
 _PEAK = "Near the peak of S(q) relaxation slows as the peak grows: look at structure_factor first. "
 _STRUCTURE = (
-    "Compare the curves: a shifted first peak usually means a wrong atomic size, a wrong height a wrong "
-    "well depth."
+    "Compare the curves: a shifted first peak usually means a wrong atomic size, a wrong height a wrong well depth."
 )
 _SYMMETRY = (
     "Forces that are derivatives of an energy have a symmetric Hessian. A direct-force network only "
@@ -58,8 +57,7 @@ _HINTS: dict[str, str | tuple[str, str]] = {
     "melting_above": _STABLE,
     "melting_point-paper": (_STABLE, _WEAK),
     "melting_point": (_STABLE, _WEAK),
-    "ms_per_call": "Slower than your limit: check device and number of threads, and that the machine was "
-    "idle.",
+    "ms_per_call": "Slower than your limit: check device and number of threads, and that the machine was idle.",
 }
 
 

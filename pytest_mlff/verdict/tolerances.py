@@ -22,9 +22,7 @@ Check = Literal["forces", "liquid", "xpcs", "solid", "phonons", "melting", "spee
 SHELLS = ("0.461", "0.922", "1.304", "1.595", "1.844")
 """Labels of the five |q| shells of the dynamics rows, in 1/Å."""
 
-JUDGED_DYNAMICS_CI = frozenset(
-    {"diffusion", "gamma_coherent-1.844", "xsvs_time", *(f"gamma_self-{q}" for q in SHELLS)}
-)
+JUDGED_DYNAMICS_CI = frozenset({"diffusion", "gamma_coherent-1.844", "xsvs_time", *(f"gamma_self-{q}" for q in SHELLS)})
 """Rows of the liquid's dynamics that carry a verdict in ``ci``; the other ones are INFO there.
 
 Add or strike a key when the measured null spread says so: nothing else has to change.
@@ -195,23 +193,18 @@ def _xpcs_rows() -> Iterable[Tolerance]:
     reason = "same 10 % as D; an integral instead of a fit, so another quantity than Γ"
     yield _dynamics("mean_relaxation_rate-1.844", "mean relaxation rate, 1.844/Å", "1/ps", reason, source)
     reason = "same 10 % as D; the paper's network is within 4 %"
-    yield _dynamics(
-        "xsvs_time", "XSVS correlation time, 1.844/Å", "ps", reason, f"{_PAPER}, speckle visibility"
-    )
+    yield _dynamics("xsvs_time", "XSVS correlation time, 1.844/Å", "ps", reason, f"{_PAPER}, speckle visibility")
 
 
 def _solid_rows() -> Iterable[Tolerance]:
-    yield _distance(
-        "solid_rdf", "solid", "g(r) of the crystal", "as in the liquid; it sees the shells' widths"
-    )
+    yield _distance("solid_rdf", "solid", "g(r) of the crystal", "as in the liquid; it sees the shells' widths")
     yield Tolerance(
         key="symmetry-solid",
         check="solid",
         observable="symmetry S of the Hessian, crystal",
         kind="lower",
         limit=0.90,
-        reason="an energy model has 1; the paper's networks have 0.785 and 0.949, the first with a wrong "
-        "spectrum",
+        reason="an energy model has 1; the paper's networks have 0.785 and 0.949, the first with a wrong spectrum",
         source=f"{_PAPER}; a limit between its two networks",
         protocols=EVERYWHERE,
     )
@@ -235,8 +228,7 @@ def _phonon_rows() -> Iterable[Tolerance]:
         observable="distance of the phonon spectrum from the reference",
         kind="upper",
         limit=0.03,
-        reason="3 % of the mean frequency is 6 % in force constants; a network trained on the liquid "
-        "reached 0.3 %",
+        reason="3 % of the mean frequency is 6 % in force constants; a network trained on the liquid reached 0.3 %",
         source=f"{_CHOICE}; {_MEASURED}",
         protocols=EVERYWHERE,
     )
@@ -245,8 +237,7 @@ def _phonon_rows() -> Iterable[Tolerance]:
         check="phonons",
         observable="modes of negative curvature in the crystal",
         kind="info",
-        reason="their effect on the spectrum is judged by pdos; the number tells a soft crystal from an "
-        "unstable one",
+        reason="their effect on the spectrum is judged by pdos; the number tells a soft crystal from an unstable one",
         source=_CHOICE,
         protocols=EVERYWHERE,
     )
