@@ -136,7 +136,7 @@ def _shell(box: ArrayLike, centre: float, half_width: float) -> Shell:
 
 
 def _worth(shell: Shell) -> float:
-    """Number of vectors with equal weights whose mean is as noisy."""
+    """Count the vectors of equal weight whose mean would be as noisy."""
     return float(1.0 / np.sum(shell.weight**2))
 
 

@@ -162,16 +162,14 @@ def protocol(name: str, config: Mapping[str, Mapping[str, Any]]) -> Protocol:
             (key, min(count, limit)) for key, limit in _PAPER.parity if key in dict(chosen.parity)
         )
     if chosen.melting is not None and config.get("melting"):
-        changes["melting"] = _melting(name, chosen.melting, config["melting"])
+        changes["melting"] = _melting(chosen.melting, config["melting"])
     return replace(chosen, **changes)
 
 
-def _melting(name: str, chosen: Melting, table: Mapping[str, Any]) -> Melting:
+def _melting(chosen: Melting, table: Mapping[str, Any]) -> Melting:
     if "replicas" in table:
         chosen = replace(chosen, replicas=table["replicas"])
     if "steps" in table:
-        if name == "paper":
-            raise SpecError("melting.steps: the ladders of protocol paper have fixed lengths; set melting.replicas")
         chosen = replace(chosen, looks=(_frames("melting.steps", table["steps"]),))
     return chosen
 

@@ -89,15 +89,13 @@ def say(capfd: pytest.CaptureFixture[str]) -> Callable[[str], None]:
 
 
 @pytest.fixture(scope="session")
-def liquid_like() -> Callable[..., tuple[np.ndarray, np.ndarray]]:
-    """Configurations at the liquid's density: a face-centred crystal, every coordinate moved by 0.5 Å."""
+def gas() -> Callable[..., tuple[np.ndarray, np.ndarray]]:
+    """Uniform positions at the liquid's density in the cell of 4 n³ atoms: as many pairs, modes as large."""
 
     def make(n_cells: int, *, n_frames: int) -> tuple[np.ndarray, np.ndarray]:
-        from pytest_mlff.simulation.systems import fcc_positions
-
-        edge = SIGMA * (4 / LIQUID_DENSITY) ** (1 / 3)
-        sites = fcc_positions((n_cells,) * 3, edge)
-        moved = sites + np.random.default_rng(0).normal(0.0, 0.5, (n_frames, *sites.shape))
-        return moved.astype(np.float32), np.full(3, n_cells * edge)
+        n_atoms = 4 * n_cells**3
+        box = np.full(3, SIGMA * (n_atoms / LIQUID_DENSITY) ** (1 / 3))
+        fraction = np.random.default_rng(0).random((n_frames, n_atoms, 3))
+        return (fraction * box).astype(np.float32), box
 
     return make

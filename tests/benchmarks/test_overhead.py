@@ -129,9 +129,9 @@ def ase_dynamics(positions, state):
     )
 
 
-def test_a_step_beside_openmm_and_ase(race, say, liquid_like):
+def test_a_step_beside_openmm_and_ase(race, say, gas):
     steps, state = 500, state_point(STATE)
-    position = liquid_like(4, n_frames=1)[0]
+    position = gas(4, n_frames=1)[0]
     engine = Engine(Candidate(Still()), ARGON, state, seeds=[0])
     engine.start(position)
     bare = bare_openmm(state.n_atoms, state.box, state.temperature)

@@ -12,10 +12,10 @@ N_BINS = 200
 
 
 @pytest.mark.parametrize(("n_cells", "r_max", "n_frames"), [(4, 11.8, 50), (10, 13.6, 4)])
-def test_radial_distribution_beside_freud(race, peer, say, liquid_like, n_cells, r_max, n_frames):
+def test_radial_distribution_beside_freud(race, peer, say, gas, n_cells, r_max, n_frames):
     freud = peer("freud")
     freud.parallel.set_num_threads(1)
-    position, box = liquid_like(n_cells, n_frames=n_frames)
+    position, box = gas(n_cells, n_frames=n_frames)
     trajectory, cell = trajectory_dataset(position[None], box, 0.1078), freud.box.Box(*box)
     theirs = freud.density.RDF(bins=N_BINS, r_max=r_max, normalization_mode="finite_size")
 
@@ -50,10 +50,10 @@ VECTORS = {
 
 
 @pytest.mark.parametrize("which", VECTORS)
-def test_density_modes_beside_dynasor(race, peer, say, liquid_like, which):
+def test_density_modes_beside_dynasor(race, peer, say, gas, which):
     reciprocal, numba = peer("dynasor.core.reciprocal"), peer("numba")
     numba.set_num_threads(1)
-    position, box = liquid_like(10, n_frames=4)
+    position, box = gas(10, n_frames=4)
     n = VECTORS[which](box)
     q, exact = 2.0 * np.pi * n / box, position.astype(float)
     found = race(

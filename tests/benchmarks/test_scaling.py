@@ -33,10 +33,10 @@ def report(say, name, atoms, seconds):
     say(f"{name}, cost per atom: {costs}; fitted exponent {exponent:.2f}, between sizes {between} (target <= 1.1)")
 
 
-def test_radial_distribution(say, liquid_like):
+def test_radial_distribution(say, gas):
     atoms, seconds = [], []
     for cells in CELLS:
-        position, box = liquid_like(cells, n_frames=1)
+        position, box = gas(cells, n_frames=1)
         atoms.append(len(position[0]))
         spent, counts = cpu_seconds(
             lambda x=position[0], box=box: count_pairs(x, box, r_max=R_MAX, n_bins=N_BINS), atoms[-1]
@@ -47,11 +47,11 @@ def test_radial_distribution(say, liquid_like):
     report(say, "g(r)", atoms, seconds)
 
 
-def test_density_modes(say, liquid_like):
+def test_density_modes(say, gas):
     """At most 400 vectors of a band, as the rates use them; all of a shell would be as many as atoms."""
     atoms, seconds = [], []
     for cells in CELLS:
-        position, box = liquid_like(cells, n_frames=1)
+        position, box = gas(cells, n_frames=1)
         (shell,) = wave_vector_shells(box, shells=[1.844], pooling="interpolated")
         atoms.append(position.shape[1])
         spent, rho = cpu_seconds(lambda x=position, box=box, n=shell.n: density_modes(x, box, n), atoms[-1])

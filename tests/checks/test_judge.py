@@ -9,7 +9,7 @@ import pytest
 
 from pytest_mlff.checks.catalogue import Row
 from pytest_mlff.checks.judge import Finding, judge, sequential, without_verdict
-from pytest_mlff.errors import BudgetExhausted, UnstableError
+from pytest_mlff.errors import BudgetExhausted, ModelError, UnstableError
 from pytest_mlff.schema import Estimate, Record
 
 LOOKS = (116, 232)
@@ -162,9 +162,15 @@ def test_a_budget_spent_before_the_first_look_leaves_no_numbers(nobody):
     assert (record.status, record.looks, record.candidate, record.reason) == ("INCONCLUSIVE", 0, None, "spent")
 
 
+def test_a_trajectory_that_leaves_physics_later_fails_what_is_undecided(nobody):
+    script = Script({"diffusion": UNCLEAR}, UnstableError("atoms overlap at step 900"))
+    record = sequential(nobody, [row("diffusion")], LOOKS, script)[row("diffusion").id]
+    assert (record.status, record.looks, record.reason) == ("FAIL", 1, "atoms overlap at step 900")
+
+
 def test_other_errors_are_for_the_caller(nobody):
-    with pytest.raises(UnstableError):
-        run(nobody, Script(UnstableError("boom")), "diffusion")
+    with pytest.raises(ModelError):
+        run(nobody, Script(ModelError("boom")), "diffusion")
 
 
 def test_wall_time_grows_with_the_looks(nobody):
