@@ -101,12 +101,18 @@ class GateHooks:
         from pytest_mlff.checks.context import build_context
         from pytest_mlff.report.progress import session_progress
         from pytest_mlff.report.summary import failure_text
+        from pytest_mlff.simulation.budget import Budget
         from pytest_mlff.suite.judge import Bench
 
         self.bench = Bench(
             rows=self.run.rows,
             model_names=[model.name for model in self.run.models],
-            make_context=partial(build_context, self.run.settings, progress=session_progress(session.config)),
+            make_context=partial(
+                build_context,
+                self.run.settings,
+                progress=session_progress(session.config),
+                budget=Budget(self.run.settings.budget_s),
+            ),
             inconclusive=self.run.settings.inconclusive,
             tell=partial(failure_text, self.run),
         )

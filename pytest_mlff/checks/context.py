@@ -162,7 +162,12 @@ class CheckContext:
 
 
 def build_context(
-    settings: Settings, model: Model, progress: Progress | None = None, *, reference: Path | None = None
+    settings: Settings,
+    model: Model,
+    progress: Progress | None = None,
+    *,
+    budget: Budget | None = None,
+    reference: Path | None = None,
 ) -> CheckContext:
     """Put a context together from the settings of a run.
 
@@ -174,6 +179,8 @@ def build_context(
         The candidate.
     progress : Progress, optional
         Where the engine reports to.
+    budget : Budget, optional
+        Wall time of the whole run, shared by its models; by default one that begins now.
     reference : Path, optional
         Folder of other reference data.
 
@@ -194,7 +201,7 @@ def build_context(
         reference=Reference(reference),
         tolerances=_limits(settings),
         cache=Cache(_cache_root(settings.cache_root, model)),
-        budget=Budget(settings.budget_s),
+        budget=budget or Budget(settings.budget_s),
         progress=progress or NoProgress(),
         seed=settings.seed,
         config=settings.config,

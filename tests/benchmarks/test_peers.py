@@ -44,7 +44,7 @@ def bands(box):
 VECTORS = {
     "all vectors of the five shells": shells,
     "those of the coherent rates": bands,
-    # without its neighbours of the same components, a vector has no sums to share with them
+    # a vector picked alone shares its sums with none: this is our worst case
     "picked from the five shells": lambda box: evenly(shells(box), 1117),
 }
 

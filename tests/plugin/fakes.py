@@ -85,7 +85,7 @@ def record_of(row: catalogue.Row, ctx: SimpleNamespace) -> Record:
     return replace(record, **wanted)
 
 
-def build_context(settings, model, progress=None):
+def build_context(settings, model, progress=None, *, budget=None, reference=None):
     log(f"context {model.name}")
     return SimpleNamespace(
         settings=settings,
