@@ -66,6 +66,8 @@ def _add_reference(parser: argparse.ArgumentParser) -> None:
     build.set_defaults(run=_build)
     verify = commands.add_parser("verify", help="recompute a part and compare within error")
     verify.set_defaults(run=_verify)
+    paper = commands.add_parser("paper", help="the paper's tables beside the reference data")
+    paper.set_defaults(run=_paper)
     for command in (build, verify):
         command.add_argument("--system", choices=("argon",), default="argon", help="(%(default)s)")
         command.add_argument("--only", metavar="PART", help="one part instead of all; a wrong name lists them")
@@ -121,6 +123,15 @@ def _verify(options: argparse.Namespace) -> int:
     differing = sum(not one.agrees for one in found)
     print(f"{differing} of {len(found)} differ" if differing else f"all {len(found)} agree within error")
     return 1 if differing else 0
+
+
+def _paper(options: argparse.Namespace) -> int:
+    from pytest_mlff.reference.data import Reference
+    from pytest_mlff.reference.paper import comparison
+
+    for line in comparison(Reference()):
+        print(line)
+    return 0
 
 
 def _null(options: argparse.Namespace) -> int:

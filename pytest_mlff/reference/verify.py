@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from pytest_mlff.analysis.phonons import spectrum_distance
 from pytest_mlff.errors import ReferenceDataError
 from pytest_mlff.reference.data import Reference
@@ -131,27 +129,3 @@ def _statistical(reference: Reference, workshop: Workshop, state: StatePoint) ->
             label = f"{state.name}: {name}" + (f" at {float(stored['q'][index]):g} 1/Å" if several else "")
             deviation = (two.value - one.value) / math.hypot(one.stderr, two.stderr)
             yield Comparison(f"{label} / {stored[variable].attrs['units']}", one, two, deviation, SIGMAS)
-
-
-def report(comparisons: list[Comparison]) -> str:
-    """Comparisons as text.
-
-    Parameters
-    ----------
-    comparisons : list of Comparison
-        From :func:`verify`.
-
-    Returns
-    -------
-    str
-        One line each, and a last line with the count.
-    """
-    lines = [
-        f"{'ok' if item.agrees else 'DIFFERS':8} {item.name:60} "
-        f"stored {item.stored.value:.6g} ± {item.stored.stderr:.2g}, "
-        f"again {item.again.value:.6g} ± {item.again.stderr:.2g}, "
-        f"deviation {item.deviation:+.2g} (limit {item.limit:g})"
-        for item in comparisons
-    ]
-    bad = int(np.count_nonzero([not item.agrees for item in comparisons]))
-    return "\n".join([*lines, f"{len(comparisons)} numbers compared, {bad} differ"])

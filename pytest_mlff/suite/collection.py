@@ -39,12 +39,22 @@ def add_suite(config: pytest.Config, *, beside_paths: bool) -> bool:
         Whether the run collects the suite.
     """
     config.addinivalue_line("python_files", f"{SUITE}/check_*.py")
+    if not config.pluginmanager.hasplugin("benchmark"):
+        config.pluginmanager.register(NoBenchmark())
     if config.args_source is not pytest.Config.ArgsSource.ARGS:
         config.args[:] = [str(SUITE)]
         return True
     if beside_paths and str(SUITE) not in config.args:
         config.args.append(str(SUITE))
     return beside_paths
+
+
+class NoBenchmark:
+    """Stands in for pytest-benchmark where the user left it out with ``-p no:benchmark``."""
+
+    @pytest.fixture
+    def benchmark(self) -> None:
+        """Nothing: the speed rows are then timed without it."""
 
 
 def catalogue_key(path: Path, name: str) -> str | None:

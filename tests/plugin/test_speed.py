@@ -21,6 +21,12 @@ def test_by_an_own_timer(gate, calls):
     result.stdout.fnmatch_lines(["ms_per_call-256 *INFO*"])
 
 
+def test_without_pytest_benchmark(gate, calls):
+    result = gate("--mlff-model=a", "-m", "speed", "-p", "no:benchmark")
+    result.assert_outcomes(passed=4, deselected=33)
+    assert "timed ms_per_call-256 5" in calls()
+
+
 def test_benchmark_only_keeps_the_rows_of_speed(gate):
     result = gate("--mlff-model=a", "--benchmark-only")
     assert result.parseoutcomes()["passed"] == 4
