@@ -47,8 +47,8 @@ def density_modes(position: NDArray[np.floating], box: ArrayLike, n: ArrayLike) 
     Returns
     -------
     ndarray of complex64, shape (frame, q)
-        ρ_q = Σ_j exp(−i q·r_j), dimensionless; its error is below 1e-5 √N for positions within some cells of
-        the origin.
+        ρ_q = Σ_j exp(−i q·r_j), dimensionless; its error is below 1e-5 √N for disordered positions within some
+        cells of the origin; beside a crystal's Bragg vectors up to 1e-4 √N, where |ρ_q| itself is of order N.
 
     Raises
     ------

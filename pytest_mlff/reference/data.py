@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -100,7 +101,7 @@ class Reference:
         ReferenceDataError
             If the reference does not cover it.
         """
-        return self._group(self.observables, f"{state}/{name}")
+        return self.observables[f"{state}/{name}"]
 
     def configurations(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """Unpack a set of configurations.
@@ -122,37 +123,55 @@ class Reference:
         ReferenceDataError
             If the reference has no such set.
         """
-        found = self._group(self.all_configurations, name)
+        found = self.all_configurations[name]
         box = found["box"].values
         return unpack(found["fraction"].values, box if box.ndim == 1 else box[:, None, :]), box
 
     @cached_property
-    def observables(self) -> dict[str, xr.Dataset]:
-        """Every observable by ``"<state>/<name>"``."""
+    def observables(self) -> Mapping[str, xr.Dataset]:
+        """Every observable by ``"<state>/<name>"``, read when it is asked for."""
         return self._open(OBSERVABLES)
 
     @cached_property
-    def all_configurations(self) -> dict[str, xr.Dataset]:
-        """Every set of packed configurations by name."""
+    def all_configurations(self) -> Mapping[str, xr.Dataset]:
+        """Every set of packed configurations by name, read when it is asked for."""
         return self._open(CONFIGURATIONS)
 
-    def _open(self, name: str) -> dict[str, xr.Dataset]:
-        import xarray as xr
-
+    def _open(self, name: str) -> Mapping[str, xr.Dataset]:
         path = self.directory / name
         expected = self._checksums.get(name)
         if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != expected:
             raise ReferenceDataError(
                 f"{path} is missing or differs from its manifest; reinstall the package or rebuild the reference data"
             )
-        return {
-            key.strip("/"): group for key, group in xr.open_groups(path, engine="h5netcdf").items() if group.variables
-        }
+        return _Groups(path, self.manifest["files"][name].get("groups", ()))
 
-    def _group(self, groups: dict[str, xr.Dataset], key: str) -> xr.Dataset:
-        if key not in groups:
-            raise ReferenceDataError(f"the reference data have no {key!r}; there are {', '.join(sorted(groups))}")
-        return groups[key]
+
+class _Groups(Mapping[str, "xr.Dataset"]):
+    """The data sets of one file; opening all of them at once would take a second that most runs do not need."""
+
+    def __init__(self, path: Path, names: Iterable[str]) -> None:
+        self._path, self._names = path, tuple(names)
+        self._read: dict[str, xr.Dataset] = {}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def __getitem__(self, name: str) -> xr.Dataset:
+        import xarray as xr
+
+        if name not in self._names:
+            raise ReferenceDataError(f"the reference data have no {name!r}; there are {', '.join(self._names)}")
+        if name not in self._read:
+            with xr.open_dataset(self._path, group=name, engine="h5netcdf") as dataset:
+                self._read[name] = dataset.load()
+        return self._read[name]
 
 
 _STEPS = 2**16

@@ -6,8 +6,7 @@ import pytest
 
 from pytest_mlff.errors import ReferenceDataError
 from pytest_mlff.reference import verify as module
-from pytest_mlff.reference.verify import Comparison, report, verify
-from pytest_mlff.schema import Estimate
+from pytest_mlff.reference.verify import verify
 
 
 def test_spectra_and_probe_come_out_again(tmp_path):
@@ -31,11 +30,3 @@ def test_a_shorter_run_with_another_seed_gives_the_same_numbers(tmp_path, monkey
 def test_what_cannot_be_verified_is_refused(tmp_path):
     with pytest.raises(ReferenceDataError, match="cannot verify 'parity'; there are crystal, probe, 95K-256"):
         verify(cache_dir=tmp_path, only="parity")
-
-
-def test_the_report_names_what_differs():
-    good = Comparison("D / Å²/ps", Estimate(0.36, 0.001), Estimate(0.37, 0.01), 1.0, 4.5)
-    bad = Comparison("S", Estimate(1.0, 0.0), Estimate(0.9, 0.0), -0.1, 1e-6)
-    text = report([good, bad])
-    assert [line.split()[0] for line in text.splitlines()] == ["ok", "DIFFERS", "2"]
-    assert text.endswith("2 numbers compared, 1 differ")
