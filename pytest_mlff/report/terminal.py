@@ -15,7 +15,7 @@ from pytest_mlff.schema import Record
 from pytest_mlff.settings import Settings
 from pytest_mlff.units import MICRON2_PER_S
 from pytest_mlff.verdict.explain import rerun_command
-from pytest_mlff.verdict.format import format_deviation, format_estimate, format_tolerance
+from pytest_mlff.verdict.format import format_deviation, format_estimate, format_number, format_tolerance
 
 _PRINTED = {"Å²/ps": ("µm²/s", MICRON2_PER_S)}
 _HEADINGS = ("check", "candidate", "reference", "unit", "deviation", "tolerance", "verdict", "calls", "time")
@@ -135,7 +135,7 @@ def _cells(record: Record) -> tuple[str, ...]:
     has_reference = record.reference is not None
     return (
         record.check,
-        format_estimate(record.candidate, record.candidate_stderr),
+        _candidate(record),
         format_estimate(record.reference, record.reference_stderr) if has_reference else "",
         record.unit,
         format_deviation(record.deviation, record.interval, percent=percent) if record.deviation is not None else "",
@@ -143,6 +143,12 @@ def _cells(record: Record) -> tuple[str, ...]:
         record.status,
         *cost,
     )
+
+
+def _candidate(record: Record) -> str:
+    if record.candidate_stderr is None and record.interval is not None:
+        return format_number(record.candidate)  # a distance: its error is the interval of the deviation
+    return format_estimate(record.candidate, record.candidate_stderr)
 
 
 def remarks(records: Iterable[Record], rerun: Callable[[Record], str]) -> Iterator[tuple[Piece, ...]]:
