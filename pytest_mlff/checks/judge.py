@@ -77,6 +77,8 @@ def judge(
         With the verdict.
     """
     tolerance = context.tolerances[row.key]
+    if row.state and int(row.state.rpartition("-")[2]) < tolerance.judged_from:
+        tolerance = replace(tolerance, info_in=tolerance.protocols)
     decision = decide(
         tolerance,
         finding.candidate,

@@ -36,6 +36,14 @@ JUDGED_DYNAMICS_CI = frozenset(
 Add or strike a key when the measured null spread says so: nothing else has to change.
 """
 
+JUDGED_FROM_4000 = frozenset(
+    {
+        *(f"gamma_coherent-{q}" for q in ("0.461", "0.922")),
+        *(f"gamma_tracked-{q}" for q in ("0.461", "0.922", "1.304")),
+    }
+)
+"""Rows that no run of ``paper`` with 256 atoms narrows to a sixth of their limit: few wave vectors, few atoms."""
+
 CI, PAPER = frozenset({"ci"}), frozenset({"paper"})
 LONG = CI | PAPER
 EVERYWHERE = LONG | {"smoke"}
@@ -72,6 +80,8 @@ class Tolerance:
         Where the row is reported at all.
     info_in : frozenset of str
         Those of ``protocols`` in which it is shown without a verdict.
+    judged_from : int
+        Atoms of the smallest system in which the row carries a verdict; in smaller ones it is INFO.
     squared : bool
         The estimate handed to ``decide`` is the square of the quantity (a distance estimated without bias as
         d², which may be negative); ``limit`` is that of the distance itself.
@@ -88,6 +98,7 @@ class Tolerance:
     needs: frozenset[str] = frozenset({"forces"})
     protocols: frozenset[str] = LONG
     info_in: frozenset[str] = frozenset()
+    judged_from: int = 0
     squared: bool = False
 
     @property
@@ -143,6 +154,7 @@ def _dynamics(key: str, observable: str, unit: str, reason: str, source: str) ->
         reason=reason,
         source=source,
         info_in=frozenset() if key in JUDGED_DYNAMICS_CI else CI,
+        judged_from=4000 if key in JUDGED_FROM_4000 else 0,
     )
 
 
