@@ -31,7 +31,7 @@ from pytest_mlff.simulation.slabs import (
 if TYPE_CHECKING:
     import xarray as xr
 
-BRACKET_SLABS, LADDER_SLABS = 64, 56
+BRACKET_SLABS, LADDER_SLABS = 64, 32
 """Slabs kept for the bracket, and for each ladder: as many as the reference's melting points need."""
 BRACKET_FRAMES = 45
 """Frames of the reference's own bracket runs: those of the last look."""
