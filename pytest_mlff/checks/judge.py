@@ -11,6 +11,7 @@ from pytest_mlff.checks.context import CheckContext
 from pytest_mlff.errors import BudgetExhausted, UnstableError
 from pytest_mlff.schema import Estimate, Record, Status
 from pytest_mlff.verdict.decide import decide
+from pytest_mlff.verdict.tolerances import Tolerance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,9 +77,7 @@ def judge(
     Record
         With the verdict.
     """
-    tolerance = context.tolerances[row.key]
-    if row.state and int(row.state.rpartition("-")[2]) < tolerance.judged_from:
-        tolerance = replace(tolerance, info_in=tolerance.protocols)
+    tolerance = _at_state(context.tolerances[row.key], row.state)
     decision = decide(
         tolerance,
         finding.candidate,
@@ -108,6 +107,13 @@ def judge(
         wall_s=wall_s,
         reason="; ".join(part for part in (decision.reason, finding.note) if part),
     )
+
+
+def _at_state(tolerance: Tolerance, state: str) -> Tolerance:
+    """Take the verdict from a row whose system is too small for it."""
+    if state and int(state.rpartition("-")[2]) < tolerance.judged_from:
+        return replace(tolerance, info_in=tolerance.protocols)
+    return tolerance
 
 
 def without_verdict(context: CheckContext, row: Row, status: Status, reason: str, *, looks: int = 0) -> Record:

@@ -186,47 +186,31 @@ def parse_spec(text: str, *, ecosystems: Collection[str] | None = None) -> Parse
 def _parse(text: str, stripped: str, ecosystems: Collection[str]) -> ParsedSpec:
     head, colon, tail = (part.strip() for part in stripped.partition(":"))
     if head.endswith(".py"):
-        attribute, called, args, keywords = _parse_call(tail) if colon else (DEFAULT_NAME, False, (), ())
-        return ParsedSpec(
-            text=text,
-            kind="file",
-            target=head,
-            attribute=attribute,
-            called=called,
-            args=args,
-            keywords=keywords,
-        )
+        return _called(text, "file", head, _parse_call(tail) if colon else (DEFAULT_NAME, False, (), ()))
     if colon and head in ecosystems:
         if not tail:
             raise SpecError(f"nothing follows '{head}:'; give {head}:path-or-name")
         return ParsedSpec(text=text, kind="ecosystem", target=tail, ecosystem=head)
     if colon and _is_dotted_name(head):
         try:
-            attribute, called, args, keywords = _parse_call(tail)
+            call = _parse_call(tail)
         except SpecError as error:
             raise SpecError(f"{_not_ecosystem(head, tail, ecosystems)}{error}") from error.__cause__
-        return ParsedSpec(
-            text=text,
-            kind="module",
-            target=head,
-            attribute=attribute,
-            called=called,
-            args=args,
-            keywords=keywords,
-        )
+        return _called(text, "module", head, call)
     late = re.fullmatch(r"(.+\.py)\s*:\s*([^:/]+)", stripped, re.DOTALL)  # a folder with a colon in its name
     if late:
-        attribute, called, args, keywords = _parse_call(late[2])
-        return ParsedSpec(
-            text=text,
-            kind="file",
-            target=late[1],
-            attribute=attribute,
-            called=called,
-            args=args,
-            keywords=keywords,
-        )
+        return _called(text, "file", late[1], _parse_call(late[2]))
     return ParsedSpec(text=text, kind="path", target=stripped)
+
+
+def _called(
+    text: str, kind: SpecKind, target: str, call: tuple[str, bool, tuple[Any, ...], tuple[tuple[str, Any], ...]]
+) -> ParsedSpec:
+    """Put together a spec that names something in a module or file, and perhaps calls it."""
+    attribute, called, args, keywords = call
+    return ParsedSpec(
+        text=text, kind=kind, target=target, attribute=attribute, called=called, args=args, keywords=keywords
+    )
 
 
 def _is_dotted_name(text: str) -> bool:
