@@ -40,6 +40,9 @@ _TESTS = (
 )
 _PER_STATE = ("liquid", "xpcs")
 
+UNSTABLE = "not run: the stability run failed"
+"""How the reason of a row begins that was not worth running; such a model is refused, whatever rows were chosen."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:

@@ -10,7 +10,7 @@ from pytest_mlff.analysis.parity import force_error_sd, force_parity, one_minus_
 from pytest_mlff.checks.catalogue import Row
 from pytest_mlff.checks.context import CheckContext
 from pytest_mlff.checks.judge import Finding, Stopwatch, judge, without_verdict
-from pytest_mlff.errors import BudgetExhausted
+from pytest_mlff.errors import BudgetExhausted, MlffError
 from pytest_mlff.reference.model import ReferenceModel
 from pytest_mlff.schema import Estimate, Record
 from pytest_mlff.simulation.forces import ModelForces
@@ -44,6 +44,8 @@ def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
             finding = _parity(context, name, counts[name])
         except BudgetExhausted as spent:
             records[row.id] = without_verdict(context, row, "INCONCLUSIVE", str(spent))
+        except MlffError as error:  # a model too large for 4000 atoms still has its 256
+            records[row.id] = without_verdict(context, row, "ERROR", str(error))
         else:
             records[row.id] = judge(context, row, finding, wall_s=watch.seconds)
     return records

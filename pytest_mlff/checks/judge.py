@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from pytest_mlff.checks.catalogue import Row
 from pytest_mlff.checks.context import CheckContext
-from pytest_mlff.errors import BudgetExhausted, UnstableError
+from pytest_mlff.errors import BudgetExhausted, MlffError, UnstableError
 from pytest_mlff.schema import Estimate, Record, Status
 from pytest_mlff.verdict.decide import decide
 from pytest_mlff.verdict.tolerances import Tolerance
@@ -135,9 +135,11 @@ def without_verdict(context: CheckContext, row: Row, status: Status, reason: str
     Returns
     -------
     Record
-        Without numbers.
+        Without numbers; INFO instead of INCONCLUSIVE or FAIL where the row carries no verdict.
     """
-    tolerance = context.tolerances[row.key]
+    tolerance = _at_state(context.tolerances[row.key], row.state)
+    if status in ("INCONCLUSIVE", "FAIL") and context.protocol.name not in tolerance.verdict_in:
+        status = "INFO"
     return Record(
         check=row.id,
         model=context.model.name,
@@ -174,7 +176,7 @@ def sequential(
     -------
     dict of str to Record
         One per row. When the budget ends, what is undecided stays INCONCLUSIVE with its last numbers; when a
-        trajectory leaves physics, what is undecided FAILs.
+        trajectory leaves physics, what is undecided FAILs; when the calculator raises, it is ERROR.
     """
     records: dict[str, Record] = {}
     open_rows = list(rows)
@@ -189,6 +191,10 @@ def sequential(
         except UnstableError as error:  # it survived the stability run, and left physics later
             for row in open_rows:
                 records[row.id] = without_verdict(context, row, "FAIL", str(error), looks=look - 1)
+            break
+        except MlffError as error:  # what was decided before stays decided
+            for row in open_rows:
+                records[row.id] = without_verdict(context, row, "ERROR", str(error), looks=look - 1)
             break
         for row in open_rows:
             records[row.id] = judge(

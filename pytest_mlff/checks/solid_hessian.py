@@ -10,7 +10,8 @@ from pytest_mlff.analysis.hessian import crystal_symmetry, symmetry_estimate
 from pytest_mlff.checks.catalogue import Row
 from pytest_mlff.checks.context import CheckContext
 from pytest_mlff.checks.crystal import crystal_response
-from pytest_mlff.checks.judge import Finding, Stopwatch, judge
+from pytest_mlff.checks.judge import Finding, Stopwatch, judge, without_verdict
+from pytest_mlff.errors import MlffError
 from pytest_mlff.reference.observables import estimate
 from pytest_mlff.schema import Record
 from pytest_mlff.simulation.derivatives import choose_step, dense_hessian, force_noise
@@ -35,7 +36,12 @@ def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
     records = {}
     for row in rows:
         watch = Stopwatch()
-        records[row.id] = judge(context, row, measure[row.key](context), wall_s=watch.seconds)
+        try:
+            finding = measure[row.key](context)
+        except MlffError as error:  # what the crystal refuses, the liquid may allow
+            records[row.id] = without_verdict(context, row, "ERROR", str(error))
+        else:
+            records[row.id] = judge(context, row, finding, wall_s=watch.seconds)
     return records
 
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pytest_mlff.checks.catalogue import Row
+from pytest_mlff.checks.catalogue import UNSTABLE, Row
 from pytest_mlff.checks.context import CheckContext
 from pytest_mlff.checks.judge import Finding, Stopwatch, judge, without_verdict
-from pytest_mlff.errors import BudgetExhausted, ModelError, UnstableError
+from pytest_mlff.errors import BudgetExhausted, UnstableError
 from pytest_mlff.schema import Estimate, Record
 from pytest_mlff.simulation.md import ENGINE_VERSION, Run, simulate
 from pytest_mlff.simulation.systems import state_point
@@ -29,13 +29,14 @@ def failure(context: CheckContext) -> str:
     Returns
     -------
     str
-        The message of the failure; empty if the model survived. Kept in the cache, unless the calculator
-        raised: that may have been the machine's fault.
+        The message of the failure; empty if the model survived. Kept in the cache either way.
 
     Raises
     ------
     BudgetExhausted
         If there was no time for it.
+    ModelError
+        If the calculator raised: that says nothing about physics, and may have been the machine's fault.
     """
     parts = {
         "engine": ENGINE_VERSION,
@@ -43,11 +44,7 @@ def failure(context: CheckContext) -> str:
         "steps": context.protocol.stability_steps,
         "seed": context.seed,
     }
-    try:
-        found = context.memo("stability", parts, lambda: {"failure": np.array(_run(context))})
-    except ModelError as error:
-        return str(error)
-    return str(found["failure"])
+    return str(context.memo("stability", parts, lambda: {"failure": np.array(_run(context))})["failure"])
 
 
 def _run(context: CheckContext) -> str:
@@ -112,5 +109,5 @@ def skip_unstable(context: CheckContext, rows: Sequence[Row]) -> dict[str, Recor
         return {row.id: without_verdict(context, row, "INCONCLUSIVE", str(spent)) for row in rows}
     if not reason:
         return None
-    text = f"not run: the stability run failed ({reason})"
+    text = f"{UNSTABLE} ({reason})"
     return {row.id: without_verdict(context, row, "NOT_APPLICABLE", text) for row in rows}

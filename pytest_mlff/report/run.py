@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_mlff.errors import ReferenceDataError
+from pytest_mlff.checks.catalogue import UNSTABLE
+from pytest_mlff.errors import ReferenceDataError, SpecError
 from pytest_mlff.schema import Record
 from pytest_mlff.settings import Settings, check_folder
 
@@ -62,6 +63,8 @@ class Run:
         tolerances(settings.config.get("tolerances", {}))
         if settings.json is not None:
             check_folder(settings.json.parent, "--mlff-json")
+            if settings.json.is_dir():
+                raise SpecError(f"--mlff-json={settings.json} is a folder; name a file")
         check_folder(settings.cache_root, "--mlff-cache-dir")
 
         from pytest_mlff.models.load import load_model, unique_names
@@ -153,10 +156,19 @@ class Run:
         Returns
         -------
         int
-            The same, or 1 when rows ran and none of them applied to the model.
+            The same, or 1 where a model did not survive the stability run, or none of the rows that ran applied
+            to it.
         """
-        statuses = {record.status for record in self._records.values()}
-        if status == pytest.ExitCode.OK and "NOT_APPLICABLE" in statuses and not statuses & _JUDGED:
-            self.complaints.append("nothing was judged: no row that ran applies to this model")
-            return pytest.ExitCode.TESTS_FAILED
+        for model in dict.fromkeys(record.model for record in self._records.values()):
+            own = [record for record in self._records.values() if record.model == model]
+            statuses = {record.status for record in own}
+            if any(record.status == "NOT_APPLICABLE" and record.reason.startswith(UNSTABLE) for record in own):
+                complaint = f"{model}: it does not survive the stability run, so most rows were not run"
+            elif "NOT_APPLICABLE" in statuses and not statuses & _JUDGED:
+                complaint = f"{model}: nothing was judged: no row that ran applies to this model"
+            else:
+                continue
+            self.complaints.append(complaint)
+            if status == pytest.ExitCode.OK:
+                status = pytest.ExitCode.TESTS_FAILED
         return status

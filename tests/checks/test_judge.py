@@ -176,9 +176,18 @@ def test_a_trajectory_that_leaves_physics_later_fails_what_is_undecided(nobody):
     assert (record.status, record.looks, record.reason) == ("FAIL", 1, "atoms overlap at step 900")
 
 
-def test_other_errors_are_for_the_caller(nobody):
-    with pytest.raises(ModelError):
-        run(nobody, Script(ModelError("boom")), "diffusion")
+def test_a_calculator_that_raises_later_leaves_what_was_decided(nobody):
+    script = Script({"diffusion": CLEAR, "gamma_self-0.461": UNCLEAR}, ModelError("out of memory"))
+    rows = [row("diffusion"), row("gamma_self-0.461")]
+    found = sequential(nobody, rows, LOOKS, script)
+    assert [found[r.id].status for r in rows] == ["PASS", "ERROR"]
+    assert found[rows[1].id].reason == "out of memory"
+
+
+def test_a_row_without_a_verdict_cannot_be_undecided(nobody):
+    rows = [row("diffusion"), row("net_force")]
+    found = sequential(nobody, rows, LOOKS, Script(BudgetExhausted("spent")))
+    assert [found[r.id].status for r in rows] == ["INCONCLUSIVE", "INFO"]
 
 
 def test_wall_time_grows_with_the_looks(nobody):

@@ -88,8 +88,21 @@ def test_a_folder_that_cannot_be_written_is_refused_before_the_run(gate, pyteste
     assert not (pytester.path / "calls.log").exists()
 
 
-def test_a_file_that_cannot_be_written_at_the_end_is_said(gate, pytester):
+def test_a_folder_in_its_place_is_refused_before_any_physics(gate, pytester):
     pytester.mkdir("run.json")
+    result = gate("--mlff-model=a", "--mlff-json=run.json", "-k", "rdf")
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(["ERROR: --mlff-json=*run.json is a folder; name a file"])
+    assert not (pytester.path / "calls.log").exists()  # nothing was even loaded
+
+
+def test_a_file_that_cannot_be_written_at_the_end_is_said(gate, pytester, monkeypatch):
+    from pytest_mlff.report import records
+
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(records.os, "replace", full)
     result = gate("--mlff-model=a", "--mlff-json=run.json", "-k", "rdf")
     assert result.ret == 1
     result.stdout.fnmatch_lines(["mlff: cannot write */run.json: *"])

@@ -31,6 +31,14 @@ def test_not_applicable_beside_a_verdict_is_no_failure(gate):
     result.stdout.fnmatch_lines(["NOT_APPLICABLE rdf: needs stress", "SKIPPED*NOT_APPLICABLE: needs stress"])
 
 
+def test_an_unstable_model_is_refused_whatever_rows_were_chosen(gate):
+    reason = "not run: the stability run failed (temperature ran away)"
+    result = gate("--mlff-model=a", "-m", "solid", plan={"solid_rdf": {"status": "NOT_APPLICABLE", "reason": reason}})
+    assert result.ret == 1
+    assert "failed" not in result.parseoutcomes()
+    result.stdout.fnmatch_lines(["mlff: a: it does not survive the stability run*"])
+
+
 def test_nothing_applicable_is_a_failure(gate):
     result = gate("--mlff-model=a", plan={"*": {"status": "NOT_APPLICABLE", "reason": "needs energy"}})
     assert result.ret == 1
@@ -38,7 +46,7 @@ def test_nothing_applicable_is_a_failure(gate):
     result.stdout.fnmatch_lines(
         [
             "NOT_APPLICABLE parity-liquid-256, *: needs energy",
-            "mlff: nothing was judged: no row that ran applies*",
+            "mlff: a: nothing was judged: no row that ran applies*",
         ]
     )
 
