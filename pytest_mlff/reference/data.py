@@ -6,6 +6,7 @@ reference cannot judge anything.
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -167,7 +168,11 @@ class _Groups(Mapping[str, "xr.Dataset"]):
         import xarray as xr
 
         if name not in self._names:
-            raise ReferenceDataError(f"the reference data have no {name!r}; there are {', '.join(self._names)}")
+            close = difflib.get_close_matches(name, self._names, n=3, cutoff=0.4)
+            near = f"; close: {', '.join(close)}" if close else ""
+            raise ReferenceDataError(
+                f"the reference data have no {name!r} among {len(self)} groups of {self._path.name}{near}"
+            )
         if name not in self._read:
             with xr.open_dataset(self._path, group=name, engine="h5netcdf") as dataset:
                 self._read[name] = dataset.load()
