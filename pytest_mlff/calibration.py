@@ -2,13 +2,15 @@
 
 A row may carry a verdict in a protocol only if the spread of a perfect model at the last look is at most a
 sixth of its tolerance (``docs/statistics.md``). One line of JSON per seed is appended to the output, so that
-a killed calibration goes on where it was.
+a killed calibration goes on where it was. A line says which protocol, package and reference it was measured
+with: those of another never enter one spread.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import os
 import statistics
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,8 +18,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest_mlff
 from pytest_mlff.checks.catalogue import rows, run_check
 from pytest_mlff.checks.context import CheckContext, build_context
+from pytest_mlff.errors import SpecError
+from pytest_mlff.reference.data import Reference
 from pytest_mlff.reference.model import ReferenceModel
 from pytest_mlff.schema import Record
 from pytest_mlff.settings import ProtocolName, Settings
@@ -27,6 +32,8 @@ RANDOM_CHECKS = ("solid", "liquid", "xpcs", "melting")
 """Checks whose outcome depends on the seed."""
 NARROW = 1 / 6
 """Largest null spread of a judged row, as a fraction of its tolerance."""
+_BEGINNING = '{"seed": '
+"""How every line begins."""
 
 
 def null_spread(*, seeds: int, output: Path, protocol: ProtocolName = "ci") -> str:
@@ -45,26 +52,67 @@ def null_spread(*, seeds: int, output: Path, protocol: ProtocolName = "ci") -> s
     -------
     str
         A Markdown table, one line per row and look.
+
+    Raises
+    ------
+    SpecError
+        For an output that cannot be read or written, or that holds something else than lines of this protocol,
+        package and reference; it is left as it was.
     """
-    done = _read(output)
-    for seed in range(1, seeds + 1):
-        if seed not in done:
-            done[seed] = _one_seed(seed, protocol)
-            with output.open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps({"seed": seed, "values": done[seed]}) + "\n")
+    measured_with = {"protocol": protocol, "version": pytest_mlff.__version__, "reference": Reference().version}
+    done = _read(output, measured_with)
+    missing = [seed for seed in range(1, seeds + 1) if seed not in done]
+    if missing:
+        _append(output, "")  # before hours of work depend on it
+    for seed in missing:
+        done[seed] = _one_seed(seed, protocol)
+        _append(output, json.dumps({"seed": seed, **measured_with, "values": done[seed]}) + "\n")
     return table([done[seed] for seed in sorted(done) if seed <= seeds])
 
 
-def _read(output: Path) -> dict[int, list[dict[str, Any]]]:
+def _read(output: Path, measured_with: Mapping[str, str]) -> dict[int, list[dict[str, Any]]]:
     """Values by seed; what a killed run left of its last line is cut off."""
-    if not output.exists():
+    place = str(output)
+    done: dict[int, list[dict[str, Any]]] = {}
+    try:
+        content = output.read_bytes()
+        whole = content[: content.rfind(b"\n") + 1]
+        for number, text in enumerate(whole.decode("utf-8").split("\n"), start=1):
+            place = f"{output}:{number}"
+            if text.strip():
+                done |= _parse(text, place, measured_with)
+        place, rest = str(output), content[len(whole) :].decode("utf-8", "replace")
+        if not rest.startswith(_BEGINNING[: len(rest)]):
+            raise ValueError("its last line is none of a calibration")
+        if rest:
+            os.truncate(output, len(whole))
+    except FileNotFoundError:
         return {}
-    text = output.read_text("utf-8")
-    whole = text[: text.rfind("\n") + 1]
-    if whole != text:
-        output.write_text(whole, "utf-8")
-    lines = [json.loads(line) for line in whole.splitlines() if line.strip()]
-    return {line["seed"]: line["values"] for line in lines}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        why = error.strerror or error if isinstance(error, OSError) else f"not a line of `calibrate null` ({error})"
+        raise SpecError(f"{place}: cannot continue this file: {why}; name another --output") from None
+    return done
+
+
+def _parse(text: str, place: str, measured_with: Mapping[str, str]) -> dict[int, list[dict[str, Any]]]:
+    """Values of a line by its seed, if it was measured with the same."""
+    line = json.loads(text)
+    for what, wanted in measured_with.items():
+        if line[what] != wanted:
+            raise SpecError(f"{place}: measured with {what} {line[what]}, this is {wanted}; name another --output")
+    seed, values = line["seed"], line["values"]
+    if not isinstance(seed, int):
+        raise TypeError(f"seed {seed!r}")
+    table([values])  # what it cannot make a table of is none of ours
+    return {seed: values}
+
+
+def _append(output: Path, text: str) -> None:
+    try:
+        with output.open("a", encoding="utf-8") as stream:
+            stream.write(text)
+    except OSError as error:
+        raise SpecError(f"cannot write to {output}: {error.strerror or error}; name another --output") from None
 
 
 def _one_seed(seed: int, protocol: ProtocolName) -> list[dict[str, Any]]:

@@ -79,9 +79,7 @@ def _add_calibrate(parser: argparse.ArgumentParser) -> None:
     null = commands.add_parser("null", help="spread of every row for the reference against itself")
     null.add_argument("--seeds", type=_positive, default=20, metavar="N", help="(%(default)s)")
     null.add_argument("--protocol", choices=("ci", "paper"), default="ci", help="(%(default)s)")
-    null.add_argument(
-        "--output", type=Path, default=Path("null_spread.jsonl"), metavar="FILE", help="continued if it exists"
-    )
+    null.add_argument("--output", type=Path, metavar="FILE", help="continued if it exists (null_spread-PROTOCOL.jsonl)")
     null.set_defaults(run=_null)
 
 
@@ -137,7 +135,8 @@ def _paper(options: argparse.Namespace) -> int:
 def _null(options: argparse.Namespace) -> int:
     from pytest_mlff.calibration import null_spread
 
-    print(null_spread(seeds=options.seeds, output=options.output, protocol=options.protocol))
+    output = options.output or Path(f"null_spread-{options.protocol}.jsonl")
+    print(null_spread(seeds=options.seeds, output=output, protocol=options.protocol))
     return 0
 
 

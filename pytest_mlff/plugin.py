@@ -16,6 +16,8 @@ from pytest_mlff.errors import MlffError
 from pytest_mlff.settings import OPTIONS, Option, resolve
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import xarray as xr
 
     from pytest_mlff.checks.catalogue import Row
@@ -94,6 +96,7 @@ class GateHooks:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         """Load and probe the models, so that a bad spec is one usage error and never N failing tests."""
+        settings = self.run.settings
         try:
             self.run.open()
         except MlffError as error:
@@ -102,18 +105,17 @@ class GateHooks:
         from pytest_mlff.report.progress import session_progress
         from pytest_mlff.report.summary import failure_text
         from pytest_mlff.simulation.budget import Budget
+        from pytest_mlff.suite.collection import remove_shared
         from pytest_mlff.suite.judge import Bench
 
+        session.config.add_cleanup(partial(remove_shared, session.config, self.run.models))
         self.bench = Bench(
             rows=self.run.rows,
             model_names=[model.name for model in self.run.models],
             make_context=partial(
-                build_context,
-                self.run.settings,
-                progress=session_progress(session.config),
-                budget=Budget(self.run.settings.budget_s),
+                build_context, settings, progress=session_progress(session.config), budget=Budget(settings.budget_s)
             ),
-            inconclusive=self.run.settings.inconclusive,
+            inconclusive=settings.inconclusive,
             tell=partial(failure_text, self.run),
         )
 
@@ -123,11 +125,11 @@ class GateHooks:
 
         return header(self.run)
 
-    def pytest_pycollect_makeitem(self, collector: pytest.Collector, name: str) -> list[pytest.Item] | None:
+    def pytest_pycollect_makemodule(self, module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
         """Leave out the suite's tests that have no row in this protocol."""
-        from pytest_mlff.suite.collection import make_item
+        from pytest_mlff.suite.collection import make_module
 
-        return make_item(collector.path, name, self.run.rows)
+        return make_module(module_path, parent, self.run.rows)
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Run once per model when there are several, and once per row."""

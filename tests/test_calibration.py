@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import statistics
+from pathlib import Path
 
 import pytest
 
+import pytest_mlff
 from pytest_mlff import calibration
 from pytest_mlff.calibration import null_spread, table
+from pytest_mlff.errors import SpecError
+from pytest_mlff.reference.data import Reference
 from pytest_mlff.schema import Record
 
 
@@ -125,6 +131,88 @@ def test_a_calibration_killed_while_writing_goes_on(tmp_path, seeds_run, rest):
     null_spread(seeds=4, output=output)
     assert seeds_run == [1, 2, 3, 4]
     assert [json.loads(line)["seed"] for line in output.read_text().splitlines()] == [1, 2, 3, 4]
+
+
+def test_every_line_says_what_it_was_measured_with(tmp_path, seeds_run):
+    null_spread(seeds=1, output=tmp_path / "values.jsonl", protocol="paper")
+    line = json.loads((tmp_path / "values.jsonl").read_text())
+    assert (line["protocol"], line["version"]) == ("paper", pytest_mlff.__version__)
+    assert line["reference"] == Reference().version
+
+
+@pytest.mark.parametrize(
+    ("what", "other", "message"),
+    [
+        ("protocol", "paper", "measured with protocol paper, this is ci; name another --output"),
+        ("version", "0.0.1", "measured with version 0.0.1, this is .*; name another --output"),
+        ("reference", "older", "measured with reference older, this is .*; name another --output"),
+    ],
+)
+def test_lines_measured_with_something_else_are_refused(tmp_path, seeds_run, what, other, message):
+    output = tmp_path / "values.jsonl"
+    null_spread(seeds=2, output=output)
+    first, second = output.read_text().splitlines()
+    output.write_text(f"{first}\n{json.dumps(json.loads(second) | {what: other})}\n" + '{"seed": 3, "val')
+    before = output.read_bytes()
+    with pytest.raises(SpecError, match=f"values.jsonl:2: {message}"):
+        null_spread(seeds=3, output=output)
+    assert output.read_bytes() == before
+    assert seeds_run == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"my notes\n",
+        b"my notes",
+        b"\xff\xfe\n",
+        b"[1, 2]\n",
+        b'{"seed": 1, "values": []}\n',
+        b'my notes\n{"seed": 1, "val',
+    ],
+)
+def test_a_file_of_something_else_is_refused_and_left_alone(tmp_path, seeds_run, content):
+    output = tmp_path / "values.jsonl"
+    output.write_bytes(content)
+    with pytest.raises(SpecError, match=r"values.jsonl.*: cannot continue this file: .*; name another --output"):
+        null_spread(seeds=1, output=output)
+    assert output.read_bytes() == content
+    assert not seeds_run
+
+
+@pytest.mark.parametrize(
+    ("seed", "values"),
+    [("1", []), (1, 5), (1, ["x"]), (1, [{"look": 1}]), (1, [value("difusion", 1, 0.1)]), (1, [value(7, 1, 0.1)])],
+)
+def test_lines_that_make_no_table_are_refused(tmp_path, seeds_run, seed, values):
+    output = tmp_path / "values.jsonl"
+    null_spread(seeds=1, output=output)
+    line = json.loads(output.read_text())
+    output.write_text(json.dumps(line | {"seed": seed, "values": values}) + "\n")
+    with pytest.raises(SpecError, match=r"values.jsonl:1: cannot continue this file"):
+        null_spread(seeds=2, output=output)
+
+
+def test_an_output_that_cannot_be_written_is_refused_before_the_first_seed(tmp_path, seeds_run):
+    (tmp_path / "file").touch()
+    for output in (tmp_path, tmp_path / "missing" / "values.jsonl", tmp_path / "file" / "values.jsonl"):
+        with pytest.raises(SpecError, match="; name another --output"):
+            null_spread(seeds=1, output=output)
+    assert not seeds_run
+
+
+def test_a_disk_that_fills_up_is_one_error(tmp_path, seeds_run, monkeypatch):
+    output, real = tmp_path / "values.jsonl", Path.open
+
+    def full(self, *args, **kwargs):
+        if seeds_run:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(self, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "open", full)
+    with pytest.raises(SpecError, match=r"cannot write to .*values.jsonl: No space left"):
+        null_spread(seeds=2, output=output)
+    assert seeds_run == [1]
 
 
 def test_a_seed_gives_each_look_and_the_sequential_verdict(monkeypatch):

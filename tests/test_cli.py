@@ -82,6 +82,20 @@ def test_null(stand_in, capsys, tmp_path):
     assert capsys.readouterr().out == "| row | spread |\n"
 
 
+@pytest.mark.parametrize("protocol", ["ci", "paper"])
+def test_null_of_each_protocol_has_a_file_of_its_own(stand_in, protocol):
+    calls = stand_in("pytest_mlff.calibration", "null_spread", "")
+    assert cli.main(["calibrate", "null", "--protocol", protocol]) == 0
+    assert str(calls[0][1]["output"]) == f"null_spread-{protocol}.jsonl"
+
+
+def test_null_into_a_file_of_something_else_is_one_line(tmp_path, capsys):
+    (tmp_path / "notes").write_text("my notes\n")
+    assert cli.main(["calibrate", "null", "--output", str(tmp_path / "notes")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"pytest-mlff: {tmp_path / 'notes'}:1: cannot continue this file: ")
+
+
 def test_an_error_of_the_package_is_one_line(stand_in, capsys):
     stand_in("pytest_mlff.reference.build", "build", ReferenceDataError("no part 'x';\n there are a, b"))
     assert cli.main(["reference", "build", "--only", "x"]) == 2

@@ -53,6 +53,8 @@ class CheckContext:
         Decides every random choice.
     config : mapping
         The user's configuration tables.
+    keep : Path or None
+        Folder of what the user reads after the run; by default that of the cache.
     """
 
     model: Model
@@ -65,11 +67,12 @@ class CheckContext:
     progress: Progress
     seed: int
     config: Mapping[str, Mapping[str, Any]]
+    keep: Path | None = None
 
     @cached_property
     def workshop(self) -> Workshop:
         """The services of :func:`pytest_mlff.simulation.md.simulate`."""
-        return Workshop(self.model, self.system, self.cache, self.budget, self.progress)
+        return Workshop(self.model, self.system, self.cache, self.budget, self.progress, self.keep)
 
     def forces(self, box: np.ndarray) -> ModelForces:
         """Make the candidate's forces in a cell.
@@ -205,6 +208,7 @@ def build_context(
         progress=progress or NoProgress(),
         seed=settings.seed,
         config=settings.config,
+        keep=settings.cache_root,
     )
 
 
@@ -233,7 +237,26 @@ def _folder_of_this_run() -> Path:
 
     shared = os.environ.get("PYTEST_XDIST_TESTRUNUID")
     if shared is not None:
-        return Path(tempfile.gettempdir()) / f"pytest-mlff-{shared}"
+        return _shared_folder(shared)
     folder = tempfile.mkdtemp(prefix="pytest-mlff-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return Path(folder)
+
+
+def _shared_folder(testrunuid: str) -> Path:
+    import tempfile
+
+    return Path(tempfile.gettempdir()) / f"pytest-mlff-{testrunuid}"
+
+
+def remove_shared_folder(testrunuid: str) -> None:
+    """Remove what the workers of an xdist run shared of models whose forces do not repeat.
+
+    Parameters
+    ----------
+    testrunuid : str
+        xdist's id of the run, which must be over.
+    """
+    import shutil
+
+    shutil.rmtree(_shared_folder(testrunuid), ignore_errors=True)

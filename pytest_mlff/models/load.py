@@ -8,7 +8,6 @@ loaded from these in any process.
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import sys
 import warnings
@@ -23,6 +22,7 @@ from pytest_mlff.models.call import call, check_leftovers, explained
 from pytest_mlff.models.locate import check_name, find_module, no_name
 from pytest_mlff.models.origin import exists, origin
 from pytest_mlff.models.registry import load_loader, recognise
+from pytest_mlff.models.sources import file_module_name
 from pytest_mlff.models.spec import FORMS, ParsedSpec, about, fit_for_ids, one_line, parse_spec
 
 
@@ -113,9 +113,9 @@ def load_model(spec: str, *, device: str = "auto", name: str | None = None) -> L
 
         warnings.simplefilter("always")
         found = probe(calculator)
-        check_offers(calculator, found)
+        remarks = check_offers(calculator, found)
         parts, version = origin(parsed, calculator)
-    notes = [*found.notes, *_told(caught)]
+    notes = [*found.notes, *remarks, *_told(caught)]
     if device not in ("auto", found.device) and not found.device.startswith(f"{device}:"):
         notes.append(f"asked for {device}, but the model computes on {found.device}")
     return LoadedModel(
@@ -255,8 +255,7 @@ def _import_file(parsed: ParsedSpec) -> ModuleType:
         problem = "there is a folder, not a file," if exists(path) else "there is no file"
         raise SpecError(f"{problem} {_shown(parsed.target)}")
     path = path.resolve()
-    key = hashlib.sha256(str(path).encode("utf-8", "surrogateescape")).hexdigest()[:12]
-    module = ModuleType(f"_mlff_model_{key}")
+    module = ModuleType(file_module_name(path))
     module.__file__ = str(path)
     if str(path.parent) not in sys.path:
         sys.path.append(str(path.parent))

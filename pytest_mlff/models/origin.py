@@ -1,9 +1,9 @@
 """What a model is made of, as far as files, arguments and package versions tell: half of its fingerprint.
 
 Hashed are the bytes of the file named by the spec (every file of a folder), or of the named module; of the
-modules that define the calculator's class and its bases; of files that arguments name; and names and
-versions of the packages these come from. A file that loads weights from elsewhere is caught by the other
-half, the probe forces.
+modules that define the calculator's class and its bases; of the user's own modules that these import
+(``models/sources.py``); of files that arguments name; and names and versions of the packages these come
+from. A file that loads weights from elsewhere is caught by the other half, the probe forces.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_mlff.models.registry import installed_ecosystems
+from pytest_mlff.models.sources import source_hashes
 from pytest_mlff.models.spec import ParsedSpec
 
 
@@ -49,6 +50,10 @@ def origin(parsed: ParsedSpec, calculator: Any) -> tuple[list[tuple[str, str]], 
         parts.append(("file", _hash(Path(parsed.target))))
     parts += [(f"module {i}", digest) for i, digest in enumerate(_module_hashes(modules))]
     parts += [(f"argument file {key}", _hash(path)) for key, path in _argument_files(parsed)]
+    file = Path(parsed.target) if parsed.kind == "file" else None
+    sources = source_hashes(calculator, [*modules, *_loader_module(parsed.ecosystem)], file)
+    hashed = {value for _, value in parts}
+    parts += [(f"source {name}", digest) for name, digest in sources.items() if digest not in hashed]
     return [*parts, *(("package", package) for package in packages)], ", ".join(packages)
 
 
@@ -164,3 +169,8 @@ def _versioned(name: str) -> str:
 def _loader_package(ecosystem: str) -> list[str]:
     point = installed_ecosystems().get(ecosystem)
     return [f"{point.dist.name} {point.dist.version}"] if point is not None and point.dist is not None else []
+
+
+def _loader_module(ecosystem: str) -> list[str]:
+    point = installed_ecosystems().get(ecosystem)
+    return [point.module] if point is not None else []

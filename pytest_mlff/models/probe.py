@@ -44,6 +44,8 @@ class Probe:
         Type of the numbers the model computes with, as far as it shows.
     device : str
         Device it computes on, as far as it shows; ``cpu`` where nothing does.
+    noise : float
+        Largest difference between the forces of the first and of the second time, in eV/Å.
     notes : tuple of str
         What is odd but no reason to refuse the model.
     """
@@ -53,6 +55,7 @@ class Probe:
     forces: tuple[NDArray[np.float64], ...]
     dtype: str
     device: str
+    noise: float = 0.0
     notes: tuple[str, ...] = ()
 
 
@@ -105,8 +108,8 @@ def probe(calculator: Any) -> Probe:
     if advertised is not None and "forces" not in advertised:
         offers = ", ".join(sorted(advertised)) or "nothing"
         raise SpecError(f"{_class_name(calculator)} offers {offers}, but no forces; the gate needs forces")
-    first = [_forces(calculator, positions) for positions in probe_positions()]
-    second = [_forces(calculator, positions) for positions in probe_positions()]
+    first = [probe_forces(calculator, positions) for positions in probe_positions()]
+    second = [probe_forces(calculator, positions) for positions in probe_positions()]
     repeatable = all(a.tobytes() == b.tobytes() for a, b in zip(first, second, strict=True))
     notes = [] if any(forces.any() for forces in first) else ["all forces of the probe atoms are zero"]
     provides = {"forces"}
@@ -122,6 +125,7 @@ def probe(calculator: Any) -> Probe:
         forces=tuple(np.asarray(forces, dtype=np.float64) for forces in first),
         dtype=_torch_traits(calculator)[0] or str(first[0].dtype),
         device=_device(calculator),
+        noise=max(float(np.abs(a.astype(float) - b).max()) for a, b in zip(first, second, strict=True)),
         notes=tuple(notes),
     )
 
@@ -134,26 +138,47 @@ def _advertised(calculator: Any) -> frozenset[str] | None:
         return None
 
 
-def _atoms(calculator: Any, positions: NDArray[np.float64]) -> Any:
+def _atoms(calculator: Any, positions: NDArray[np.float64], edge: float = PROBE_BOX) -> Any:
     from ase import Atoms
 
-    atoms = Atoms(f"Ar{len(positions)}", positions=positions, cell=[PROBE_BOX] * 3, pbc=True)
+    atoms = Atoms(f"Ar{len(positions)}", positions=positions, cell=[edge] * 3, pbc=True)
     atoms.calc = calculator
     return atoms
 
 
-def _forces(calculator: Any, positions: NDArray[np.float64]) -> NDArray[Any]:
+def probe_forces(calculator: Any, positions: NDArray[np.float64], *, edge: float = PROBE_BOX) -> NDArray[Any]:
+    """Compute the forces on argon atoms in a cubic periodic cell, and refuse what is none.
+
+    Parameters
+    ----------
+    calculator : object
+        The ASE calculator.
+    positions : ndarray, shape (atom, 3)
+        In Å.
+    edge : float
+        Edge of the cell in Å.
+
+    Returns
+    -------
+    ndarray, shape (atom, 3)
+        In eV/Å, in the calculator's own type.
+
+    Raises
+    ------
+    SpecError
+        One line: no forces offered, the calculator raised, forces of the wrong shape or not finite.
+    """
     from ase.calculators.calculator import PropertyNotImplementedError
 
     name, n_atoms = _class_name(calculator), len(positions)
     try:
-        forces = np.array(_atoms(calculator, positions).get_forces())
+        forces = np.array(_atoms(calculator, positions, edge).get_forces())
     except PropertyNotImplementedError as error:
         raise SpecError(f"{name} offers no forces ({one_line(str(error))}); the gate needs forces") from error
     except (Exception, SystemExit) as error:
         raise SpecError(
             f"{name} cannot compute the forces of {n_atoms} argon atoms in a periodic cell of "
-            f"{PROBE_BOX:g} Å ({described(error)}); "
+            f"{edge:g} Å ({described(error)}); "
             "the gate runs argon, so the model must support Ar"
         ) from error
     if forces.shape != (n_atoms, 3) or forces.dtype.kind not in "fiu":
@@ -225,11 +250,13 @@ def fingerprint(parts: Sequence[tuple[str, str]], found: Probe) -> str:
     str
         64 hexadecimal digits (sha256); the first 12 to 16 are enough to show.
 
-    Notes ----- The forces enter rounded to 2^-30 (1e-9) of their largest component: finer than any change
-    of float32 weights, and a million times coarser than the last bits of float64 in which two processes on
-    one machine may differ, so that workers agree on the fingerprint. Two machines or devices may disagree
-    in float32; then each computes for itself. Forces that do not repeat are left out, and nothing of such a
-    model is cached.
+    Notes
+    -----
+    The forces enter rounded to 2^-30 (1e-9) of their largest component: finer than any change of float32
+    weights, and a million times coarser than the last bits of float64 in which two processes on one machine
+    may differ, so that workers agree on the fingerprint. Two machines or devices may disagree in float32;
+    then each computes for itself. Forces that do not repeat are left out, and nothing of such a model is
+    cached.
     """
     digest = hashlib.sha256(b"pytest-mlff model 1\n")
     for label, value in parts:

@@ -47,7 +47,25 @@ def _value(config: pytest.Config, option: Option) -> Any:
         if not written:
             return None
         folder = config.inipath.parent if config.inipath else config.rootpath
-        value = written if option.name == "model" else option.read(written, f"ini option {option.ini}")
+        if option.name == "model":
+            return tuple(_anchored(spec, folder) for spec in written)
+        value = option.read(written, f"ini option {option.ini}")
     if option.name == "model":
         return tuple(value)
     return folder / Path(value).expanduser() if option.is_path else value
+
+
+def _anchored(spec: str, folder: Path) -> str:
+    """Let the file or path of a spec in an ini file start at the ini file's folder.
+
+    That is what stands before the first colon if it ends in ``.py``, and a spec without a colon that names
+    something there. Modules, ecosystems and what they are given stay as they are: a folder ``mace`` must not
+    turn ``mace:medium`` into a path.
+    """
+    head, colon, tail = spec.strip().partition(":")
+    try:
+        path = folder / Path(head.strip()).expanduser()
+        is_file = head.strip().endswith(".py") or (bool(head) and not colon and path.exists())
+    except (OSError, RuntimeError, ValueError):  # too long a name, no home folder, a null byte
+        return spec
+    return f"{path}{colon}{tail}" if is_file else spec

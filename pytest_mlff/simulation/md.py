@@ -11,6 +11,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -84,13 +85,31 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Workshop:
-    """What every simulation of one model needs beside the run itself."""
+    """What every simulation of one model needs beside the run itself.
+
+    Attributes
+    ----------
+    model : Model
+        The candidate.
+    system : System
+        The material.
+    cache : Cache
+        Where trajectories are kept.
+    budget : Budget
+        Wall time left.
+    progress : Progress
+        Where the engine reports to.
+    keep : Path or None
+        Folder of what the user reads after the run, in ``unstable``; by default that of the cache, which may be
+        gone by then.
+    """
 
     model: Model
     system: System
     cache: Cache
     budget: Budget
     progress: Progress
+    keep: Path | None = None
 
 
 def simulate(workshop: Workshop, run: Run, starts: np.ndarray, *, n_frames: int) -> xr.Dataset:
@@ -248,7 +267,7 @@ class _Group:
         """Save the last sane frame; the same error, with its place."""
         if error.last_sane is None:
             return error
-        path = self.workshop.cache.root / "unstable" / f"{self.key(0)}.xyz"
+        path = (self.workshop.keep or self.workshop.cache.root) / "unstable" / f"{self.key(0)}.xyz"
         try:
             write_atomically(path, _extended_xyz(self.workshop.system, error.last_sane, self.run.state.box))
         except CacheError:  # a full disk must not hide what became of the model

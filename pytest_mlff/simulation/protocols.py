@@ -141,7 +141,7 @@ def protocol(name: str, config: Mapping[str, Mapping[str, Any]]) -> Protocol:
     Raises
     ------
     SpecError
-        For a state point the reference does not cover, or a length that is no whole number of frames.
+        For a state point the reference does not cover, or a length that is too short or no whole number of frames.
     """
     chosen = PROTOCOLS[name]
     liquid, solid = config.get("liquid", {}), config.get("solid", {})
@@ -170,7 +170,10 @@ def _melting(chosen: Melting, table: Mapping[str, Any]) -> Melting:
     if "replicas" in table:
         chosen = replace(chosen, replicas=table["replicas"])
     if "steps" in table:
-        chosen = replace(chosen, looks=(_frames("melting.steps", table["steps"]),))
+        frames, steps = _frames("melting.steps", table["steps"]), table["steps"]
+        if frames < 2:
+            raise SpecError(f"melting.steps = {steps} steps; expected at least 20: a drift needs two frames")
+        chosen = replace(chosen, looks=(frames,))
     return chosen
 
 

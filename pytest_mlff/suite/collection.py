@@ -2,20 +2,22 @@
 
 The suite lies outside the user's folders. What finds it, also in a wheel, under xdist, and with any
 ``python_files`` of the user: an ini line with the suite's own pattern, and its folder among ``config.args``.
-Passing single files instead would give ids with an empty file part.
+Passing single files instead would give ids with an empty file part. In its files the catalogue alone says what
+is a test, whatever ``python_functions`` and ``python_classes`` of the user say.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
     from pytest_mlff.checks.catalogue import Row
+    from pytest_mlff.schema import Model
 
 SUITE = Path(__file__).parent
 
@@ -75,26 +77,46 @@ def catalogue_key(path: Path, name: str) -> str | None:
     return f"{path.stem}.{name}" if path.parent == SUITE else None
 
 
-def make_item(path: Path, name: str, rows: Sequence[Row]) -> list[pytest.Item] | None:
-    """Leave out the suite's tests that have no row in this protocol, instead of skipping them.
+class SuiteModule(pytest.Module):
+    """A file of the suite: its tests are those that have a row in this protocol; the others are left out.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+        The catalogue of this run.
+    """
+
+    def __init__(self, *, rows: Sequence[Row], **node: Any) -> None:
+        super().__init__(**node)
+        self.tests = frozenset(row.test for row in rows)
+
+    def funcnamefilter(self, name: str) -> bool:
+        """Whether a function is a test of this run."""
+        return catalogue_key(self.path, name) in self.tests
+
+    def classnamefilter(self, name: str) -> bool:
+        """Whether a class holds tests: none does."""
+        return False
+
+
+def make_module(path: Path, parent: pytest.Collector, rows: Sequence[Row]) -> SuiteModule | None:
+    """Collect a file of the suite by the catalogue.
 
     Parameters
     ----------
     path : Path
         File that is being collected.
-    name : str
-        A name in it.
+    parent : pytest.Collector
+        Its folder.
     rows : sequence of Row
         The catalogue of this run.
 
     Returns
     -------
-    list or None
-        Empty for such a test; None leaves the decision to pytest.
+    SuiteModule or None
+        None leaves a user's file to pytest.
     """
-    key = catalogue_key(path, name)
-    known = key is None or not name.startswith("test") or any(row.test == key for row in rows)
-    return None if known else []
+    return SuiteModule.from_parent(parent, path=path, rows=rows) if path.parent == SUITE else None
 
 
 def parametrize(metafunc: pytest.Metafunc, rows: Sequence[Row], models: Sequence[str]) -> None:
@@ -194,3 +216,20 @@ def scheduler(config: pytest.Config, log: object, models: Collection[str]) -> ob
             return worker_scope(nodeid, models)
 
     return DomainScheduling(config, log)
+
+
+def remove_shared(config: pytest.Config, models: Iterable[Model]) -> None:
+    """Remove, on the xdist controller, what its workers shared of models whose forces do not repeat.
+
+    Parameters
+    ----------
+    config : pytest.Config
+        Of a process of the run, which is over.
+    models : iterable of Model
+        The models of the run.
+    """
+    manager = getattr(config.pluginmanager.get_plugin("dsession"), "nodemanager", None)  # workers have none
+    if manager is not None and not all(model.repeatable for model in models):
+        from pytest_mlff.checks.context import remove_shared_folder
+
+        remove_shared_folder(manager.testrunuid)

@@ -101,3 +101,24 @@ def test_forces_that_do_not_repeat_are_not_kept_for_the_next_run(context, altere
     monkeypatch.delenv("PYTEST_XDIST_TESTRUNUID")
     assert context(altered(repeatable=False)).cache.root != wild.cache.root  # a new run knows nothing
     assert context(ReferenceModel()).cache.root == tmp_path / "cache"
+
+
+@pytest.mark.parametrize("repeatable", [True, False])
+def test_what_the_user_reads_later_lies_in_the_users_cache(context, altered, tmp_path, repeatable):
+    assert context(altered(repeatable=repeatable)).workshop.keep == tmp_path / "cache"
+
+
+def test_the_folder_that_workers_share_is_the_one_that_is_removed(altered, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setenv("PYTEST_XDIST_TESTRUNUID", "abc123")
+    module._folder_of_this_run.cache_clear()
+    try:
+        shared = module.build_context(module_settings(tmp_path), altered(repeatable=False)).cache.root
+    finally:
+        module._folder_of_this_run.cache_clear()
+    (shared / "kept").touch()
+    module.remove_shared_folder("another")
+    assert shared.is_dir()
+    module.remove_shared_folder("abc123")
+    assert not shared.exists()
+    module.remove_shared_folder("abc123")  # and where there is none, nothing happens

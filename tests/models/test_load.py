@@ -183,3 +183,29 @@ def test_unique_names_are_unique_and_keep_the_first(names: list[str]) -> None:
     assert len(set(got)) == len(names)
     for name in set(names):
         assert got[names.index(name)] == name
+
+
+def test_a_native_force_with_a_long_cutoff_is_compared_in_a_wider_cell() -> None:
+    model = load_model("pytest_mlff.potentials:lennard_jones(cutoff=12.0)")
+    assert model.notes == (
+        "openmm_force refuses a cell of 22 Å and was compared in one of 44 Å; cells that it refuses run on get_forces",
+    )
+    assert load_model("pytest_mlff.potentials:lennard_jones(cutoff=10.9)").notes == ()
+
+
+def test_an_offer_within_the_noise_of_the_calculator_is_taken(user_module: Write) -> None:
+    source = """
+class Noisy(Spring):
+    def __init__(self, noise, offset):
+        super().__init__()
+        self.noise, self.offset, self.sign = noise, offset, 1
+    def calculate(self, *args, **kwargs):
+        super().calculate(*args, **kwargs)
+        self.sign = -self.sign if len(self.atoms) == 4 else self.sign
+        self.results["forces"] = self.results["forces"] + self.sign * self.noise
+    def batch_forces(self, positions, numbers, box):
+        return -self.stiffness * (positions - 11.0) + self.offset
+"""
+    user_module("mod44", source)
+    model = load_model("mod44:Noisy(noise=1e-3, offset=5e-3)")  # 2e-3 from call to call; 6e-3 or 4e-3 off
+    assert not model.repeatable

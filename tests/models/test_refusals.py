@@ -169,7 +169,7 @@ def test_a_native_force_that_is_not_the_calculator(user_module: Write) -> None:
 from pytest_mlff.potentials import LennardJones, lennard_jones
 class Other(LennardJones):
     def openmm_force(self, n_atoms):
-        return lennard_jones(epsilon=1.01 * self.epsilon).openmm_force(n_atoms)
+        return lennard_jones(epsilon=1.01 * self.epsilon, cutoff=self.cutoff).openmm_force(n_atoms)
 class Short(LennardJones):
     def openmm_force(self, n_atoms):
         return super().openmm_force(n_atoms - 1)
@@ -178,6 +178,23 @@ class Short(LennardJones):
     arguments = "(epsilon=0.0103, sigma=3.4, cutoff=8.5)"
     assert "openmm_force disagrees with get_forces by " in refusal(f"mod15:Other{arguments}")
     assert "openmm_force(n_atoms) raised OpenMMException: " in refusal(f"mod15:Short{arguments}")
+    wide = "(epsilon=0.0103, sigma=3.4, cutoff=12.0)"  # too long for the probe's cell
+    assert "openmm_force disagrees with get_forces by " in refusal(f"mod15:Other{wide}")
+
+
+def test_noise_does_not_excuse_an_offer_of_other_forces(user_module: Write) -> None:
+    source = """
+class Noisy(Spring):
+    def calculate(self, *args, **kwargs):
+        super().calculate(*args, **kwargs)
+        self.results["forces"] += 1e-9 * np.random.default_rng().normal(size=(len(self.atoms), 3))
+    def batch_forces(self, positions, numbers, box):
+        return -0.0102 * (positions - 11)
+    def openmm_force(self, n_atoms):
+        raise NotImplementedError
+"""
+    user_module("mod16", source)
+    assert "batch_forces disagrees with get_forces by 0.0022 eV" in refusal("mod16:Noisy()")
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,25 @@ def test_from_the_ini_file(gate, pytester, calls):
     assert calls()[:2] == ["load a(x=1, y='b c') auto", "load b auto"]
 
 
+def test_paths_in_the_ini_file_start_at_its_folder(gate, pytester, calls, monkeypatch):
+    specs = ["model.py:make(x=1)", "run/best.pt", "mace:run", "none.pt", "pack:net('a.py')", "/x/model.py"]
+    pytester.makeini("[pytest]\nmlff_model =\n    " + "\n    ".join(specs) + "\n")
+    for folder in ("run", "mace", "pack", "below"):
+        pytester.mkdir(folder)
+    (pytester.path / "run" / "best.pt").touch()
+    monkeypatch.chdir(pytester.path / "below")
+    gate("-c", str(pytester.path / "tox.ini"), "-k", "rdf")
+    loaded = [line.split()[1] for line in (pytester.path / "below" / "calls.log").read_text().splitlines()]
+    here = f"{pytester.path}/"
+    assert loaded[:6] == [f"{here}{specs[0]}", f"{here}{specs[1]}", *specs[2:]]
+
+
+def test_paths_on_the_command_line_start_where_pytest_was_called(gate, pytester, calls):
+    (pytester.path / "best.pt").touch()
+    gate("--mlff-model=model.py", "--mlff-model=best.pt", "-k", "rdf")
+    assert calls()[:2] == ["load model.py auto", "load best.pt auto"]
+
+
 def test_the_command_line_wins_over_the_ini_file(gate, pytester, calls):
     pytester.makeini("[pytest]\nmlff_model = a\n")
     gate("--mlff-model=b", "-k", "rdf")

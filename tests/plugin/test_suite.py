@@ -89,3 +89,17 @@ def test_warnings_of_a_framework_do_not_decide(gate, pytester):
     assert result.ret == 0
     assert result.parseoutcomes()["passed"] == 37
     assert result.parseoutcomes()["warnings"] > 0
+
+
+@pytest.mark.usefixtures("_own")
+@pytest.mark.parametrize("pattern", ["check_*", "*"])
+@pytest.mark.parametrize("setting", ["python_functions", "python_classes"])
+def test_the_users_naming_of_tests_is_for_their_files_only(gate, pytester, setting, pattern):
+    pytester.makepyfile(test_named="def check_a():\n    pass\n\n\ndef test_b():\n    pass\n")
+    own = {"check_*": {"check_a"}, "*": {"check_a", "test_b"}}[pattern] if "func" in setting else {"test_b"}
+    options = ("--mlff-model=a", "-o", f"{setting}={pattern}", "--collect-only", "-q", "-W", "error")
+    suite = [line for line in gate(*options).outlines if "::" in line]
+    assert suite == [line for line in gate("--mlff-model=a", "--collect-only", "-q").outlines if "::" in line]
+    both = [line for line in gate(*options, "--mlff-suite", "test_named.py").outlines if "::" in line]
+    assert len(both) == len(suite) + len(own)
+    assert {line.partition("::")[2] for line in both if line.startswith("test_named")} == own

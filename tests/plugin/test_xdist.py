@@ -56,3 +56,61 @@ def test_what_shares_a_worker(nodeid, models, scope):
     from pytest_mlff.suite.collection import worker_scope
 
     assert worker_scope(nodeid, models) == scope
+
+
+NOISY = """
+import numpy as np
+from ase.calculators.calculator import Calculator
+
+class Noisy(Calculator):
+    implemented_properties = ["energy", "forces"]
+
+    def calculate(self, atoms=None, properties=("forces",), system_changes=()):
+        super().calculate(atoms, properties, system_changes)
+        noise = np.random.default_rng().normal(0.0, 1e-9, (len(atoms), 3))
+        self.results = {"energy": 0.0, "forces": noise}
+"""
+NOTES = """
+from pathlib import Path
+import time
+import pytest
+
+@pytest.mark.parametrize("number", range(2))
+def test_cache(mlff_context, number):
+    root = mlff_context.cache.root
+    Path(f"root{number}").write_text(str(root))
+    time.sleep(number)  # the other worker is through by then
+    assert root.is_dir()
+"""
+
+
+def test_what_forces_that_do_not_repeat_left_is_removed_at_the_end(pytester, plugin_args, monkeypatch):
+    temporary = pytester.mkdir("temporary")
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    pytester.makepyfile(noisy=NOISY, test_notes=NOTES)
+    result = pytester.runpytest_subprocess(
+        *plugin_args,
+        "-n2",
+        "--mlff-model=noisy.py:Noisy",
+        "--mlff-protocol=smoke",
+        "--mlff-cache-dir=c",
+        "test_notes.py",
+    )
+    result.assert_outcomes(passed=2)
+    roots = {(pytester.path / f"root{number}").read_text() for number in range(2)}
+    (root,) = roots  # shared by both workers
+    assert root.startswith(str(temporary / "pytest-mlff-"))
+    assert not list(temporary.glob("pytest-mlff-*"))
+
+
+@pytest.mark.parametrize(("repeatable", "session", "removed"), [(False, True, 1), (False, False, 0), (True, True, 0)])
+def test_only_the_controller_removes_what_was_shared(monkeypatch, repeatable, session, removed):
+    from pytest_mlff.checks import context
+    from pytest_mlff.suite.collection import remove_shared
+
+    gone = []
+    monkeypatch.setattr(context, "remove_shared_folder", gone.append)
+    dsession = SimpleNamespace(nodemanager=SimpleNamespace(testrunuid="abc123")) if session else None
+    config = SimpleNamespace(pluginmanager=SimpleNamespace(get_plugin={"dsession": dsession}.get))
+    remove_shared(config, [SimpleNamespace(repeatable=True), SimpleNamespace(repeatable=repeatable)])
+    assert gone == ["abc123"] * removed

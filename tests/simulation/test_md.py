@@ -267,6 +267,15 @@ def test_the_last_sane_frame_is_kept_as_extended_xyz(workshop, plain, run, small
     assert len(files(shop.cache.root)) == 1  # the whole segment before it
 
 
+def test_the_last_sane_frame_outlives_a_cache_of_this_run(workshop, plain, run, liquid, tmp_path):
+    shop = replace(workshop(plain(lambda forces, call: forces * np.nan)), keep=tmp_path / "kept")
+    with pytest.raises(UnstableError) as caught:
+        simulate(shop, run, liquid[:1], n_frames=1)
+    path = Path(str(caught.value).split("last sane frame: ")[1])
+    assert path.parent == tmp_path / "kept" / "unstable"
+    assert len(ase.io.read(path)) == 108
+
+
 def test_a_full_disk_does_not_hide_that_the_model_is_unstable(workshop, plain, run, liquid, monkeypatch):
     shop = workshop(plain(lambda forces, call: forces * np.nan))
     monkeypatch.setattr(cache.os, "replace", no_space)

@@ -48,6 +48,7 @@ CHANGES = [
     ({"solid": {"replicas": 3, "steps": 500}}, {"solid_replicas": 3, "solid_frames": 50}),
     ({"melting": {"replicas": 5}}, {"melting": Melting(replicas=5, looks=CI.melting.looks)}),
     ({"melting": {"steps": 700}}, {"melting": Melting(replicas=CI.melting.replicas, looks=(70,))}),
+    ({"melting": {"steps": 20}}, {"melting": Melting(replicas=CI.melting.replicas, looks=(2,))}),
     (
         {"forces": {"configurations": 500}},
         {"parity": (("liquid-256", 500), ("liquid-4000", 100), ("solid-256", 500), ("solid-4000", 100))},
@@ -76,6 +77,7 @@ REFUSALS = [
     ({"liquid": {"looks": (570, 1160)}}, "liquid.looks = 570 steps; expected at least 580"),
     ({"solid": {"steps": 0}}, "solid.steps = 0 steps"),
     ({"melting": {"steps": 99}}, "melting.steps = 99 steps"),
+    ({"melting": {"steps": 10}}, "melting.steps = 10 steps; expected at least 20: a drift needs two frames"),
     ({"liquid": {"state_points": ("120K-256",)}}, "no '120K-256' in the reference; there are 95K-256, "),
     ({"liquid": {"state_points": ("20K-solid-256",)}}, "no '20K-solid-256'"),
 ]
