@@ -22,8 +22,8 @@ _STRUCTURE = (
 )
 _SYMMETRY = (
     "Forces that are derivatives of an energy have a symmetric Hessian. A direct-force network only "
-    "learns that, and curvature is rarely well covered by its data; noise of float32 forces lowers S "
-    "too."
+    "learns that, and curvature is rarely well covered by its data. Noise of float32 forces lowers S "
+    "too, and so does a force that jumps at the model's own cutoff: smooth it."
 )
 _BOTH = "Melting needs both phases right: compare parity, rdf and solid_rdf of each."
 _STABLE = f"The solid is too stable, so the melting point too high, as with attractions too strong. {_BOTH}"
