@@ -16,7 +16,12 @@ from pytest_mlff.checks.context import CheckContext
 from pytest_mlff.checks.judge import Finding, judge
 from pytest_mlff.schema import Estimate, Record
 from pytest_mlff.simulation.engine import Engine
-from pytest_mlff.simulation.systems import fcc_positions, state_point
+from pytest_mlff.simulation.systems import (
+    SOLID_LATTICE_PARAMETER,
+    SOLID_TEMPERATURE,
+    StatePoint,
+    fcc_positions,
+)
 
 REPEATS = 5
 """Timed calls per size; the median is less noisy than the mean on a shared machine."""
@@ -61,10 +66,16 @@ def _call(context: CheckContext, atoms: int) -> Callable[[], None]:
 
 
 def _step(context: CheckContext, atoms: int) -> Callable[[], None]:
-    state = state_point(f"20K-solid-{atoms}", context.system)
+    n_cells, edge = round((atoms / 4) ** (1 / 3)), SOLID_LATTICE_PARAMETER
+    state = StatePoint(
+        name=f"{SOLID_TEMPERATURE:g}K-solid-{atoms}",
+        phase="solid",
+        temperature=SOLID_TEMPERATURE,
+        n_atoms=atoms,
+        box=(n_cells * edge, n_cells * edge, n_cells * edge),
+    )
     engine = Engine(context.model, context.system, state, seeds=[context.seed])
-    n_cells = round((atoms / 4) ** (1 / 3))
-    engine.start(fcc_positions((n_cells, n_cells, n_cells), state.box[0] / n_cells)[None])
+    engine.start(fcc_positions((n_cells, n_cells, n_cells), edge)[None])
 
     def step() -> None:
         engine.step(1)

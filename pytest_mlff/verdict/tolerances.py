@@ -301,8 +301,9 @@ def _melting_rows() -> Iterable[Tolerance]:
 
 
 def _speed_rows() -> Iterable[Tolerance]:
-    sizes = [(f"ms_per_call-{atoms}", f"time per force call, {atoms} atoms") for atoms in (256, 2048, 4000)]
-    for key, observable in [*sizes, ("ms_per_step-256", "time per MD step, 256 atoms")]:
+    kinds = {"ms_per_call": "time per force call", "ms_per_step": "time per MD step"}
+    names = [(f"{name}-{n}", f"{words}, {n} atoms") for name, words in kinds.items() for n in (256, 2048, 4000)]
+    for key, observable in names:
         yield Tolerance(
             key=key,
             check="speed",

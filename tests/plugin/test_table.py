@@ -14,7 +14,7 @@ def test_it_comes_after_the_failures_in_the_catalogues_order(gate):
             "diffusion * 3672 ± 81 * 3649.0 ± 9.0 * µm²/s *+0.6 % [[]−4.1, +5.4] *±10 % *FAIL *6m52s",
             "melting_above *PASS*",
             "FAIL diffusion: pytest --mlff-model=a -k diffusion --mlff-cache-dir=*",
-            "30 PASS, 1 FAIL, 6 INFO",
+            "30 PASS, 1 FAIL, 8 INFO",
             "FAILED check_liquid.py::test_transport[[]diffusion]*",
         ]
     )
@@ -43,7 +43,7 @@ def test_the_rerun_command_runs_that_row_alone(gate, pytester):
         program, *arguments = shlex.split(line.partition(": ")[2])
         assert program == "pytest"
         again = gate(*arguments)
-        again.assert_outcomes(failed=1, deselected=36)
+        again.assert_outcomes(failed=1, deselected=38)
         again.stdout.fnmatch_lines(["*a(x='1 2'), *seed 3*"])
 
 

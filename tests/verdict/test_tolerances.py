@@ -22,6 +22,8 @@ SMOKE_ROWS = {
     "ms_per_call-2048",
     "ms_per_call-4000",
     "ms_per_step-256",
+    "ms_per_step-2048",
+    "ms_per_step-4000",
 }
 # key: (check, kind, limit), written out a second time on purpose
 EXPECTED = {
@@ -52,6 +54,8 @@ EXPECTED = {
     "ms_per_call-2048": ("speed", "info", None),
     "ms_per_call-4000": ("speed", "info", None),
     "ms_per_step-256": ("speed", "info", None),
+    "ms_per_step-2048": ("speed", "info", None),
+    "ms_per_step-4000": ("speed", "info", None),
 }
 
 
