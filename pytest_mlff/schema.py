@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
 Status = Literal["PASS", "FAIL", "INCONCLUSIVE", "NOT_APPLICABLE", "INFO", "ERROR"]
-Need = Literal["energy", "forces", "stress"]
 
 TRAJECTORY_DIMS = ("replica", "frame", "atom", "xyz")
 SCHEMA_VERSION = 1

@@ -3,8 +3,6 @@
 Values are CODATA 2018, typed here so that importing them costs nothing.
 """
 
-import math
-
 BOLTZMANN_EV = 8.617333262e-5
 """Boltzmann constant in eV/K."""
 
@@ -22,22 +20,3 @@ MICRON2_PER_S = 1e4
 
 MEV = 1e3
 """1 eV in meV."""
-
-
-def frequency_thz(eigenvalue: float, mass: float) -> float:
-    """Signed frequency of a Hessian eigenvalue.
-
-    Parameters
-    ----------
-    eigenvalue : float
-        Eigenvalue of the Hessian in eV/Å².
-    mass : float
-        Mass in amu.
-
-    Returns
-    -------
-    float
-        ``sqrt(λ/m)/2π`` in THz (1/ps); ``−sqrt(−λ/m)/2π`` for a negative eigenvalue.
-    """
-    omega2 = eigenvalue / (mass * EV_PER_AMU_ANGSTROM2_PS2)
-    return math.copysign(math.sqrt(abs(omega2)), omega2) / (2.0 * math.pi)

@@ -57,24 +57,6 @@ def wrap(position: NDArray[Float], box: ArrayLike) -> NDArray[np.float64]:
     return np.where(inside >= edges, 0.0, inside)
 
 
-def without_drift(position: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Positions relative to the centre of all atoms, frame by frame.
-
-    Parameters
-    ----------
-    position : ndarray, shape (..., atom, 3)
-        UNWRAPPED positions in Å. All atoms weigh the same: the systems have one component.
-
-    Returns
-    -------
-    ndarray, shape (..., atom, 3)
-        Unwrapped positions in Å whose centre of mass stays at the origin.
-    """
-    exact = np.asarray(position, dtype=np.float64)
-    relative: NDArray[np.float64] = exact - exact.mean(axis=-2, keepdims=True)
-    return relative
-
-
 def half_shortest_edge(box: ArrayLike) -> float:
     """Radius up to which a periodic cell shows each pair once.
 

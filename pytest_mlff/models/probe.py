@@ -23,8 +23,6 @@ from pytest_mlff.models.spec import described, one_line
 PROBE_BOX = 22.0
 """Edge of the probe's cubic cells in Å."""
 
-NEEDS = ("energy", "forces", "stress")
-
 _RESOLUTION_BITS = 30
 
 

@@ -14,7 +14,6 @@ from pytest_mlff.analysis.geometry import (
     reciprocal_vectors,
     replica_positions,
     wave_number,
-    without_drift,
     wrap,
 )
 from pytest_mlff.errors import ObservableError
@@ -51,14 +50,6 @@ def test_wrapped_positions_lie_in_the_cell_and_differ_by_the_lattice(seed):
 
 def test_a_rounding_error_below_zero_is_wrapped_to_zero():
     np.testing.assert_array_equal(wrap(np.array([[-1e-20, 0.0, 12.5]]), BOX), [[0.0, 0.0, 0.0]])
-
-
-def test_drift_is_removed_and_motion_kept():
-    rng = np.random.default_rng(0)
-    motion = rng.normal(size=(5, 40, 7, 3))
-    motion -= motion.mean(axis=-2, keepdims=True)
-    drift = rng.normal(size=(5, 40, 1, 3)).cumsum(axis=1)
-    np.testing.assert_allclose(without_drift(motion + drift), motion, atol=1e-12)
 
 
 def test_half_of_the_shortest_edge():
