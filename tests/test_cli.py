@@ -65,13 +65,35 @@ def test_verify(stand_in, capsys, agrees, status):
 
 def test_the_functions_it_calls_take_what_it_gives():
     from pytest_mlff.calibration import null_spread
+    from pytest_mlff.gnn.dataset import build_dataset
     from pytest_mlff.reference.build import build
     from pytest_mlff.reference.verify import Comparison, verify
 
     inspect.signature(build).bind("out", cache_dir="c", only=None, jobs=1, progress=None)
     inspect.signature(verify).bind(cache_dir="c", only=None, progress=None)
+    inspect.signature(build_dataset).bind("composition", "output", cache_dir="c", progress=None)
     inspect.signature(null_spread).bind(seeds=1, output="o", protocol="ci")
     assert {"name", "stored", "again", "deviation", "limit"} <= set(Comparison.__dataclass_fields__)
+
+
+def test_dataset(monkeypatch, capsys, tmp_path):
+    calls = []
+    monkeypatch.setattr(
+        "pytest_mlff.gnn.dataset.build_dataset", lambda *given, **named: calls.append((given, named)) or "built"
+    )
+    monkeypatch.setattr("pytest_mlff.gnn.dataset.summary", lambda dataset: [f"what was {dataset}"])
+    output = tmp_path / "narrow.nc"
+    assert cli.main(["dataset", "liquid-narrow", "--output", str(output), "--cache-dir", "c"]) == 0
+    ((composition, written), options) = calls[0]
+    assert (composition.name, written, str(options["cache_dir"])) == ("liquid-narrow", output, "c")
+    assert capsys.readouterr().out.splitlines() == ["what was built", f"dataset liquid-narrow written to {output}"]
+
+
+def test_a_dataset_that_there_is_not_lists_those_there_are(capsys):
+    assert cli.main(["dataset", "solid", "--output", "x.nc"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("pytest-mlff: no composition 'solid'")
+    assert "liquid, liquid+solid, liquid-narrow, paper" in line
 
 
 def test_null(stand_in, capsys, tmp_path):
@@ -110,6 +132,7 @@ def test_an_error_of_the_package_is_one_line(stand_in, capsys):
         ["reference", "build", "--jobs", "0"],
         ["reference", "build", "--system", "neon"],
         ["calibrate", "null", "--seeds", "-1"],
+        ["dataset", "liquid"],
         ["train"],
     ],
 )
