@@ -1,4 +1,4 @@
-"""The console command ``pytest-mlff``: reference data, calibration, and what is wrong with an installation.
+"""The console command ``pytest-mlff``: reference and training data, calibration, what is wrong with an installation.
 
 The gate itself is ``pytest --mlff-model=SPEC``. Each command parses its arguments, imports what it needs and makes
 one call; an error of this package is one line and exit code 2.
@@ -45,12 +45,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="pytest-mlff",
-        description="Reference data, calibration and installation of pytest-mlff; "
+        description="Reference data, training data, calibration and installation of pytest-mlff; "
         "the gate itself is `pytest --mlff-model=SPEC`.",
     )
     parser.add_argument("--version", action="version", version=f"pytest-mlff {pytest_mlff.__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_reference(commands.add_parser("reference", help="build or verify the reference data"))
+    _add_dataset(commands.add_parser("dataset", help="build a training dataset"))
+    _add_train(commands.add_parser("train", help="train a network, or go on with a training"))
+    _add_ablation(commands.add_parser("ablation", help="what decides whether a network carries over"))
     _add_calibrate(commands.add_parser("calibrate", help="measure the gate itself"))
     doctor = commands.add_parser("doctor", help="check this installation")
     _add_cache_dir(doctor)
@@ -67,11 +70,48 @@ def _add_reference(parser: argparse.ArgumentParser) -> None:
     verify = commands.add_parser("verify", help="recompute a part and compare within error")
     verify.set_defaults(run=_verify)
     paper = commands.add_parser("paper", help="the paper's tables beside the reference data")
+    for letter in "ab":
+        text = f"records of a run on model {letter.upper()}, repeatable; then the table of all its results"
+        paper.add_argument(f"--model-{letter}", type=Path, action="append", default=[], metavar="JSON", help=text)
+    paper.add_argument("--ablation", type=Path, metavar="FILE", help="results of `pytest-mlff ablation` on both models")
     paper.set_defaults(run=_paper)
     for command in (build, verify):
         command.add_argument("--system", choices=("argon",), default="argon", help="(%(default)s)")
         command.add_argument("--only", metavar="PART", help="one part instead of all; a wrong name lists them")
         _add_cache_dir(command)
+
+
+def _add_dataset(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("composition", metavar="NAME_OR_TOML", help="a wrong name lists those there are")
+    parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="the NetCDF file")
+    _add_cache_dir(parser)
+    parser.set_defaults(run=_dataset)
+
+
+def _add_train(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("recipe", metavar="NAME_OR_TOML", help="a wrong name lists those there are")
+    parser.add_argument("--dataset", type=Path, required=True, metavar="FILE", help="from `pytest-mlff dataset`")
+    parser.add_argument(
+        "--output", type=Path, required=True, metavar="FILE", help="the checkpoint; continued if it exists"
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="(%(default)s)")
+    parser.add_argument("--threads", type=_positive, default=2, metavar="N", help="(%(default)s)")
+    parser.set_defaults(run=_train)
+
+
+def _add_ablation(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--folder", type=Path, default=Path("ablation"), metavar="DIR", help="checkpoints (%(default)s)"
+    )
+    parser.add_argument("--output", type=Path, default=Path("ablation.jsonl"), metavar="FILE", help="(%(default)s)")
+    parser.add_argument("--cell", action="append", default=[], metavar="NAME", help="repeatable; all by default")
+    parser.add_argument(
+        "--stage", action="append", choices=("train", "measure", "gate"), help="repeatable; all by default"
+    )
+    parser.add_argument("--table", action="store_true", help="print the table of what was measured, and do nothing")
+    parser.add_argument("--threads", type=_positive, default=2, metavar="N", help="(%(default)s)")
+    _add_cache_dir(parser)
+    parser.set_defaults(run=_ablation)
 
 
 def _add_calibrate(parser: argparse.ArgumentParser) -> None:
@@ -124,10 +164,70 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _paper(options: argparse.Namespace) -> int:
+    from pytest_mlff.ablation import MODEL_A, MODEL_B, read_results
     from pytest_mlff.reference.data import Reference
     from pytest_mlff.reference.paper import comparison
+    from pytest_mlff.reproduction import read_records, reproduction
 
-    for line in comparison(Reference()):
+    if not (options.model_a or options.model_b):
+        lines = comparison(Reference())
+    else:
+        measured = read_results(options.ablation) if options.ablation else {}
+        runs = ((MODEL_A, options.model_a), (MODEL_B, options.model_b))
+        lines = reproduction(*(measured.get((cell, "measure"), {}) | read_records(paths) for cell, paths in runs))
+    for line in lines:
+        print(line)
+    return 0
+
+
+def _dataset(options: argparse.Namespace) -> int:
+    from pytest_mlff.gnn.composition import load_composition
+    from pytest_mlff.gnn.dataset import build_dataset, summary
+
+    composition = load_composition(options.composition)
+    dataset = build_dataset(composition, options.output, cache_dir=options.cache_dir, progress=_progress())
+    for line in summary(dataset):
+        print(line)
+    print(f"dataset {composition.name} written to {options.output}")
+    return 0
+
+
+def _train(options: argparse.Namespace) -> int:
+    from pytest_mlff.models.networks import need_torch
+
+    need_torch()
+    from pytest_mlff.gnn.recipe import train_recipe
+
+    checkpoint = train_recipe(
+        options.recipe,
+        options.dataset,
+        options.output,
+        seed=options.seed,
+        threads=options.threads,
+        report=lambda progress: print(progress, file=sys.stderr, flush=True),
+    )
+    last = checkpoint.training["curve"][-1]
+    print(f"{options.output}: {last['step']} steps, {checkpoint.training['elapsed_s'] / 60:.0f} min of training")
+    return 0
+
+
+def _ablation(options: argparse.Namespace) -> int:
+    from pytest_mlff import ablation
+
+    if not options.table:
+        from pytest_mlff.models.networks import need_torch
+
+        need_torch()
+        ablation.run(
+            options.folder,
+            options.output,
+            cache_dir=options.cache_dir,
+            names=options.cell,
+            stages=options.stage or ablation.STAGES,
+            threads=options.threads,
+            say=lambda what: print(what, file=sys.stderr, flush=True),
+        )
+    for line in ablation.table(ablation.read_results(options.output)):
         print(line)
     return 0
 

@@ -297,7 +297,7 @@ def test_the_test_command_is_found_as_ci_finds_it():
     assert found == blocks(after, "bash")[0]
     assert after.startswith("```bash\n")
     assert len(found.splitlines()) == 1
-    assert "pip install -e '.[test]'" in found
+    assert "pip install torch==2.13.0 -e '.[test,dgl]'" in found
     assert found.rstrip().endswith("pytest")
 
 

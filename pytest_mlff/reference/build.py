@@ -18,9 +18,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_mlff.reference.data import CONFIGURATIONS, MANIFEST, OBSERVABLES, Reference
+from pytest_mlff.reference.data import CONFIGURATIONS, OBSERVABLES, Reference
 from pytest_mlff.reference.parts import make_workshop, measured_part, part_names
 from pytest_mlff.reference.runs import PLANS, SEED, reference_trajectory
+from pytest_mlff.settings.shipped import MANIFEST
 from pytest_mlff.simulation.cache import write_atomically
 from pytest_mlff.simulation.md import Progress
 from pytest_mlff.simulation.systems import ARGON, System, state_points

@@ -16,37 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import pytest_mlff
 from pytest_mlff.errors import ReferenceDataError
+from pytest_mlff.settings.shipped import MANIFEST, default_directory
 
 if TYPE_CHECKING:
     import xarray as xr
 
-MANIFEST = "manifest.json"
 OBSERVABLES = "observables.nc"
 CONFIGURATIONS = "configurations.nc"
-
-
-def default_directory() -> Path:
-    """Where the reference data of this installation lie.
-
-    Returns
-    -------
-    Path
-        ``_reference_data`` inside an installed package, else ``reference_data`` beside the package's sources.
-
-    Raises
-    ------
-    ReferenceDataError
-        If neither is there.
-    """
-    package = Path(pytest_mlff.__file__).parent
-    for candidate in (package / "_reference_data", package.parent / "reference_data"):
-        if (candidate / MANIFEST).is_file():
-            return candidate
-    raise ReferenceDataError(
-        f"no reference data in {package} nor beside it; build them with `pytest-mlff reference build`"
-    )
 
 
 class Reference:

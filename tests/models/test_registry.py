@@ -52,13 +52,13 @@ def refusal(spec: str) -> str:
     return str(caught.value)
 
 
-def test_no_ecosystem_is_shipped_yet() -> None:
-    assert installed_ecosystems() == {}
+def test_the_package_ships_its_own_networks() -> None:
+    assert list(installed_ecosystems()) == ["builtin", "gnn"]
 
 
 def test_a_loader_gets_the_target_and_the_device(install: Install) -> None:
     install(fake="load")
-    assert list(installed_ecosystems()) == ["fake"]
+    assert list(installed_ecosystems()) == ["builtin", "fake", "gnn"]
     model = load_model("fake:some:thing", device="cuda:1")
     assert model.calculator.stiffness == 0.010
     assert model.calculator.asked_for == "cuda:1"
@@ -77,7 +77,7 @@ def test_a_plain_path_goes_to_the_one_that_recognises_it(install: Install, tmp_p
     path.write_bytes(b"FAKE2")
     assert model.fingerprint != load_model(str(path)).fingerprint
     path.write_bytes(b"LIKE2")
-    assert "no installed ecosystem recognises it (installed: fake, other)" in refusal(str(path))
+    assert "no installed ecosystem recognises it (installed: builtin, fake, gnn, other)" in refusal(str(path))
 
 
 def test_two_that_recognise_a_file_are_not_chosen_from(install: Install, tmp_path: Path) -> None:

@@ -1,0 +1,272 @@
+"""The graph network of the paper: species embedding, edge encoder, message-passing layers, force decoder.
+
+The architecture is that of Z. Li, K. Meidani, P. Yadav and A. Barati Farimani, J. Chem. Phys. 156, 144103 (2022), as
+S. Mohanty, S. Yoo, K. Kang and W. Cai used it, Comput. Phys. Commun. 288, 108723 (2023). For an edge j → i with
+unit vector u and length d, and with v⁰ the embedding of the species::
+
+    e⁰  = Enc(u, RBF(d))                          eˡ = Aˡ(e⁰)
+    m   = f(d) Φˡ(v_j + eˡ + v_i) ⊙ v_j           M_i = Σ_j m
+    v_i ← v_i + Θˡ(v_i + M_i)                     F_i = Dec(v_i)
+
+The paper's plain form has f = 1. Two options go beyond it: ``layer_norm`` puts a layer norm on v wherever a layer
+reads it, ``smooth_cutoff`` lets f fall to zero at the cutoff, so that a neighbour that leaves takes no jump in the
+force with it. The forces are not derivatives of an energy: there is none.
+
+How it is computed. Between the encoder's GELU and that of Φˡ lie four linear maps and no other function; they are
+merged into one matrix for each layer, and what depends on one node only is computed on nodes. That is exact, and
+the same code trains and infers (``folded`` returns the merged maps).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pytest_mlff.errors import SpecError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkConfig:
+    """What defines the function that a network computes, beside its weights.
+
+    Attributes
+    ----------
+    cutoff : float
+        Longest edge in Å.
+    hidden : int
+        Width h of nodes, edges and all hidden layers.
+    layers : int
+        Message-passing layers n.
+    radial_functions : int
+        Gaussians of the distance, evenly spaced from 0 to the cutoff, as wide as their spacing.
+    layer_norm : bool
+        Layer norms on the node features.
+    smooth_cutoff : bool
+        Messages fall to zero at the cutoff.
+    species : tuple of int
+        Atomic numbers it knows.
+    """
+
+    cutoff: float = 7.5
+    hidden: int = 128
+    layers: int = 4
+    radial_functions: int = 32
+    layer_norm: bool = True
+    smooth_cutoff: bool = True
+    species: tuple[int, ...] = (18,)
+
+    def __post_init__(self) -> None:
+        for name in ("cutoff", "hidden", "layers", "radial_functions"):
+            if not getattr(self, name) > 0:
+                raise SpecError(f"network: {name} = {getattr(self, name)} must be positive")
+        if self.radial_functions < 2 or not self.species:
+            raise SpecError("network: needs at least two radial functions and one species")
+
+
+@dataclass(frozen=True, slots=True)
+class Edges:
+    """The edges of one or more configurations, sorted by receiver.
+
+    Attributes
+    ----------
+    vector : Tensor, shape (edge, 3)
+        From receiver to sender, in Å.
+    sender, receiver : Tensor of int64, shape (edge,)
+        Node indices.
+    """
+
+    vector: Tensor
+    sender: Tensor
+    receiver: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """A layer's merged linear maps: from the encoder's hidden layer to that of Φ, on edges and on nodes."""
+
+    edge: Tensor
+    node: Tensor
+    bias: Tensor
+
+
+class Perceptron(nn.Sequential):
+    """Two linear maps with a GELU between them."""
+
+    def __init__(self, n_in: int, n_hidden: int, n_out: int) -> None:
+        super().__init__(nn.Linear(n_in, n_hidden), nn.GELU(), nn.Linear(n_hidden, n_out))
+
+    @property
+    def first(self) -> nn.Linear:
+        """The map in front of the GELU."""
+        return cast("nn.Linear", self[0])
+
+    @property
+    def second(self) -> nn.Linear:
+        """The map behind it."""
+        return cast("nn.Linear", self[2])
+
+
+class MessageLayer(nn.Module):
+    """One message-passing layer: A, Φ, Θ and the norm in front of them."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        h = config.hidden
+        self.norm = nn.LayerNorm(h) if config.layer_norm else nn.Identity()
+        self.edge_affine = nn.Linear(h, h)
+        self.phi = Perceptron(h, h, h)
+        self.theta = Perceptron(h, h, h)
+
+    def fold(self, encoder_out: nn.Linear) -> Folded:
+        """Merge the linear maps between the encoder's GELU and that of Φ."""
+        first = self.phi.first
+        through = first.weight @ self.edge_affine.weight
+        bias = through @ encoder_out.bias + first.weight @ self.edge_affine.bias + first.bias
+        return Folded(through @ encoder_out.weight, first.weight, bias)
+
+    def inner(self, folded: Folded, hidden: Tensor, seen: Tensor, edges: Edges) -> Tensor:
+        """Φ's hidden layer on every edge."""
+        node = seen @ folded.node.T
+        summed = (node + folded.bias).index_select(0, edges.receiver).addmm_(hidden, folded.edge.T)
+        return functional.gelu(summed.add_(node.index_select(0, edges.sender)))
+
+    def gate(self, folded: Folded, hidden: Tensor, seen: Tensor, edges: Edges) -> Tensor:
+        """Φ on every edge: what the sender's features are multiplied with."""
+        result: Tensor = self.phi.second(self.inner(folded, hidden, seen, edges))
+        return result
+
+
+class ForceNetwork(nn.Module):
+    """Forces, in units of the training forces' scale, from the edges of a graph.
+
+    Parameters
+    ----------
+    config : NetworkConfig
+        Its form.
+    """
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        h = config.hidden
+        self.config = config
+        self.embedding = nn.Embedding(len(config.species), h)
+        self.encoder = Perceptron(3 + config.radial_functions, h, h)
+        self.message_layers = nn.ModuleList(MessageLayer(config) for _ in range(config.layers))
+        self.decoder_norm = nn.LayerNorm(h) if config.layer_norm else nn.Identity()
+        self.decoder = Perceptron(h, h, 3)
+        centres = torch.linspace(0.0, config.cutoff, config.radial_functions, dtype=torch.float64)
+        self.register_buffer("centres", centres.to(torch.get_default_dtype()), persistent=False)
+
+    @property
+    def layers(self) -> list[MessageLayer]:
+        """The message-passing layers, in order."""
+        return cast("list[MessageLayer]", list(self.message_layers))
+
+    def forward(self, species: Tensor, edges: Edges) -> Tensor:
+        """Forces on all nodes.
+
+        Parameters
+        ----------
+        species : Tensor of int64, shape (node,)
+            Indices into ``config.species``.
+        edges : Edges
+            Every ordered pair within the cutoff.
+
+        Returns
+        -------
+        Tensor, shape (node, 3)
+            Normalised forces.
+        """
+        features, envelope = self.edge_features(edges.vector)
+        hidden = functional.gelu(self.encoder.first(features))
+        v = self.embedding(species)
+        for layer, folded in zip(self.layers, self.folded(), strict=True):
+            seen = layer.norm(v)
+            messages = layer.gate(folded, hidden, seen, edges) * seen.index_select(0, edges.sender)
+            if envelope is not None:
+                messages = messages * envelope
+            total = torch.zeros_like(v).index_add(0, edges.receiver, messages)
+            v = v + layer.theta(seen + total)
+        out: Tensor = self.decoder(self.decoder_norm(v))
+        return out
+
+    def folded(self) -> list[Folded]:
+        """Merge each layer's linear maps.
+
+        Returns
+        -------
+        list of Folded
+            One for each layer; differentiable.
+        """
+        return [layer.fold(self.encoder.second) for layer in self.layers]
+
+    def edge_features(self, vector: Tensor) -> tuple[Tensor, Tensor | None]:
+        """What the encoder reads of an edge, and the weight of its message.
+
+        Parameters
+        ----------
+        vector : Tensor, shape (edge, 3)
+            In Å.
+
+        Returns
+        -------
+        features : Tensor, shape (edge, 3 + radial functions)
+            Unit vector and Gaussians of the distance.
+        envelope : Tensor, shape (edge, 1), or None
+            1 at distance 0, 0 at the cutoff and beyond, with two continuous derivatives; None where the form
+            has no smooth cutoff.
+        """
+        distance = vector.norm(dim=1, keepdim=True)
+        spacing = self.config.cutoff / (self.config.radial_functions - 1)
+        exponent = -0.5 * ((distance - self.centres) / spacing) ** 2
+        radial = torch.exp(exponent.clamp_min(-80.0))  # below lie denormal numbers, a hundred times slower
+        features = torch.cat([vector / distance, radial], dim=1)
+        return features, smooth_envelope(distance / self.config.cutoff) if self.config.smooth_cutoff else None
+
+
+ENVELOPE_START = 0.9
+"""Fraction of the cutoff from which the envelope falls."""
+
+
+def smooth_envelope(fraction: Tensor) -> Tensor:
+    """Quintic step from 1 to 0 over the last tenth of the cutoff.
+
+    Parameters
+    ----------
+    fraction : Tensor
+        Distance over cutoff.
+
+    Returns
+    -------
+    Tensor
+        Between 0 and 1; value, slope and curvature are continuous.
+    """
+    x = ((fraction - ENVELOPE_START) / (1.0 - ENVELOPE_START)).clamp(0.0, 1.0)
+    return 1.0 - x**3 * (10.0 - 15.0 * x + 6.0 * x**2)
+
+
+def initialised(config: NetworkConfig, *, seed: int) -> ForceNetwork:
+    """Make a network with fresh weights.
+
+    Parameters
+    ----------
+    config : NetworkConfig
+        Its form.
+    seed : int
+        Of the weights.
+
+    Returns
+    -------
+    ForceNetwork
+        In the default dtype, on the CPU; the global random state is left as it was.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = ForceNetwork(config)
+        nn.init.normal_(network.embedding.weight, std=1.0 / math.sqrt(config.hidden) if not config.layer_norm else 1.0)
+    return network

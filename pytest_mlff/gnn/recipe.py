@@ -1,0 +1,177 @@
+"""Recipes: the form of a network and how it is trained, as a small TOML file.
+
+Tables ``[network]`` and ``[training]`` hold the fields of ``NetworkConfig`` and ``TrainingConfig``; ``epochs`` may
+stand in place of ``steps``. Those that come with the package lie in ``recipes/``.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pytest_mlff.errors import SpecError
+from pytest_mlff.gnn.checkpoint import Checkpoint
+from pytest_mlff.gnn.composition import Split
+from pytest_mlff.gnn.dataset import Configuration, configurations, read_dataset
+from pytest_mlff.gnn.network import NetworkConfig
+from pytest_mlff.gnn.training import AUGMENTATIONS, SCHEDULES, Progress, TrainingConfig, train
+
+_FOLDER = Path(__file__).with_name("recipes")
+_WORDS = {"schedule": SCHEDULES, "augmentation": AUGMENTATIONS}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """What to train, and how.
+
+    Attributes
+    ----------
+    name : str
+        The file's stem.
+    network : NetworkConfig
+        Form of the network.
+    training : TrainingConfig
+        How it is trained.
+    """
+
+    name: str
+    network: NetworkConfig
+    training: TrainingConfig
+
+
+def recipe_names() -> list[str]:
+    """Names of the recipes that come with the package.
+
+    Returns
+    -------
+    list of str
+        Sorted.
+    """
+    return sorted(path.stem for path in _FOLDER.glob("*.toml"))
+
+
+def load_recipe(name_or_path: str | Path, *, configurations: int) -> Recipe:
+    """Read a recipe.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+        A name, or a TOML file of one's own.
+    configurations : int
+        Training configurations of the dataset: the steps of an epoch.
+
+    Returns
+    -------
+    Recipe
+        Checked.
+
+    Raises
+    ------
+    SpecError
+        One line that names the file, the key and what may stand there.
+    """
+    shipped = _FOLDER / f"{name_or_path}.toml"
+    path = shipped if shipped.is_file() else Path(name_or_path)
+    if not path.is_file():
+        raise SpecError(f"no recipe or file {str(name_or_path)!r}; recipes: {', '.join(recipe_names())}")
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SpecError(f"{path} cannot be read as TOML: {error}") from error
+    strange = sorted(set(content) - {"network", "training"})
+    if strange:
+        raise SpecError(f"{path}: unknown table {strange[0]!r}; a recipe has [network] and [training]")
+    training = dict(content.get("training", {}))
+    if "epochs" in training:
+        if "steps" in training:
+            raise SpecError(f"{path}: [training] has both epochs and steps; give one")
+        training["steps"] = round(_number(path, "epochs", training.pop("epochs")) * configurations)
+    network = _checked(path, NetworkConfig, content.get("network", {}))
+    return Recipe(
+        name=path.stem,
+        network=NetworkConfig(**network),
+        training=TrainingConfig(**_checked(path, TrainingConfig, training)),
+    )
+
+
+def train_recipe(
+    name_or_path: str | Path,
+    dataset: Path,
+    output: Path,
+    *,
+    seed: int = 0,
+    threads: int = 1,
+    report: Callable[[Progress], None] = lambda progress: None,
+) -> Checkpoint:
+    """Train a network by a recipe, or go on with a training that was interrupted.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+        The recipe.
+    dataset : Path
+        What ``pytest-mlff dataset`` wrote.
+    output : Path
+        The checkpoint; continued if it exists.
+    seed : int
+        Of weights, order and augmentation.
+    threads : int
+        Threads of torch in this process; with one, a resumed training has the bits of an uninterrupted one.
+    report : callable
+        Called with a :class:`Progress` after each validation.
+
+    Returns
+    -------
+    Checkpoint
+        The finished one.
+
+    Raises
+    ------
+    SpecError, ReferenceDataError
+        If the recipe, the dataset or the output cannot be used.
+    """
+    data = read_dataset(dataset)
+    names: tuple[Split, ...] = ("train", "validation")
+    splits: dict[str, list[Configuration]] = {split: configurations(data, split=split) for split in names}
+    recipe = load_recipe(name_or_path, configurations=len(splits["train"]))
+    torch.set_num_threads(threads)
+    return train(
+        recipe.network,
+        recipe.training,
+        splits,
+        output,
+        seed=seed,
+        provenance={"dataset": data.attrs["name"], "sha256": data.attrs["sha256"]},
+        report=report,
+    )
+
+
+def _checked(path: Path, kind: type, table: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of a dataclass from a table, each of the type of its default."""
+    defaults = {item.name: item.default for item in fields(kind) if item.default is not MISSING}
+    checked: dict[str, Any] = {}
+    for key, value in table.items():
+        if key not in defaults:
+            raise SpecError(f"{path}: unknown key {key!r}; there are {', '.join(defaults)}")
+        wanted = defaults[key]
+        if key in _WORDS and value not in _WORDS[key]:
+            raise SpecError(f"{path}: {key} = {value!r}; it is one of {', '.join(_WORDS[key])}")
+        if isinstance(wanted, float):
+            value = _number(path, key, value)
+        elif isinstance(wanted, tuple) and isinstance(value, list):
+            value = tuple(value)
+        elif type(value) is not type(wanted):
+            raise SpecError(f"{path}: {key} = {value!r}; it is a {type(wanted).__name__} such as {wanted!r}")
+        checked[key] = value
+    return checked
+
+
+def _number(path: Path, key: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+        raise SpecError(f"{path}: {key} = {value!r} is not a positive number")
+    return float(value)

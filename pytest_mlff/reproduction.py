@@ -1,0 +1,133 @@
+"""The paper's results beside ours: its molecular dynamics and networks, the reference, and models A and B.
+
+Ours are read from the records of gate runs (``--mlff-json``); what those runs did not measure is said to be so.
+Values of the paper: S. Mohanty, S. Yoo, K. Kang and W. Cai, Comput. Phys. Commun. 288 (2023) 108723.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pytest_mlff.errors import SpecError
+from pytest_mlff.verdict.format import format_estimate
+
+NOT_RUN = "not run"
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A line of the table.
+
+    Attributes
+    ----------
+    label : str
+        In words, with the unit.
+    row : str
+        Row of the gate.
+    molecular_dynamics, model_a, model_b : str
+        The paper's values as printed; empty where it prints none.
+    """
+
+    label: str
+    row: str
+    molecular_dynamics: str = ""
+    model_a: str = ""
+    model_b: str = ""
+
+
+_ALIKE = "figure: alike"
+QUANTITIES = (
+    Quantity("1 − R², liquid, 256 atoms", "parity-liquid-256", "", "≈ 1e-4", "≈ 1e-4"),
+    Quantity("1 − R², liquid, 4000 atoms", "parity-liquid-4000"),
+    Quantity("1 − R², solid, 256 atoms", "parity-solid-256"),
+    Quantity("1 − R², solid, 4000 atoms", "parity-solid-4000"),
+    Quantity("g(r) distance, liquid, 256 atoms, 100 K", "rdf", "", _ALIKE, _ALIKE),
+    Quantity("D / µm²/s, 256 atoms, 100 K, lags 1–3 ps", "diffusion", "", "within 10 %", "within 10 %"),
+    Quantity("D / µm²/s, 4000 atoms, 95 K", "diffusion-95K-4000", "3254.70", "", "3096.14"),
+    Quantity("D / µm²/s, 4000 atoms, 100 K", "diffusion-100K-4000", "3673.08", "", "3802.89"),
+    Quantity("D / µm²/s, 4000 atoms, 110 K", "diffusion-110K-4000", "5010.12", "", "4979.92"),
+    *(
+        Quantity(f"Γ_s({q} Å⁻¹) / 1/ps, 256 atoms, 100 K", f"gamma_self-{q}")
+        for q in ("0.461", "0.922", "1.304", "1.595", "1.844")
+    ),
+    Quantity("coherent Γ(1.844 Å⁻¹) / 1/ps, 256 atoms, 100 K", "gamma_coherent-1.844", "", _ALIKE, _ALIKE),
+    Quantity("XSVS time / ps, 256 atoms, 100 K", "xsvs_time"),
+    Quantity("XSVS time / ps, 4000 atoms, 100 K", "xsvs_time-100K-4000", "2.05", "", "2.05"),
+    Quantity("g(r) distance, solid, 256 atoms, 20 K", "solid_rdf", "", _ALIKE, _ALIKE),
+    Quantity("melting point / K, paper's protocol", "melting_point-paper", "55.2 ± 1.34", "56.4", "55.8"),
+    Quantity("symmetry S, solid, 2048 atoms, step 0.01 Å", "symmetry-solid"),
+    Quantity("symmetry S, liquid, 108 atoms, step 0.01 Å", "symmetry-liquid"),
+    Quantity("symmetry S, solid, 256 atoms, step 3.4e-6 Å, float32", "paper_step-solid-float32", "", "0.785", "0.949"),
+    Quantity(
+        "symmetry S, liquid, 256 atoms, step 3.4e-6 Å, float32", "paper_step-liquid-float32", "", "0.984", "0.984"
+    ),
+    Quantity("symmetry S, solid, 256 atoms, step 3.4e-6 Å, float64", "paper_step-solid-float64"),
+    Quantity("symmetry S, liquid, 256 atoms, step 3.4e-6 Å, float64", "paper_step-liquid-float64"),
+    Quantity("phonon DOS distance, 2048 atoms", "pdos", "", "wrong", "right"),
+    Quantity("ms per force call, 256 atoms", "ms_per_call-256", "", "", "10 × LJ"),
+)
+
+
+def read_records(paths: Sequence[Path]) -> dict[str, dict[str, Any]]:
+    """Read the records of one model from one or more runs.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Files of ``--mlff-json``; later ones win.
+
+    Returns
+    -------
+    dict of str to dict
+        Records by row.
+
+    Raises
+    ------
+    SpecError
+        For a file that is none.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for path in paths:
+        try:
+            content = json.loads(path.read_text("utf-8"))
+            found |= {record["check"]: record for record in content["records"]}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise SpecError(f"{path} is no file of --mlff-json ({type(error).__name__}: {error})") from None
+    return found
+
+
+def reproduction(model_a: Mapping[str, Any], model_b: Mapping[str, Any]) -> Iterator[str]:
+    """Lay the paper's results beside ours.
+
+    Parameters
+    ----------
+    model_a, model_b : mapping
+        Records by row.
+
+    Yields
+    ------
+    str
+        Lines of a Markdown table.
+    """
+    yield "| quantity | paper, MD | paper, A | paper, B | reference | our A | our B |"
+    yield "|---|---|---|---|---|---|---|"
+    for item in QUANTITIES:
+        ours = [_shown(records.get(item.row), "candidate") for records in (model_a, model_b)]
+        reference = _shown(model_b.get(item.row) or model_a.get(item.row), "reference")
+        paper = (item.molecular_dynamics, item.model_a, item.model_b)
+        cells = [text or "–" for text in (*paper, "" if reference == NOT_RUN else reference)]
+        yield f"| {item.label} | {' | '.join(cells)} | {' | '.join(ours)} |"
+
+
+def _shown(record: Mapping[str, Any] | None, side: str) -> str:
+    value = None if record is None else record.get(side)
+    if record is None or value is None:
+        return NOT_RUN
+    error = record.get(f"{side}_stderr")
+    text = format_estimate(value, error) if error else f"{value:.4g}"
+    status = record.get("status")
+    return f"{text} **{status}**" if side == "candidate" and status not in ("PASS", "INFO", None) else text

@@ -1,0 +1,32 @@
+"""Where the data that come with the package lie, in an installed tree and in a source tree."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest_mlff
+from pytest_mlff.errors import ReferenceDataError
+
+MANIFEST = "manifest.json"
+
+
+def default_directory() -> Path:
+    """Where the reference data of this installation lie.
+
+    Returns
+    -------
+    Path
+        ``_reference_data`` inside an installed package, else ``reference_data`` beside the package's sources.
+
+    Raises
+    ------
+    ReferenceDataError
+        If neither is there.
+    """
+    package = Path(pytest_mlff.__file__).parent
+    for candidate in (package / "_reference_data", package.parent / "reference_data"):
+        if (candidate / MANIFEST).is_file():
+            return candidate
+    raise ReferenceDataError(
+        f"no reference data in {package} nor beside it; build them with `pytest-mlff reference build`"
+    )

@@ -1,0 +1,88 @@
+"""Edges against a search through all images."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pytest_mlff.errors import ObservableError
+
+pytest.importorskip("torch")
+
+from pytest_mlff.gnn.graph import EdgeFinder
+
+CUTOFF = 4.0
+CUBE, ALL, NONE = np.eye(3), (True,) * 3, (False,) * 3
+SKEW = np.array([[7.0, 0.0, 0.0], [2.0, 8.0, 0.0], [-1.5, 1.0, 9.0]])
+SYSTEMS = {
+    "wider than two cutoffs": (12, 9.0 * CUBE, ALL),
+    "narrower than two cutoffs": (5, 5.0 * CUBE, ALL),
+    "narrower than one cutoff": (2, 3.0 * CUBE, ALL),
+    "its own images only": (1, 3.5 * CUBE, ALL),
+    "skew": (9, SKEW, ALL),
+    "not periodic": (12, np.zeros((3, 3)), NONE),
+    "not periodic in a cell": (12, 6.0 * CUBE, NONE),
+    "a wire": (12, 5.0 * CUBE, (False, False, True)),
+    "a slab": (12, 6.0 * CUBE, (True, True, False)),
+    "nobody near": (1, 9.0 * CUBE, ALL),
+}
+
+
+def positions(n_atoms, cell, *, seed=0):
+    """Scattered through the cell and its neighbours, as those of unwrapped atoms are."""
+    rng = np.random.default_rng(seed)
+    if not np.any(cell):
+        return 7.0 * rng.random((n_atoms, 3))
+    return rng.uniform(-0.3, 1.6, size=(n_atoms, 3)) @ cell
+
+
+def table(edges):
+    rows = np.column_stack([edges.receiver.numpy(), edges.sender.numpy(), edges.vector.numpy()])
+    return rows[np.lexsort(np.round(rows, 6).T[::-1])]
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+@pytest.mark.parametrize("skin", [0.0, 0.8])
+def test_edges_are_all_pairs_through_all_images(all_images, name, skin):
+    n_atoms, cell, pbc = SYSTEMS[name]
+    points = positions(n_atoms, cell)
+    expected = all_images(points, cell, pbc, CUTOFF)
+    assert len(expected) > 0 or name == "nobody near"
+    edges = EdgeFinder(cutoff=CUTOFF, skin=skin)(points, cell, pbc)
+    np.testing.assert_allclose(table(edges), expected, atol=1e-12)
+    assert np.all(np.diff(edges.receiver.numpy()) >= 0)
+
+
+def test_a_narrow_cell_joins_a_pair_by_several_edges(all_images):
+    edges = EdgeFinder(cutoff=CUTOFF)([[0.0, 0.0, 0.0], [1.5, 0.0, 0.0]], 3.0 * CUBE, ALL)
+    pairs = list(zip(edges.receiver.tolist(), edges.sender.tolist(), strict=True))
+    assert pairs.count((0, 1)) > 1
+    assert pairs.count((0, 0)) == 6  # (±1, 0, 0) and so on; (1, 1, 0) is 4.24 Å away
+
+
+def test_edges_stay_right_while_atoms_move_within_the_skin_and_beyond(all_images):
+    """Both a list that is used again and one that is made anew; a search that never looks again would fail."""
+    cell, rng = 9.0 * CUBE, np.random.default_rng(3)
+    points, finder = positions(20, cell), EdgeFinder(cutoff=CUTOFF, skin=1.0)
+    first = finder(points, cell, ALL)
+    kept = first.vector.clone()
+    for length in (0.05, 0.05, 0.1, 0.3, 3.0, 0.1):
+        points = points + length * rng.uniform(-1.0, 1.0, size=points.shape)
+        np.testing.assert_allclose(table(finder(points, cell, ALL)), all_images(points, cell, ALL, CUTOFF), atol=1e-12)
+    assert (first.vector == kept).all()  # what was handed out before is not written over
+
+
+def test_another_system_is_searched_anew(all_images):
+    """The skin must not carry a list over to another cell, other periodic directions or another number of atoms."""
+    points, finder = positions(12, 6.0 * CUBE), EdgeFinder(cutoff=CUTOFF, skin=1.0)
+    for n_atoms, cell, pbc in [(12, 6.0, ALL), (12, 6.1, ALL), (12, 6.1, NONE), (7, 6.1, NONE), (12, 9.0, ALL)]:
+        found = table(finder(points[:n_atoms], cell * CUBE, pbc))
+        np.testing.assert_allclose(found, all_images(points[:n_atoms], cell * CUBE, pbc, CUTOFF), atol=1e-12)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_positions_that_are_not_finite_are_refused(bad):
+    points = positions(4, 9.0 * CUBE)
+    points[2, 1] = bad
+    with pytest.raises(ObservableError, match="1 of 4 atoms"):
+        EdgeFinder(cutoff=CUTOFF)(points, 9.0 * CUBE, ALL)

@@ -1,0 +1,83 @@
+"""Recipes: what the shipped ones say, and what is refused."""
+
+import pytest
+
+pytest.importorskip("torch")
+
+from pytest_mlff.errors import SpecError
+from pytest_mlff.gnn import recipe
+from pytest_mlff.gnn.network import NetworkConfig
+from pytest_mlff.gnn.recipe import load_recipe, recipe_names, train_recipe
+from pytest_mlff.gnn.training import TrainingConfig
+
+
+def test_the_forms_of_the_ablation_differ_in_nothing_but_the_form():
+    recipes = {name: load_recipe(name, configurations=100) for name in ("plain", "layer-norm", "smooth", "smooth-8.5")}
+    assert {item.training for item in recipes.values()} == {TrainingConfig()}
+    forms = {name: (item.network.layer_norm, item.network.smooth_cutoff) for name, item in recipes.items()}
+    assert forms == {
+        "plain": (False, False),
+        "layer-norm": (True, False),
+        "smooth": (True, True),
+        "smooth-8.5": (True, True),
+    }
+    assert {name: item.network.cutoff for name, item in recipes.items()}["smooth-8.5"] == 8.5
+    assert recipes["smooth"].network == NetworkConfig()
+
+
+def test_the_papers_recipe_is_the_papers():
+    paper = load_recipe("paper", configurations=16000)
+    assert paper.network == NetworkConfig(layer_norm=False, smooth_cutoff=False, cutoff=7.5, hidden=128, layers=4)
+    training = paper.training
+    assert training.steps == 30 * 16000
+    assert (training.rate(0), training.rate(training.steps - 1)) == pytest.approx((3e-4, 1e-7))
+    assert training.rate((training.steps - 1) // 2) == pytest.approx((3e-4 * 1e-7) ** 0.5, rel=1e-3)
+    assert (training.momentum_weight, training.augmentation) == (0.01, "none")
+
+
+def test_a_file_of_ones_own(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text("[network]\ncutoff = 6\nspecies = [18, 36]\n[training]\nepochs = 0.5\nschedule = 'exponential'\n")
+    mine = load_recipe(path, configurations=10)
+    assert (mine.name, mine.network.cutoff, mine.network.species) == ("mine", 6.0, (18, 36))
+    assert (mine.training.steps, mine.training.schedule) == (5, "exponential")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[network]\ncut = 6", "unknown key 'cut'; there are cutoff, hidden"),
+        ("[net]\n", r"unknown table 'net'; a recipe has \[network\] and \[training\]"),
+        ("[network]\nhidden = 1.5", "hidden = 1.5; it is a int such as 128"),
+        ("[network]\nlayer_norm = 1", "layer_norm = 1; it is a bool such as True"),
+        ("[network]\ncutoff = -1", "cutoff = -1 is not a positive number"),
+        ("[training]\nschedule = 'linear'", "schedule = 'linear'; it is one of cosine, exponential"),
+        ("[training]\nsteps = 5\nepochs = 1", "both epochs and steps"),
+        ("[training]\nsteps = 0", "steps = 0 must be positive"),
+        ("steps = ", "cannot be read as TOML"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(tmp_path, text, message):
+    path = tmp_path / "bad.toml"
+    path.write_text(text)
+    with pytest.raises(SpecError, match=message) as caught:
+        load_recipe(path, configurations=10)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_wrong_name_lists_the_recipes():
+    assert recipe_names() == ["layer-norm", "paper", "plain", "smooth", "smooth-8.5"]
+    with pytest.raises(SpecError, match=r"'smoth'; recipes: layer-norm, paper, plain, smooth, smooth-8\.5"):
+        load_recipe("smoth", configurations=10)
+
+
+def test_a_training_is_of_the_dataset_it_names(tmp_path, monkeypatch):
+    calls = {}
+    data = type("Data", (), {"attrs": {"name": "liquid", "sha256": "ab"}})()
+    monkeypatch.setattr(recipe, "read_dataset", lambda path: data)
+    monkeypatch.setattr(recipe, "configurations", lambda data, split: [split] * 3)
+    monkeypatch.setattr(recipe, "train", lambda *args, **named: calls.update(args=args, **named))
+    train_recipe("smooth", tmp_path / "data.nc", tmp_path / "out.pt", seed=4)
+    assert calls["provenance"] == {"dataset": "liquid", "sha256": "ab"}
+    assert calls["seed"] == 4
+    assert calls["args"][2] == {"train": ["train"] * 3, "validation": ["validation"] * 3}

@@ -1,0 +1,79 @@
+"""The ablation: which cells there are, that nothing is done twice, and what the table says."""
+
+import json
+
+import pytest
+
+from pytest_mlff import ablation
+from pytest_mlff.ablation import Cell, cells, read_results, run, table
+from pytest_mlff.errors import SpecError
+
+
+def test_every_form_meets_every_training_set_and_the_corners_twice():
+    found = cells()
+    assert len(found) == len(set(found)) == 13
+    assert {(cell.recipe, cell.composition) for cell in found if cell.seed == 0} == {
+        (recipe, composition)
+        for recipe in ("plain", "layer-norm", "smooth")
+        for composition in ("liquid-narrow", "liquid", "liquid+solid")
+    }
+    assert {(cell.recipe, cell.composition) for cell in found if cell.seed == 1} == {
+        (recipe, composition) for recipe in ("plain", "smooth") for composition in ("liquid-narrow", "liquid+solid")
+    }
+
+
+@pytest.fixture
+def log(monkeypatch):
+    done = []
+    monkeypatch.setattr(ablation, "train_cell", lambda cell, folder, **named: done.append(("train", cell.name)))
+
+    def evaluate(checkpoint, stage, **named):
+        done.append((stage, checkpoint.stem))
+        return {"pdos": {"candidate": 0.01, "candidate_stderr": 0.001, "status": "PASS"}}
+
+    monkeypatch.setattr(ablation, "evaluate", evaluate)
+    return done
+
+
+def test_what_was_measured_is_not_measured_again(tmp_path, log):
+    output, name = tmp_path / "results.jsonl", "smooth-liquid-0"
+    run(tmp_path, output, cache_dir=tmp_path, names=[name], say=lambda what: None)
+    assert log == [("train", name), ("measure", name), ("gate", name)]
+    run(tmp_path, output, cache_dir=tmp_path, names=[name], stages=("measure", "gate"), say=lambda what: None)
+    assert len(log) == 3
+    assert set(read_results(output)) == {(name, "measure"), (name, "gate")}
+
+
+def test_a_wrong_cell_lists_those_there_are(tmp_path, log):
+    with pytest.raises(SpecError, match="no cell 'smooth-gas-0'; there are smooth-liquid"):
+        run(tmp_path, tmp_path / "results.jsonl", cache_dir=tmp_path, names=["smooth-gas-0"])
+    assert log == []
+
+
+def test_a_broken_line_is_named(tmp_path):
+    output = tmp_path / "results.jsonl"
+    output.write_text(json.dumps({"cell": "a", "stage": "gate", "records": {}}) + '\n{"cell": \n')
+    with pytest.raises(SpecError, match=r"results\.jsonl:2: not a line of an ablation"):
+        read_results(output)
+
+
+def test_the_table_shows_what_was_measured_and_says_what_was_not():
+    name = Cell("plain", "liquid").name
+    measured = {
+        "parity-liquid-256": {"candidate": 1.5e-4, "candidate_stderr": 2e-6},
+        "paper_step-solid-float32": {"candidate": 0.9123},
+    }
+    gate = {
+        "pdos": {"status": "FAIL"},
+        "rdf": {"status": "PASS"},
+        "diffusion": {"status": "INCONCLUSIVE"},
+        "net_force": {"status": "INFO"},
+    }
+    lines = list(table({(name, "measure"): measured, (name, "gate"): gate}))
+    assert len(lines) == 3
+    assert {line.count("|") for line in lines} == {lines[0].count("|")}
+    assert lines[2].startswith("| plain | liquid | 0 | (1.500 ± 0.020)e-4 |")
+    assert "0.912 |" in lines[2]
+    assert lines[2].count("not measured") == 7
+    assert lines[2].endswith("| 1 PASS, FAIL: pdos, INCONCLUSIVE: diffusion |")
+    assert list(table({(name, "measure"): measured}))[2].endswith("| not run |")

@@ -1,0 +1,41 @@
+"""The reproduction table: every row is one of the gate's, and what was not run is not claimed."""
+
+import json
+
+import pytest
+
+from pytest_mlff.errors import SpecError
+from pytest_mlff.reproduction import QUANTITIES, read_records, reproduction
+from pytest_mlff.verdict.tolerances import TOLERANCES
+
+
+def test_every_line_is_a_row_of_the_gate_or_of_the_ablation():
+    known = set(TOLERANCES)
+    for item in QUANTITIES:
+        key = item.row
+        assert key in known or key.startswith("paper_step-") or key.rsplit("-", 2)[0] in known, key
+
+
+def test_the_table_shows_numbers_with_errors_and_says_what_was_not_run(tmp_path):
+    records = [
+        {"check": "diffusion", "candidate": 3362.0, "candidate_stderr": 32.0, "reference": 3392.5,
+         "reference_stderr": 7.0, "status": "PASS"},
+        {"check": "pdos", "candidate": 0.05, "candidate_stderr": 0.001, "reference": None, "status": "FAIL"},
+    ]  # fmt: skip
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps({"records": records}))
+    lines = {line.split(" | ")[0].strip("| "): line for line in reproduction(read_records([path]), {})}
+    assert "3362 ± 32" in lines["D / µm²/s, 256 atoms, 100 K, lags 1–3 ps"]
+    assert "3392.5 ± 7.0" in lines["D / µm²/s, 256 atoms, 100 K, lags 1–3 ps"]
+    assert lines["phonon DOS distance, 2048 atoms"].endswith("| 0.0500 ± 0.0010 **FAIL** | not run |")
+    assert lines["melting point / K, paper's protocol"] == (
+        "| melting point / K, paper's protocol | 55.2 ± 1.34 | 56.4 | 55.8 | – | not run | not run |"
+    )
+    assert len({line.count("|") for line in lines.values()}) == 1
+
+
+def test_another_file_is_refused(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text("[]")
+    with pytest.raises(SpecError, match="is no file of --mlff-json"):
+        read_records([path])
