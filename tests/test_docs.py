@@ -14,6 +14,7 @@ import pytest
 
 from pytest_mlff import cli, plugin
 from pytest_mlff.analysis import msd, relaxation, shells
+from pytest_mlff.checks import cases, conservation, extremes, learned
 from pytest_mlff.errors import SpecError
 from pytest_mlff.models.spec import parse_spec
 from pytest_mlff.reference.runs import PLANS
@@ -157,6 +158,23 @@ def test_the_numbers_of_the_estimators_are_those_of_the_code():
     assert f"up to {derivatives.MAX_STEP:g} Å" in page("solid")
     assert f"{engine.RUNAWAY_FACTOR:g} times the thermostat's" in page("stability")
     assert f"closer than {engine.OVERLAP:g} σ" in page("stability")
+
+
+def test_the_page_on_invariance_has_the_numbers_of_the_code():
+    text = flowing(page("invariance"))
+    smoke, ci, paper = (PROTOCOLS[name].invariance_cases for name in PROTOCOLS)
+    assert f"{smoke} for each symmetry in `smoke`, {ci} in `ci`, {paper} in `paper`" in text
+    assert f"no more than {cases.SHRINK_CALLS} cases" in text
+    assert f"{learned.CASES} clusters of {learned.CLUSTER} atoms alone in a cell of {cases.VACUUM:g} Å" in text
+    assert f"{conservation.NVE_STEPS} steps (2.05 ps) of velocity Verlet" in text
+    assert f"h = {conservation.STEP:g} Å" in text
+    assert f"s = {conservation.STRAIN:g}, " in text
+    assert f"in steps of {extremes.SPACING:g} Å" in text
+    assert f"from {extremes.INNER:g} σ" in text
+    assert f"within {100 * extremes.SANE:g} % of {extremes.HOT_TEMPERATURE:g} K" in text
+    assert f"{extremes.HOT_FRAMES * STRIDE} steps (2 ps)" in text
+    for key in [key for key, row in TOLERANCES.items() if row.check == "invariance"]:
+        assert f"| `{key}` |" in page("invariance") or f"`{key}`: " in page("invariance"), key
 
 
 def test_the_page_on_melting_has_the_runs_of_the_code():

@@ -18,11 +18,37 @@ from pytest_mlff.verdict.tolerances import TOLERANCES
 if TYPE_CHECKING:
     from pytest_mlff.checks.context import CheckContext
 
-CHECKS = ("forces", "solid_hessian", "phonons", "speed", "stability", "solid", "liquid", "xpcs", "melting")
+CHECKS = (
+    "forces",
+    "solid_hessian",
+    "phonons",
+    "speed",
+    "invariance",
+    "stability",
+    "solid",
+    "liquid",
+    "xpcs",
+    "melting",
+)
 """Order in which checks run: those that need no trajectory, then the shortest, then the long ones."""
 
 _TESTS = (
     ("parity-", "forces", "check_forces.test_parity"),
+    ("translation", "invariance", "check_invariance.test_symmetry"),
+    ("rotation", "invariance", "check_invariance.test_symmetry"),
+    ("permutation", "invariance", "check_invariance.test_symmetry"),
+    ("wrapping", "invariance", "check_invariance.test_symmetry"),
+    ("supercell", "invariance", "check_invariance.test_symmetry"),
+    ("small_cell", "invariance", "check_invariance.test_symmetry"),
+    ("determinism", "invariance", "check_invariance.test_symmetry"),
+    ("momentum", "invariance", "check_invariance.test_conservation"),
+    ("torque", "invariance", "check_invariance.test_conservation"),
+    ("energy_forces", "invariance", "check_invariance.test_conservation"),
+    ("stress", "invariance", "check_invariance.test_conservation"),
+    ("nve_drift", "invariance", "check_invariance.test_conservation"),
+    ("cutoff_continuity", "invariance", "check_invariance.test_extremes"),
+    ("dimer", "invariance", "check_invariance.test_extremes"),
+    ("hot", "invariance", "check_invariance.test_extremes"),
     ("symmetry-", "solid_hessian", "check_solid.test_hessian"),
     ("pdos", "phonons", "check_phonons.test_density_of_states"),
     ("negative_modes", "phonons", "check_phonons.test_density_of_states"),

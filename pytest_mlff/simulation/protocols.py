@@ -55,6 +55,8 @@ class Protocol:
         Length of the stability run.
     parity : tuple of (str, int)
         Parity set and number of its configurations.
+    invariance_cases : int
+        Cases drawn for each symmetry.
     solid_replicas, solid_frames : int
         Runs of the solid at 20 K; 0 where there is none.
     hessian_cells : int
@@ -72,6 +74,7 @@ class Protocol:
     equilibration_steps: int
     stability_steps: int
     parity: tuple[tuple[str, int], ...]
+    invariance_cases: int
     solid_replicas: int
     solid_frames: int
     hessian_cells: int
@@ -87,6 +90,7 @@ _SMOKE = Protocol(
     equilibration_steps=186,
     stability_steps=250,
     parity=(("liquid-256", 20), ("solid-256", 20)),
+    invariance_cases=6,
     solid_replicas=0,
     solid_frames=0,
     hessian_cells=6,
@@ -101,6 +105,7 @@ _CI = replace(
     replicas=8,
     looks=(116, 232),
     parity=(("liquid-256", 100), ("liquid-4000", 5), ("solid-256", 100), ("solid-4000", 5)),
+    invariance_cases=12,
     solid_replicas=4,
     solid_frames=29,
     hessian_cells=8,
@@ -113,6 +118,7 @@ _PAPER = replace(
     liquid_states=LIQUID_STATES,
     looks=(625, 1250),
     parity=(("liquid-256", 1000), ("liquid-4000", 100), ("solid-256", 1000), ("solid-4000", 100)),
+    invariance_cases=40,
     solid_replicas=8,
     solid_frames=464,
     melting=Melting(replicas=24, looks=(300,)),

@@ -36,6 +36,36 @@ _HINTS: dict[str, str | tuple[str, str]] = {
     "parity-solid": "Typical causes: no crystal in the training data (a network trained on the liquid "
     "extrapolates here), or a cutoff that misses a shell. If only 4000 atoms fail: whatever depends on "
     "the system size.",
+    "translation": "Forces may depend on vectors between atoms only. Typical causes: absolute positions among the "
+    "inputs, pairs across the faces of the cell that are missed, a grid that is fixed in the cell.",
+    "permutation": "Typical causes: a limit on the number of neighbours that keeps the first ones instead of the "
+    "nearest, results scattered back in the wrong order, an index among the inputs.",
+    "wrapping": "Atoms that left the cell are not brought back into it: wrap positions, or look for the nearest "
+    "image of every pair, before the neighbour search.",
+    "supercell": "Something depends on the size of the cell or the number of atoms: a normalisation, a pooling "
+    "over all atoms, images that are missed.",
+    "small_cell": "An atom meets several images of its neighbours there, and its own: count them all, or let the "
+    "calculator raise an error for a cell below twice its cutoff.",
+    "determinism": "Typical causes: dropout or noise left on, a neighbour list that is kept too long or belongs to "
+    "another structure, results kept from the last call, state that a copy does not take along.",
+    "rotation": "If only turned cells are wrong, the calculator reads the edges of the cell and not its vectors. "
+    "If the crystal is, it was learned in one orientation: turn the training data at random.",
+    "momentum": "A network that gives forces directly has a net force; penalise it in training, or subtract it in "
+    "the calculator. Forces derived from pairs or from an energy have none: then a pair is counted on one side.",
+    "torque": "The forces turn a cluster by itself, as no derivative of an energy does: a part of them is a curl. "
+    "Compare symmetry-liquid and energy_forces.",
+    "energy_forces": "Typical causes: units or a factor in one of both, a term that is in the energy only, another "
+    "network for each, float32 sums of large energies (the mismatch then falls with larger steps).",
+    "stress": "Typical causes: the sign (ASE: positive under tension), the volume, a factor of two for pairs, the "
+    "order xx, yy, zz, yz, xz, xy, shear components.",
+    "nve_drift": "Forces that are no derivative of the energy, that jump, or that belong to an outdated neighbour "
+    "list. Compare energy_forces, cutoff_continuity and determinism.",
+    "cutoff_continuity": "Let messages or pair terms fall to zero smoothly at the model's own cutoff, the energy "
+    "with them; the reason names the distance.",
+    "dimer": "At short distances: too few close pairs in the training data; add some, or a repulsion by hand. At "
+    "long ones: ripples of the radial functions, or a network that never saw a lone pair.",
+    "hot": "The core gives way where 100 K does not reach. Compare dimer; include hot or compressed configurations "
+    "in the training data.",
     "stability": "Close pairs are the usual cause: equilibrium data hold few of them, so that a learned "
     "repulsion may turn into attraction. Check units and the sign of the forces too.",
     "rdf": _STRUCTURE,

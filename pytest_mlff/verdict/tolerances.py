@@ -15,9 +15,10 @@ from types import MappingProxyType
 from typing import Literal
 
 from pytest_mlff.errors import SpecError
+from pytest_mlff.verdict.laws import LAWS
 
 Kind = Literal["relative", "absolute", "upper", "lower", "sign", "info"]
-Check = Literal["forces", "liquid", "xpcs", "solid", "phonons", "melting", "speed"]
+Check = Literal["forces", "invariance", "liquid", "xpcs", "solid", "phonons", "melting", "speed"]
 
 SHELLS = ("0.461", "0.922", "1.304", "1.595", "1.844")
 """Labels of the five |q| shells of the dynamics rows, in 1/Å."""
@@ -128,6 +129,22 @@ def _forces_rows() -> Iterable[Tolerance]:
                 source=f"{_PAPER}, 1 − R² ≈ 1e-4; the factor of ten is a {_CHOICE}",
                 protocols=EVERYWHERE if atoms == 256 else LONG,
             )
+
+
+def _invariance_rows() -> Iterable[Tolerance]:
+    for law in LAWS:
+        yield Tolerance(
+            key=law.key,
+            check="invariance",
+            observable=law.observable,
+            kind="upper",
+            limit=law.limit,
+            unit=law.unit,
+            reason=law.reason,
+            source=law.source,
+            needs=frozenset({"forces"} | law.needs),
+            protocols=EVERYWHERE if law.in_smoke else LONG,
+        )
 
 
 def _distance(key: str, check: Check, curve: str, reason: str) -> Tolerance:
@@ -317,8 +334,8 @@ def _speed_rows() -> Iterable[Tolerance]:
 
 
 def _table() -> Mapping[str, Tolerance]:
-    parts = (_forces_rows, _liquid_rows, _xpcs_rows, _solid_rows, _phonon_rows, _melting_rows, _speed_rows)
-    return MappingProxyType({row.key: row for part in parts for row in part()})
+    parts = (_forces_rows, _invariance_rows, _liquid_rows, _xpcs_rows, _solid_rows, _phonon_rows, _melting_rows)
+    return MappingProxyType({row.key: row for part in (*parts, _speed_rows) for row in part()})
 
 
 TOLERANCES: Mapping[str, Tolerance] = _table()

@@ -30,7 +30,7 @@ def test_ids_are_unique_and_checks_come_in_their_order(name):
 def test_what_needs_no_trajectory_comes_before_what_does():
     order = [row.check for row in rows("ci", {})]
     longest = min(order.index(check) for check in ("liquid", "xpcs", "melting"))
-    for cheap in ("forces", "solid_hessian", "phonons", "speed", "stability"):
+    for cheap in ("forces", "solid_hessian", "phonons", "speed", "invariance", "stability"):
         assert max(i for i, check in enumerate(order) if check == cheap) < longest
 
 
@@ -42,6 +42,7 @@ def test_a_key_goes_to_the_check_that_its_name_says():
     assert checks["gamma_self-0.461"] == checks["xsvs_time"] == "xpcs"
     assert checks["symmetry-liquid"] == "solid_hessian"
     assert checks["melting_below"] == "melting"
+    assert checks["momentum"] == checks["hot"] == checks["stress"] == checks["small_cell"] == "invariance"
 
 
 def test_with_one_state_point_the_id_is_the_key_and_with_several_it_names_the_state():
@@ -54,7 +55,7 @@ def test_with_one_state_point_the_id_is_the_key_and_with_several_it_names_the_st
 
 def test_smoke_runs_nothing_long():
     found = rows("smoke", {})
-    assert {row.check for row in found} == {"forces", "solid_hessian", "phonons", "speed", "stability"}
+    assert {row.check for row in found} == {"forces", "solid_hessian", "phonons", "speed", "invariance", "stability"}
     assert not [row for row in found if "4000" in row.id and row.check == "forces"]
 
 

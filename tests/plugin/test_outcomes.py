@@ -20,7 +20,7 @@ RDF = ("-k", "check_liquid and [rdf]")
 )
 def test_of_one_row(gate, status, outcome, code):
     result = gate("--mlff-model=a", *RDF, plan={"rdf": {"status": status}})
-    result.assert_outcomes(**outcome, deselected=38)
+    result.assert_outcomes(**outcome, deselected=53)
     assert result.ret == code
 
 
@@ -42,7 +42,7 @@ def test_an_unstable_model_is_refused_whatever_rows_were_chosen(gate):
 def test_nothing_applicable_is_a_failure(gate):
     result = gate("--mlff-model=a", plan={"*": {"status": "NOT_APPLICABLE", "reason": "needs energy"}})
     assert result.ret == 1
-    assert result.parseoutcomes() == {"skipped": 39}
+    assert result.parseoutcomes() == {"skipped": 54}
     result.stdout.fnmatch_lines(
         [
             "NOT_APPLICABLE parity-liquid-256, *: needs energy",
@@ -75,7 +75,7 @@ def test_the_failure_text_has_no_traceback(gate):
 @pytest.mark.parametrize("name", ["ModelError", "CacheError", "ReferenceDataError", "ObservableError", "UnstableError"])
 def test_errors_of_the_package_become_records(gate, name, calls):
     result = gate("--mlff-model=a", "-m", "dynamics", plan={"xpcs": {"raise": name}})
-    result.assert_outcomes(failed=17, deselected=22)
+    result.assert_outcomes(failed=17, deselected=37)
     assert "Traceback" not in result.stdout.str()
     result.stdout.fnmatch_lines([f"*{name} raised on purpose*", "xsvs_time *ERROR*", "ERROR xsvs_time: pytest *"])
     assert calls().count("check xpcs a") == 1
@@ -83,13 +83,13 @@ def test_errors_of_the_package_become_records(gate, name, calls):
 
 def test_an_unstable_model_fails_the_row_of_stability(gate):
     result = gate("--mlff-model=a", "-k", "test_stability", plan={"stability": {"raise": "UnstableError"}})
-    result.assert_outcomes(failed=1, passed=1, deselected=37)
+    result.assert_outcomes(failed=1, passed=1, deselected=52)
     result.stdout.fnmatch_lines(["FAIL  stability: *", "stability *FAIL*"])
 
 
 def test_a_defect_keeps_its_traceback_once_and_runs_once(gate, calls):
     result = gate("--mlff-model=a", "-m", "dynamics", plan={"xpcs": {"raise": "ZeroDivisionError"}})
-    result.assert_outcomes(failed=17, deselected=22)
+    result.assert_outcomes(failed=17, deselected=37)
     assert result.stdout.str().count("fakes.py:") == 1
     assert calls().count("check xpcs a") == 1
     result.stdout.fnmatch_lines(
@@ -106,13 +106,13 @@ def test_a_context_that_cannot_be_made_is_an_error_of_every_row(gate, pytester):
     text = fakes.read_text().replace('    log(f"context {model.name}")', "    raise errors.CacheError('disk full')")
     fakes.write_text(text)
     result = gate("--mlff-model=a")
-    result.assert_outcomes(failed=39)
-    result.stdout.fnmatch_lines(["parity-liquid-256 *ERROR*", "39 ERROR"])
+    result.assert_outcomes(failed=54)
+    result.stdout.fnmatch_lines(["parity-liquid-256 *ERROR*", "54 ERROR"])
 
 
 def test_a_check_that_forgets_a_row_is_caught(gate, pytester):
     fakes = pytester.path / "fakes.py"
     fakes.write_text(fakes.read_text().replace("if row.check == check}", "if row.check == check and row.id != 'rdf'}"))
     result = gate("--mlff-model=a", *RDF)
-    result.assert_outcomes(failed=1, deselected=38)
+    result.assert_outcomes(failed=1, deselected=53)
     result.stdout.fnmatch_lines(["*check 'liquid' gave no record for its row 'rdf'*", "rdf *ERROR*"])

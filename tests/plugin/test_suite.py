@@ -16,7 +16,7 @@ def test_it_is_added_to_the_paths(gate, pytester, ini):
     if ini:
         pytester.makeini(ini)
     result = gate("--mlff-model=a", "test_own.py", "-k", "own or [rdf]", *([] if ini else ["--mlff-suite"]))
-    result.assert_outcomes(passed=2, deselected=38)
+    result.assert_outcomes(passed=2, deselected=53)
 
 
 @pytest.mark.usefixtures("_own")
@@ -27,19 +27,20 @@ def test_without_it_paths_run_alone(gate):
 @pytest.mark.usefixtures("_own")
 def test_markers_select_within_the_suite(gate):
     result = gate("--mlff-model=a", "--mlff-suite", "test_own.py", "-m", "melting", "--strict-markers")
-    result.assert_outcomes(passed=2, deselected=38)
+    result.assert_outcomes(passed=2, deselected=53)
 
 
 @pytest.mark.parametrize(
     ("marker", "files"),
     [
-        ("mlff", {"forces", "liquid", "xpcs", "solid", "phonons", "melting", "speed"}),
+        ("mlff", {"forces", "invariance", "liquid", "xpcs", "solid", "phonons", "melting", "speed"}),
+        ("invariance", {"invariance"}),
         ("liquid", {"liquid", "xpcs"}),
         ("dynamics", {"xpcs"}),
         ("solid", {"solid", "phonons"}),
         ("melting", {"melting"}),
         ("speed", {"speed"}),
-        ("mlff and not liquid and not solid", {"forces", "melting", "speed"}),
+        ("mlff and not liquid and not solid", {"forces", "invariance", "melting", "speed"}),
     ],
 )
 def test_each_file_has_its_markers(gate, marker, files):
@@ -87,7 +88,7 @@ def test_warnings_of_a_framework_do_not_decide(gate, pytester):
     fakes.write_text(noisy)
     result = gate("--mlff-model=a")
     assert result.ret == 0
-    assert result.parseoutcomes()["passed"] == 39
+    assert result.parseoutcomes()["passed"] == 54
     assert result.parseoutcomes()["warnings"] > 0
 
 

@@ -18,6 +18,10 @@ SMOKE_ROWS = {
     "symmetry-liquid",
     "pdos",
     "negative_modes",
+    "translation",
+    "permutation",
+    "wrapping",
+    "determinism",
     "ms_per_call-256",
     "ms_per_call-2048",
     "ms_per_call-4000",
@@ -31,6 +35,21 @@ EXPECTED = {
     "parity-liquid-4000": ("forces", "upper", 1e-3),
     "parity-solid-256": ("forces", "upper", 1e-3),
     "parity-solid-4000": ("forces", "upper", 1e-3),
+    "translation": ("invariance", "upper", 8.0),
+    "permutation": ("invariance", "upper", 8.0),
+    "wrapping": ("invariance", "upper", 8.0),
+    "determinism": ("invariance", "upper", 8.0),
+    "supercell": ("invariance", "upper", 8.0),
+    "small_cell": ("invariance", "upper", 8.0),
+    "rotation": ("invariance", "upper", 2.0),
+    "momentum": ("invariance", "upper", 2.0),
+    "torque": ("invariance", "upper", 2.0),
+    "energy_forces": ("invariance", "upper", 0.01),
+    "stress": ("invariance", "upper", 6e-6),
+    "nve_drift": ("invariance", "upper", 4e-6),
+    "cutoff_continuity": ("invariance", "upper", 2.0),
+    "dimer": ("invariance", "upper", 1.3e-3),
+    "hot": ("invariance", "upper", 0.0),
     "stability": ("liquid", "upper", 0.0),
     "rdf": ("liquid", "upper", 0.05),
     "structure_factor": ("liquid", "upper", 0.05),
@@ -135,12 +154,23 @@ def test_a_limit_on_speed_makes_it_a_verdict():
         ("stability", 0.5, "no limit to choose"),
         ("net_force", 0.1, "no limit to choose"),
         ("ms_per_step-256", 10, "no limit to choose"),
+        ("hot", 0.5, "no limit to choose"),
+        ("energy_forces", 2.0, "5 % is 0.05"),
     ],
 )
 def test_bad_overrides_are_refused(key: str, limit: object, words: str):
     with pytest.raises(SpecError, match=words) as caught:
         tolerances({key: limit})  # type: ignore[dict-item]
     assert key in str(caught.value)
+
+
+def test_what_a_row_needs_beside_forces():
+    needs = {key: row.needs - {"forces"} for key, row in TOLERANCES.items() if row.needs != {"forces"}}
+    assert needs == {"energy_forces": {"energy"}, "nve_drift": {"energy"}, "stress": {"energy", "stress"}}
+
+
+def test_resolutions_may_exceed_one():
+    assert tolerances({"translation": 20})["translation"].limit == 20.0
 
 
 def test_kelvins_may_exceed_one():

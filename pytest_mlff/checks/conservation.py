@@ -1,0 +1,217 @@
+"""Energy: forces and stress are its derivatives, and a run without a thermostat keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+from hypothesis import strategies as st
+
+from pytest_mlff.analysis.drift import linear_drift
+from pytest_mlff.analysis.richardson import derivative
+from pytest_mlff.checks.cases import LIQUID, PROBE, SOLID, Piece, Structure, Workbench, draw, shrink, whole
+from pytest_mlff.checks.judge import Finding
+from pytest_mlff.errors import ModelError
+from pytest_mlff.schema import Estimate
+from pytest_mlff.units import BOLTZMANN_EV, EV_PER_AMU_ANGSTROM2_PS2, MEV
+
+Case = TypeVar("Case")
+
+STEP = 0.01
+"""Largest displacement of a coordinate in Å, root mean square; three halvings of it are extrapolated."""
+STRAIN = 0.003
+"""Largest strain: pairs at the cutoff then move by less than the 0.04 Å that the probe keeps clear."""
+NVE_STEPS = 190
+"""Steps of the run without a thermostat: 2 ps."""
+NVE_TEMPERATURE = 100.0
+"""Its temperature in K at the start."""
+_STRESS_CASES = 6
+_POINTS = (Piece(LIQUID, 0, 2, 0), Piece(LIQUID, 0, 13, 0), Piece(LIQUID, 1, 32, 0), Piece(PROBE, 0, 108, 0))
+_CELLS = (Piece(PROBE, 0, 108, 0), Piece(LIQUID, 0, 256, 0), Piece(SOLID, 0, 256, 0), Piece(PROBE, 0, 108, 0))
+
+
+class _Mismatch(NamedTuple):
+    estimate: Estimate
+    words: str
+    structure: Structure
+
+
+def energy_forces(bench: Workbench) -> Finding:
+    """Compare forces with the differences of the energy.
+
+    Parameters
+    ----------
+    bench : Workbench
+        Of the run.
+
+    Returns
+    -------
+    Finding
+        Largest abs(u·f + dE/du) over structures and random unit vectors u of all coordinates, as a fraction of
+        the root mean square force component (of the liquid, where the structure's own is smaller), with the
+        error of the extrapolation.
+    """
+
+    def measure(case: tuple[int, int, int]) -> _Mismatch:
+        point, centre, seed = case
+        structure = bench.structure(_POINTS[point]._replace(centre=8 * centre))
+        direction = np.random.default_rng([seed, point]).standard_normal(structure.positions.shape)
+        direction /= np.linalg.norm(direction)
+        model = bench.evaluator(structure.cell)
+        forces = model(structure.positions)
+        slope = derivative(
+            lambda step: model.energy(structure.positions + step * direction), step=STEP * np.sqrt(direction.size)
+        )
+        bench.calls += model.calls
+        scale = max(float(np.sqrt(np.mean(forces**2))), bench.thermal_force)
+        found = Estimate(abs(float(np.sum(direction * forces)) + slope.value) / scale, slope.stderr / scale)
+        words = (
+            f"{len(forces)} atoms, along a random direction: force {np.sum(direction * forces):.4g}, "
+            f"−dE/dx {-slope.value:.4g} ± {slope.stderr:.1g} eV/Å"
+        )
+        return _Mismatch(found, words, structure)
+
+    return _worst(bench, "energy_forces", st.tuples(whole(2), whole(5), whole(6)), measure, bench.cases)
+
+
+def stress(bench: Workbench) -> Finding:
+    """Compare the stress with the strain derivative of the energy.
+
+    Parameters
+    ----------
+    bench : Workbench
+        Of the run.
+
+    Returns
+    -------
+    Finding
+        Largest abs(σ:ε − dE/ds/V) over cells and random strains s·ε, ‖ε‖ = 1, in eV/Å³, with the error of the
+        extrapolation.
+    """
+    tilted = _takes_tilted_cells(bench)
+
+    def measure(case: tuple[int, int]) -> _Mismatch:
+        structure = bench.structure(_CELLS[case[0]])
+        strain = _strain(case[1], tilted=tilted)
+        volume = float(np.prod(structure.cell))
+        model = bench.evaluator(structure.cell)
+        given = float(np.sum(model.stress(structure.positions) * strain))
+        slope = derivative(lambda size: _strained_energy(bench, structure, size * strain), step=STRAIN)
+        bench.calls += model.calls
+        found = Estimate(abs(given - slope.value / volume), slope.stderr / volume)
+        words = (
+            f"{len(structure.positions)} atoms, along {'a random' if tilted else 'a diagonal'} strain: stress "
+            f"{given:.4g}, dE/ds/V {slope.value / volume:.4g} ± {found.stderr:.1g} eV/Å³"
+        )
+        return _Mismatch(found, words, structure)
+
+    return _worst(bench, "stress", st.tuples(whole(2), whole(5)), measure, _STRESS_CASES)
+
+
+def nve_drift(bench: Workbench) -> Finding:
+    """Run 108 atoms without a thermostat and fit the drift of their total energy.
+
+    Parameters
+    ----------
+    bench : Workbench
+        Of the run.
+
+    Returns
+    -------
+    Finding
+        abs(drift) per atom in eV/ps with its statistical error.
+    """
+    context, before = bench.context, bench.calls
+    parts = {"steps": NVE_STEPS, "temperature": NVE_TEMPERATURE, "seed": context.seed}
+    energy = context.memo("nve", parts, lambda: {"energy": _constant_energy_run(bench)})["energy"]
+    calls = max(bench.calls - before, NVE_STEPS + 1)
+    if not np.isfinite(energy).all():
+        note = f"the run left physics at step {int(np.argmin(np.isfinite(energy)))}"
+        return Finding(candidate=Estimate(float("inf"), float("nan")), force_calls=calls, note=note)
+    time = context.system.timestep * np.arange(len(energy))
+    drift = linear_drift(time, energy)
+    note = f"{energy.std() * MEV:.2g} meV per atom fluctuation over {time[-1]:.2f} ps at {NVE_TEMPERATURE:g} K"
+    return Finding(candidate=Estimate(abs(drift.value), drift.stderr, drift.dof), force_calls=calls, note=note)
+
+
+def _constant_energy_run(bench: Workbench) -> np.ndarray:
+    """Total energy per atom (step) in eV of a velocity Verlet run; NaN from where a force is not finite."""
+    context, structure = bench.context, bench.structure(Piece(PROBE, 0, 108, 0))
+    n, step = len(structure.positions), context.system.timestep
+    mass = context.system.mass * EV_PER_AMU_ANGSTROM2_PS2
+    model = bench.evaluator(structure.cell)
+    velocity = np.random.default_rng([context.seed, n]).standard_normal((n, 3))
+    velocity -= velocity.mean(axis=0)
+    velocity *= np.sqrt((3 * n - 3) * BOLTZMANN_EV * NVE_TEMPERATURE / (mass * np.sum(velocity**2)))
+    total = np.full(NVE_STEPS + 1, np.nan)
+    positions = structure.positions
+    potential, forces = model.energy_and_forces(positions)
+    context.progress.start(f"{context.model.name} without thermostat", NVE_STEPS)
+    try:
+        for done in range(NVE_STEPS + 1):
+            if not (np.isfinite(forces).all() and np.isfinite(potential)):
+                break
+            total[done] = (potential + 0.5 * mass * np.sum(velocity**2)) / n
+            velocity = velocity + 0.5 * step / mass * forces
+            positions = positions + step * velocity
+            potential, forces = model.energy_and_forces(positions)
+            velocity = velocity + 0.5 * step / mass * forces
+            context.progress.advance(1)
+    finally:
+        context.progress.finish()
+        bench.calls += model.calls
+    return total
+
+
+def _worst(
+    bench: Workbench,
+    key: str,
+    strategy: st.SearchStrategy[Case],
+    measure: Callable[[Case], _Mismatch],
+    count: int,
+) -> Finding:
+    """Draw cases, take the one that is most surely off, and if it is too far off find a smaller one."""
+    before = bench.calls
+    found: dict[Case, _Mismatch] = {}
+
+    def look(case: Case) -> Estimate:
+        if case not in found:
+            found[case] = measure(case)
+        return found[case].estimate
+
+    def fails(case: Case) -> bool:
+        one = look(case)
+        return one.value - 2.0 * one.stderr > bench.limit(key)
+
+    cases = draw(strategy, count, bench.seed(key))
+    worst = max(cases, key=lambda case: (fails(case), look(case).value + 2.0 * look(case).stderr))
+    candidate, note = look(worst), f"{len(cases)} cases"
+    if fails(worst):
+        smallest = found[shrink(strategy, fails, count, bench.seed(key)) or worst]
+        note = f"{smallest.words}; {note}{bench.keep(key, [(smallest.structure, None)])}"
+    return Finding(candidate=candidate, force_calls=bench.calls - before, note=note)
+
+
+def _takes_tilted_cells(bench: Workbench) -> bool:
+    structure = bench.structure(_CELLS[0])
+    try:
+        _strained_energy(bench, structure, STRAIN * _strain(0, tilted=True))
+    except ModelError:
+        return False
+    return True
+
+
+def _strain(seed: int, *, tilted: bool) -> np.ndarray:
+    """Random symmetric strain of norm 1; a diagonal one keeps the cell along the axes."""
+    matrix = np.random.default_rng(seed).standard_normal((3, 3))
+    matrix = matrix + matrix.T if tilted else np.diag(np.diag(matrix))
+    return np.asarray(matrix / np.linalg.norm(matrix))
+
+
+def _strained_energy(bench: Workbench, structure: Structure, strain: np.ndarray) -> float:
+    deformation = np.eye(3) + strain
+    cell = np.diag(structure.cell) @ deformation
+    diagonal = np.count_nonzero(strain - np.diag(np.diag(strain))) == 0
+    bench.calls += 1
+    return bench.evaluator(np.diag(cell) if diagonal else cell).energy(structure.positions @ deformation)

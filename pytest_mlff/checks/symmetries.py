@@ -1,0 +1,342 @@
+"""Exact symmetries: what may be done to a structure without changing the forces on its atoms.
+
+They hold for whatever sees only vectors between atoms, up to rounding; so they are judged in units of the
+model's own rounding.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, NamedTuple
+
+import numpy as np
+from hypothesis import strategies as st
+
+from pytest_mlff.checks.cases import (
+    Piece,
+    Structure,
+    Workbench,
+    draw,
+    largest_norm,
+    pieces,
+    shrink,
+    whole,
+)
+from pytest_mlff.checks.judge import Finding
+from pytest_mlff.errors import ModelError
+from pytest_mlff.schema import Estimate
+from pytest_mlff.simulation.systems import fcc_positions
+
+JITTER = 1e-3
+"""Å by which all atoms of a failing structure are moved to see whether it still fails: a pair that sits on a
+cutoff to within rounding is then off it."""
+ROUNDING = 1e-5
+"""Largest share of a force that counts as rounding, where forces do not repeat."""
+
+_SHAKEN = 0.15
+"""Displacements of the small crystals in Å: those of argon near melting."""
+
+Operation = tuple[int, ...]
+
+
+class Image(NamedTuple):
+    """A structure after an operation, how its forces come back onto the original's atoms, and what was done."""
+
+    structure: Structure
+    back: Callable[[np.ndarray], np.ndarray]
+    words: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trial:
+    """One comparison: a structure, its image, the forces of both, and what differs."""
+
+    original: Structure
+    image: Structure
+    forces: np.ndarray
+    image_forces: np.ndarray
+    difference: np.ndarray
+    words: str
+
+
+def _translated(structure: Structure, operation: Operation) -> Image:
+    a, b, c = operation
+    shift = 0.37 * np.array([1 + a, b, c])
+    moved = np.mod(structure.positions + shift, structure.cell)
+    return Image(Structure(moved, structure.cell), _same, f"all atoms moved by {_vector(shift)} Å and wrapped")
+
+
+def _permuted(structure: Structure, operation: Operation) -> Image:
+    roll, flip = operation
+    n = len(structure.positions)
+    order = np.roll(np.arange(n), 1 + roll % max(n - 1, 1))
+    order = order[::-1] if flip else order
+    inverse = np.argsort(order)
+    image = Structure(structure.positions[order], structure.cell)
+    return Image(image, lambda forces: forces[inverse], f"atoms in another order (0 is now {int(inverse[0])})")
+
+
+def _wrapped(structure: Structure, operation: Operation) -> Image:
+    a, b, c, every = operation
+    steps = np.array([(1, 0, -1, -2)[a], *((0, 1, -1, -2)[k] for k in (b, c))])
+    moved = structure.positions.copy()
+    moved[:: 2 + every] += steps * structure.cell
+    words = f"atoms 0, {2 + every}, {2 * (2 + every)}, ... moved by {_vector(steps)} edges of the cell"
+    return Image(Structure(moved, structure.cell), _same, words)
+
+
+def _repeated(structure: Structure, times: tuple[int, int, int]) -> Image:
+    n, cell = len(structure.positions), structure.cell
+    shifts = np.array(list(product(*map(range, times)))) * cell
+    positions = (structure.positions + shifts[:, None]).reshape(-1, 3)
+    words = f"{' × '.join(map(str, times))} copies of the cell"
+    return Image(Structure(positions, cell * times), lambda forces: forces.reshape(-1, n, 3), words)
+
+
+def _supercell(structure: Structure, operation: Operation) -> Image:
+    return _repeated(structure, ((2, 1, 1), (1, 2, 1), (1, 1, 2), (2, 2, 1))[operation[0]])
+
+
+def _same(forces: np.ndarray) -> np.ndarray:
+    return forces
+
+
+def _vector(values: np.ndarray) -> str:
+    return f"({', '.join(f'{value:g}' for value in values)})"
+
+
+EXACT: Mapping[str, tuple[Callable[[Structure, Operation], Image], tuple[int, ...]]] = {
+    "translation": (_translated, (5, 5, 5)),
+    "permutation": (_permuted, (7, 1)),
+    "wrapping": (_wrapped, (2, 2, 2, 2)),
+    "supercell": (_supercell, (2,)),
+}
+"""By row: the operation, and the bits of the numbers that it takes."""
+
+
+def exact(bench: Workbench, key: str) -> Finding:
+    """Judge a symmetry that holds exactly for whatever sees only vectors between atoms.
+
+    Parameters
+    ----------
+    bench : Workbench
+        Of the run.
+    key : str
+        One of :data:`EXACT`.
+
+    Returns
+    -------
+    Finding
+        Largest change of a force in units of the resolution, over all cases; an exact number.
+    """
+    operate, bits = EXACT[key]
+    strategy = st.tuples(pieces(), st.tuples(*map(whole, bits)))
+
+    def trial(case: tuple[Piece, Operation]) -> Trial:
+        piece, operation = case
+        structure = bench.structure(piece)
+        return compare(bench, structure, operate(structure, operation), bench.forces_of(piece))
+
+    def ratio(case: tuple[Piece, Operation]) -> float:
+        found = largest_norm(trial(case).difference) / bench.resolution
+        if found <= bench.limit(key):
+            return found
+        structure = bench.structure(case[0])
+        jitter = np.random.default_rng(0).uniform(-JITTER, JITTER, structure.positions.shape)
+        moved = Structure(structure.positions + jitter, structure.cell)
+        again = compare(bench, moved, operate(moved, case[1]))
+        return min(found, largest_norm(again.difference) / bench.resolution)
+
+    return worst_case(bench, key, strategy, ratio, trial)
+
+
+def worst_case(
+    bench: Workbench,
+    key: str,
+    strategy: st.SearchStrategy[Any],
+    ratio: Callable[[Any], float],
+    trial: Callable[[Any], Trial],
+) -> Finding:
+    """Draw cases, take the worst, and when it fails look for a smaller one that does.
+
+    Parameters
+    ----------
+    bench : Workbench
+        Of the run.
+    key : str
+        The row.
+    strategy : SearchStrategy
+        Of the cases.
+    ratio : callable
+        Deviation of a case in resolutions.
+    trial : callable
+        The comparison behind it, for the report.
+
+    Returns
+    -------
+    Finding
+        The worst ratio; the note names the smallest failing structure.
+    """
+    before = bench.calls
+    ratios = {case: ratio(case) for case in draw(strategy, bench.cases, bench.seed(key))}
+    note = f"{len(ratios)} cases, resolution {bench.resolution:.2g} eV/Å"
+    if not bench.context.model.repeatable:
+        note += ", which holds the noise of forces that do not repeat"
+    worst = max(ratios, key=lambda case: ratios[case])
+    if ratios[worst] > bench.limit(key):
+
+        def fails(case: Any) -> bool:
+            if case not in ratios:
+                ratios[case] = ratio(case)
+            return ratios[case] > bench.limit(key)
+
+        smallest = trial(shrink(strategy, fails, bench.cases, bench.seed(key)) or worst)
+        frames = [(smallest.original, smallest.forces), (smallest.image, smallest.image_forces)]
+        note = f"{describe(smallest)}; {note}{bench.keep(key, frames)}"
+    return Finding(candidate=Estimate(max(ratios.values()), 0.0), force_calls=bench.calls - before, note=note)
+
+
+def compare(bench: Workbench, structure: Structure, image: Image, forces: np.ndarray | None = None) -> Trial:
+    """Evaluate a structure and its image.
+
+    Parameters
+    ----------
+    bench : Workbench
+        Of the run.
+    structure : Structure
+        The original.
+    image : Image
+        What became of it.
+    forces : ndarray, shape (atom, xyz), optional
+        Of the original, where they are known.
+
+    Returns
+    -------
+    Trial
+        With the difference of the forces in eV/Å, on the original's atoms.
+    """
+    forces = bench.forces(structure) if forces is None else forces
+    image_forces = bench.forces(image.structure)
+    difference = image.back(image_forces) - forces
+    return Trial(structure, image.structure, forces, image_forces, difference, image.words)
+
+
+def describe(trial: Trial) -> str:
+    """Say which structure, what was done, which atom, and how far its force is off."""
+    norms = np.linalg.norm(trial.difference, axis=-1)
+    norms = norms.reshape(-1, norms.shape[-1]).max(axis=0)
+    n = len(norms)
+    if not np.isfinite(norms).all():
+        return f"{n} atoms, {trial.words}: forces are not finite"
+    atom = int(np.argmax(norms))
+    size = float(np.linalg.norm(trial.forces[atom]))
+    return f"{n} atoms, {trial.words}: the force on atom {atom} changes by {norms[atom]:.3g} eV/Å (it is {size:.3g})"
+
+
+def small_cell(bench: Workbench) -> Finding:
+    """Judge crystals of 4 and 32 atoms against the 256 atoms of their supercell.
+
+    Parameters
+    ----------
+    bench : Workbench
+        Of the run.
+
+    Returns
+    -------
+    Finding
+        As :func:`exact`.
+
+    Raises
+    ------
+    RefusedError
+        If the calculator takes no cell smaller than twice its cutoff.
+    """
+    edge = bench.context.system.lattice_parameter
+
+    def trial(case: tuple[int, int]) -> Trial:
+        n_cells, seed = 1 + case[0], case[1]
+        lattice = fcc_positions((n_cells,) * 3, edge)
+        shaken = lattice + np.random.default_rng(seed).normal(0.0, _SHAKEN, lattice.shape)
+        structure = Structure(shaken, np.full(3, n_cells * edge))
+        try:
+            forces = bench.forces(structure)
+        except ModelError as error:
+            raise RefusedError(f"the model refuses a cell of {n_cells * edge:.2f} Å ({error})") from error
+        return compare(bench, structure, _repeated(structure, (4 // n_cells,) * 3), forces)
+
+    def ratio(case: tuple[int, int]) -> float:
+        return largest_norm(trial(case).difference) / bench.resolution
+
+    return worst_case(bench, "small_cell", st.tuples(whole(1), whole(4)), ratio, trial)
+
+
+class RefusedError(Exception):
+    """The model says itself that it cannot be asked this."""
+
+
+def determinism(bench: Workbench) -> Finding:
+    """Judge whether the forces on a structure depend on anything but the structure.
+
+    Parameters
+    ----------
+    bench : Workbench
+        Of the run.
+
+    Returns
+    -------
+    Finding
+        As :func:`exact`, for the worst of the ways to ask again.
+    """
+    twins = _precisions(bench)
+
+    def trial(case: Piece) -> Trial:
+        structure = bench.structure(case)
+        first = bench.forces(structure)
+        found = [
+            Trial(structure, structure, first, again, again - first, words)
+            for words, again in _again(bench, structure, case)
+        ]
+        if twins:
+            single, double = (bench.forces(structure, twin) for twin in twins)
+            found.append(Trial(structure, structure, double, single, single - double, "float32 against float64"))
+        return max(found, key=lambda one: largest_norm(one.difference) / unit(one))
+
+    def unit(one: Trial) -> float:
+        if one.words.startswith("float32"):
+            return bench.resolution_of(twins[0])
+        # the resolution holds the very noise that is judged here, so that it may not grow past rounding
+        size = largest_norm(one.forces)
+        return min(bench.resolution, ROUNDING * size) if 0.0 < size < np.inf else bench.resolution
+
+    def ratio(case: Piece) -> float:
+        one = trial(case)
+        return largest_norm(one.difference) / unit(one)
+
+    return worst_case(bench, "determinism", pieces(), ratio, trial)
+
+
+def _again(bench: Workbench, structure: Structure, piece: Piece) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the forces of a structure asked for in other ways, with words for them."""
+    calculator = bench.context.model.calculator
+    near = np.random.default_rng(0).uniform(-0.1, 0.1, structure.positions.shape)
+    bench.forces(Structure(structure.positions + near, structure.cell))
+    yield "asked again, after the same atoms a little displaced", bench.forces(structure)
+    size = 13 if piece.atoms != 13 else 32
+    other = bench.structure(piece._replace(atoms=size, configuration=7 - piece.configuration))
+    bench.forces(other)
+    yield f"asked again, after {size} other atoms", bench.forces(structure)
+    for how in (copy.copy, copy.deepcopy):
+        try:
+            twin = how(calculator)
+        except Exception:  # what cannot be copied (an open file, a compiled graph) cannot go wrong that way
+            continue
+        yield f"asked of its copy.{how.__name__}", bench.forces(structure, twin)
+
+
+def _precisions(bench: Workbench) -> tuple[Any, ...]:
+    """Return the calculator in float32 and in float64, where it offers ``with_dtype``."""
+    offer = getattr(bench.context.model.calculator, "with_dtype", None)
+    return (offer("float32"), offer("float64")) if callable(offer) else ()
