@@ -97,7 +97,7 @@ class GnnCalculator(Calculator):  # type: ignore[misc]
         self.results = {"forces": self._forces(self.atoms.positions[np.newaxis], self.atoms.numbers, cell, pbc)[0]}
 
     def batch_forces(self, positions: ArrayLike, numbers: ArrayLike, box: ArrayLike) -> NDArray[np.float64]:
-        """Forces of several copies of one periodic orthorhombic cell, in one forward pass.
+        """Compute several copies of one periodic orthorhombic cell in one forward pass.
 
         Parameters
         ----------

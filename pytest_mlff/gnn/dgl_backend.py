@@ -1,7 +1,8 @@
 """The network on DGL's message passing, edge by edge, as the paper describes it.
 
-The torch path is checked against this: nothing is merged here and nothing moved from edges to nodes, and both run
-on the same weights. DGL is imported when the first :class:`DglNetwork` is made, never before. May import ``network`` and below.
+The torch path is checked against this: nothing is merged here and nothing moved from edges to nodes, and both run on
+the same weights. DGL is imported when the first :class:`DglNetwork` is made, never before. May import ``network`` and
+below.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ class FoldedNetwork:
 
     @torch.inference_mode()
     def __call__(self, species: Tensor, edges: Edges) -> Tensor:
-        """Forces on all nodes.
+        """Compute the forces on all nodes.
 
         Parameters
         ----------

@@ -168,7 +168,7 @@ class ForceNetwork(nn.Module):
         return cast("list[MessageLayer]", list(self.message_layers))
 
     def forward(self, species: Tensor, edges: Edges) -> Tensor:
-        """Forces on all nodes.
+        """Compute the forces on all nodes.
 
         Parameters
         ----------
@@ -206,7 +206,7 @@ class ForceNetwork(nn.Module):
         return [layer.fold(self.encoder.second) for layer in self.layers]
 
     def edge_features(self, vector: Tensor) -> tuple[Tensor, Tensor | None]:
-        """What the encoder reads of an edge, and the weight of its message.
+        """Describe an edge to the encoder, and weigh its message.
 
         Parameters
         ----------
