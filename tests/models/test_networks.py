@@ -58,7 +58,7 @@ def test_other_weights_are_another_model(checkpoint: Path) -> None:
 def test_a_truncated_checkpoint_is_refused(checkpoint: Path, size: int) -> None:
     content = checkpoint.read_bytes()
     checkpoint.write_bytes(content[:size])
-    assert "damaged or cut short" in refusal(f"gnn:{checkpoint}")
+    assert "damaged, cut short" in refusal(f"gnn:{checkpoint}")
     assert "this file's kind is not known" in refusal(str(checkpoint))
 
 

@@ -112,5 +112,5 @@ def test_two_packages_with_one_name(install: Install) -> None:
 
 def test_messages_name_what_is_installed(install: Install) -> None:
     install(fake="load")
-    assert "nor an installed ecosystem of that name (installed: fake)" in refusal("fate_of:model")
-    assert "'fate' is not an installed ecosystem (installed: fake)" in refusal("fate:dir/model.pt")
+    assert "nor an installed ecosystem of that name (installed: builtin, fake, gnn)" in refusal("fate_of:model")
+    assert "'fate' is not an installed ecosystem (installed: builtin, fake, gnn)" in refusal("fate:dir/model.pt")
