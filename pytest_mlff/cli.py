@@ -94,6 +94,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output", type=Path, required=True, metavar="FILE", help="the checkpoint; continued if it exists"
     )
+    parser.add_argument("--start", type=Path, metavar="FILE", help="train on from this finished checkpoint")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="(%(default)s)")
     parser.add_argument("--threads", type=_positive, default=2, metavar="N", help="(%(default)s)")
     parser.set_defaults(run=_train)
@@ -203,6 +204,7 @@ def _train(options: argparse.Namespace) -> int:
         options.dataset,
         options.output,
         seed=options.seed,
+        start=options.start,
         threads=options.threads,
         report=lambda progress: print(progress, file=sys.stderr, flush=True),
     )

@@ -105,6 +105,7 @@ def train_recipe(
     output: Path,
     *,
     seed: int = 0,
+    start: Path | None = None,
     threads: int = 1,
     report: Callable[[Progress], None] = lambda progress: None,
 ) -> Checkpoint:
@@ -120,6 +121,8 @@ def train_recipe(
         The checkpoint; continued if it exists.
     seed : int
         Of weights, order and augmentation.
+    start : Path, optional
+        Finished checkpoint whose weights are trained on.
     threads : int
         Threads of torch in this process; with one, a resumed training has the bits of an uninterrupted one.
     report : callable
@@ -146,6 +149,7 @@ def train_recipe(
         splits,
         output,
         seed=seed,
+        start=start,
         provenance={"dataset": data.attrs["name"], "sha256": data.attrs["sha256"]},
         report=report,
     )

@@ -134,6 +134,7 @@ def train(
     *,
     provenance: Mapping[str, Any],
     seed: int = 0,
+    start: Path | None = None,
     checkpoint_seconds: float = 120.0,
     report: Callable[[Progress], None] = lambda progress: None,
 ) -> Checkpoint:
@@ -154,6 +155,8 @@ def train(
         resumed with the same.
     seed : int
         Of the weights, the order and the augmentation.
+    start : Path, optional
+        Finished checkpoint whose weights are trained on, in place of fresh ones; the record names its training.
     checkpoint_seconds : float
         Time between checkpoints.
     report : callable
@@ -179,6 +182,8 @@ def train(
         "versions": {"pytest-mlff": pytest_mlff.__version__, "torch": str(torch.__version__)},
     }
     run = _Training(network, config, seed, record, output)
+    if start is not None:
+        run.begin_from(start)
     if output.exists() and not run.restore():
         return load_checkpoint(output)
     torch.set_flush_denormal(True)  # gradients fall below 1e-38, where arithmetic is a hundred times slower
@@ -201,10 +206,20 @@ class _Training:
         self.curve: list[dict[str, float]] = []
         self.losses: list[float] = []
 
+    def begin_from(self, start: Path) -> None:
+        """Take another training's weights and force scale, and its record into this one's."""
+        found = load_checkpoint(start)
+        if found.resume or found.network != self.network.config:
+            why = "is still in training" if found.resume else "has a network of another form"
+            raise SpecError(f"{start} {why}; training can only start from a finished network of the same form")
+        self.network.load_state_dict(dict(found.weights))
+        self.scale = found.force_scale
+        self.record["start"] = dict(found.training)
+
     def restore(self) -> bool:
         """Take up what the output file holds; False where it is finished already."""
         found = load_checkpoint(self.output)
-        mine = {key: self.record[key] for key in ("training", "seed", "provenance")}
+        mine = {key: self.record.get(key) for key in ("training", "seed", "provenance", "start")}
         mine["network"] = asdict(self.network.config)
         theirs = {**found.training, "network": asdict(found.network)}
         differing = [key for key in mine if theirs.get(key) != mine[key]]
@@ -248,7 +263,8 @@ class _Training:
         examples = [_example(item, self.network.config.cutoff) for item in splits["train"]]
         stride = -(-len(splits["validation"]) // self.config.validation_configurations)
         validation = [_example(item, self.network.config.cutoff) for item in splits["validation"][::stride]]
-        self.scale = _rms(examples)
+        if math.isnan(self.scale):
+            self.scale = _rms(examples)
         started = saved = time.monotonic()
         before = self.elapsed
         while self.step < self.config.steps:

@@ -371,6 +371,31 @@ def test_less_than_twice_the_force_error_is_what_parity_said(judged):
         assert records[key].candidate_stderr > 0.05
 
 
+def test_rounding_of_a_large_energy_is_no_mismatch(judged):
+    class Single(Spoiled):
+        def energy(self, energy, atoms):
+            return float(np.float32(energy - 50.0))  # 4e-6 eV apart
+
+    record = judged(Single(), ["energy_forces"])["energy_forces"]
+    assert record.status == "PASS"
+    assert 1e-4 < record.candidate < 6e-3
+
+
+def test_one_structure_may_decide_alone(judged):
+    class WrongForPairs(Spoiled):
+        def energy(self, energy, atoms):
+            return 1.2 * energy if len(atoms) == 2 else energy
+
+    class OneDrifts(Spoiled):
+        def forces(self, forces, atoms):
+            return forces + (0.01 if len(atoms) == 256 and atoms.positions[0, 0] < 3.0 else 0.0)
+
+    for calculator, key in ((WrongForPairs(), "energy_forces"), (OneDrifts(), "momentum")):
+        record = judged(calculator, [key])[key]
+        assert record.status == "FAIL"
+        assert record.candidate > 2 * record.tolerance
+
+
 def test_a_model_that_refuses_turned_cells_is_turned_by_quarters(judged):
     class Axes(Spoiled):
         def seen(self, atoms):

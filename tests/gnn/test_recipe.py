@@ -66,8 +66,8 @@ def test_what_cannot_be_meant_is_refused(tmp_path, text, message):
 
 
 def test_a_wrong_name_lists_the_recipes():
-    assert recipe_names() == ["layer-norm", "paper", "plain", "smooth", "smooth-8.5"]
-    with pytest.raises(SpecError, match=r"'smoth'; recipes: layer-norm, paper, plain, smooth, smooth-8\.5"):
+    assert recipe_names() == ["fine-tune", "layer-norm", "paper", "plain", "smooth", "smooth-8.5"]
+    with pytest.raises(SpecError, match=r"'smoth'; recipes: fine-tune, layer-norm, paper, plain, smooth, smooth-8\.5"):
         load_recipe("smoth", configurations=10)
 
 

@@ -222,6 +222,36 @@ def test_another_training_is_not_gone_on_with(splits, tmp_path, finished, change
     assert path.read_bytes() == before
 
 
+def test_training_on_begins_with_the_weights_of_its_start(splits, uninterrupted, tmp_path):
+    start, path = tmp_path / "start.pt", tmp_path / "model.pt"
+    go_on(splits, start)
+    still = replace(SHORT, steps=1, learning_rate=1e-30, final_learning_rate=1e-30)
+    found = go_on(splits, path, config=still, start=start)
+    assert all(torch.equal(found.weights[key], uninterrupted.weights[key]) for key in found.weights)
+    assert found.force_scale == uninterrupted.force_scale
+    assert found.training["start"] == uninterrupted.training | {"elapsed_s": found.training["start"]["elapsed_s"]}
+    moved = go_on(splits, tmp_path / "moved.pt", start=start)
+    assert not all(torch.equal(moved.weights[key], found.weights[key]) for key in found.weights)
+    with pytest.raises(SpecError, match=r"differs in: start\)"):
+        go_on(splits, path, config=still)
+
+
+def test_only_a_finished_network_of_the_same_form_is_trained_on(splits, tmp_path):
+    start, path = tmp_path / "start.pt", tmp_path / "model.pt"
+
+    def stop(progress):
+        raise Interrupted
+
+    with pytest.raises(Interrupted):
+        go_on(splits, start, checkpoint_seconds=0.0, report=stop)
+    with pytest.raises(SpecError, match="is still in training"):
+        go_on(splits, path, start=start)
+    go_on(splits, start)
+    with pytest.raises(SpecError, match="a network of another form"):
+        go_on(splits, path, network=replace(NETWORK, layers=1), start=start)
+    assert not path.exists()
+
+
 def test_a_file_that_is_no_checkpoint_is_not_written_over(splits, tmp_path):
     path = tmp_path / "thesis.tex"
     path.write_text("years of work", encoding="utf-8")

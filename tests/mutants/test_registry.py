@@ -107,6 +107,6 @@ def test_the_gate_catches_it_by_the_row_that_is_named(call, row, caught, pyteste
     assert (row in MUTANTS["wrong_hessian"].strengths[0].fails) is caught
     model = f"--mlff-model=pytest_mlff.mutants:{call}"
     own = (*plugin_args, "-p", "no:cacheprovider", "--mlff-cache-dir=cache", "--mlff-protocol=smoke", "-k", row)
-    result = pytester.runpytest_inprocess(*own, model)
+    result = pytester.runpytest_subprocess(*own, model)
     assert result.ret == (pytest.ExitCode.TESTS_FAILED if caught else pytest.ExitCode.OK)
     result.assert_outcomes(passed=int(not caught), failed=int(caught))

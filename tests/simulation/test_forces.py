@@ -8,7 +8,7 @@ from ase import Atoms
 
 from pytest_mlff.errors import ModelError
 from pytest_mlff.simulation.forces import ModelForces
-from pytest_mlff.simulation.systems import ARGON
+from pytest_mlff.simulation.systems import ARGON, fcc_positions, make_atoms
 
 
 def test_forces_are_those_of_the_calculator(plain, small, liquid):
@@ -90,3 +90,42 @@ def test_another_shape_is_refused(small, liquid, shape):
 def test_forces_that_are_not_finite_are_for_the_caller_to_judge(plain, small, liquid):
     forces = ModelForces(plain(lambda forces, call: forces * np.nan), ARGON, small.box)
     assert np.isnan(forces(liquid[0])).all()
+
+
+def test_energy_and_stress_come_with_the_forces():
+    from ase.stress import voigt_6_to_full_3x3_stress
+
+    box = np.full(3, 22.0)
+    positions = fcc_positions((2, 2, 2), 5.3) + 0.1 * np.sin(np.arange(96)).reshape(32, 3)
+    atoms = make_atoms(ARGON, positions, box)
+    atoms.calc = ARGON.potential()
+    model = ModelForces(SimpleNamespace(name="lj", calculator=ARGON.potential()), ARGON, box)
+    energy, forces = model.energy_and_forces(positions)
+    assert energy == atoms.get_potential_energy() == model.energy(positions)
+    np.testing.assert_array_equal(forces, atoms.get_forces())
+    np.testing.assert_allclose(model.stress(positions), voigt_6_to_full_3x3_stress(atoms.get_stress()), atol=1e-15)
+    assert model.calls == 3
+
+
+def test_a_turned_cell_is_taken_as_vectors():
+    turn = np.array([[0.6, -0.8, 0.0], [0.8, 0.6, 0.0], [0.0, 0.0, 1.0]])
+    box = np.full(3, 10.6)
+    positions = fcc_positions((2, 2, 2), 5.3) + 0.1 * np.sin(np.arange(96)).reshape(32, 3)
+    model = SimpleNamespace(name="lj", calculator=ARGON.potential())
+    straight = ModelForces(model, ARGON, box)(positions)
+    turned = ModelForces(model, ARGON, np.diag(box) @ turn.T)(positions @ turn.T)
+    np.testing.assert_allclose(turned, straight @ turn.T, atol=1e-12)
+
+
+def test_what_the_calculator_says_when_it_has_no_energy_is_kept():
+    class ForcesOnly:
+        def get_forces(self, atoms):
+            return np.zeros((len(atoms), 3))
+
+        def get_potential_energy(self, atoms):
+            raise NotImplementedError("no energy here")
+
+    model = ModelForces(SimpleNamespace(name="m", calculator=ForcesOnly()), ARGON, np.full(3, 20.0))
+    for ask in (model.energy, model.energy_and_forces):
+        with pytest.raises(ModelError, match="m: the calculator raised NotImplementedError: no energy here"):
+            ask(np.zeros((2, 3)))
