@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 from types import ModuleType, SimpleNamespace
+from typing import ClassVar
 
 import pytest
 
@@ -94,6 +95,56 @@ def test_a_dataset_that_there_is_not_lists_those_there_are(capsys):
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("pytest-mlff: no composition 'solid'")
     assert "liquid, liquid+solid, liquid-narrow, paper" in line
+
+
+def test_train(monkeypatch, capsys, tmp_path):
+    pytest.importorskip("torch")
+    calls = []
+
+    class Done:
+        training: ClassVar = {"curve": [{"step": 7}], "elapsed_s": 120.0}
+
+    def train(*args, **named):
+        named.pop("report")("step 7 of 7")
+        calls.append((args, named))
+        return Done
+
+    monkeypatch.setattr("pytest_mlff.gnn.recipe.train_recipe", train)
+    data, output = tmp_path / "data.nc", tmp_path / "out.pt"
+    command = ["train", "smooth", "--dataset", str(data), "--output", str(output), "--seed", "3", "--threads", "1"]
+    assert cli.main(command) == 0
+    assert calls == [(("smooth", data, output), {"seed": 3, "start": None, "threads": 1})]
+    out, err = capsys.readouterr()
+    assert out == f"{output}: 7 steps, 2 min of training\n"
+    assert err == "step 7 of 7\n"
+
+
+def test_a_recipe_that_there_is_not_is_one_line(capsys, tmp_path):
+    pytest.importorskip("torch")
+    assert cli.main(["train", "smooth", "--dataset", str(tmp_path / "no.nc"), "--output", str(tmp_path / "o.pt")]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_ablation(monkeypatch, capsys, tmp_path):
+    calls = []
+    monkeypatch.setattr("pytest_mlff.ablation.run", lambda *args, **named: calls.append((args, named)))
+    monkeypatch.setattr("pytest_mlff.models.networks.need_torch", lambda: None)
+    output = tmp_path / "results.jsonl"
+    assert cli.main(["ablation", "--output", str(output), "--table"]) == 0
+    assert calls == []
+    assert capsys.readouterr().out.startswith("| form | trained on | seed |")
+    assert cli.main(["ablation", "--output", str(output), "--cell", "smooth-liquid-0", "--stage", "train"]) == 0
+    (((folder, given), named),) = calls
+    assert (str(folder), given) == ("ablation", output)
+    assert (named["names"], named["stages"], named["threads"]) == (["smooth-liquid-0"], ["train"], 2)
+
+
+def test_the_papers_results_beside_those_of_runs(capsys, tmp_path):
+    run = tmp_path / "b.json"
+    run.write_text('{"records": [{"check": "pdos", "candidate": 0.01, "candidate_stderr": 0.001, "status": "PASS"}]}')
+    assert cli.main(["reference", "paper", "--model-b", str(run)]) == 0
+    out = capsys.readouterr().out
+    assert "| phonon DOS distance, 2048 atoms | – | wrong | right | – | not run | 0.0100 ± 0.0010 |" in out
 
 
 def test_null(stand_in, capsys, tmp_path):

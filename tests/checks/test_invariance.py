@@ -388,7 +388,7 @@ def test_one_structure_may_decide_alone(judged):
 
     class OneDrifts(Spoiled):
         def forces(self, forces, atoms):
-            return forces + (0.01 if len(atoms) == 256 and atoms.positions[0, 0] < 3.0 else 0.0)
+            return forces + (0.01 if len(atoms) == 256 and atoms.positions[0, 0] < 9.0 else 0.0)
 
     for calculator, key in ((WrongForPairs(), "energy_forces"), (OneDrifts(), "momentum")):
         record = judged(calculator, [key])[key]
