@@ -14,7 +14,7 @@ import pytest
 
 from pytest_mlff import cli, plugin
 from pytest_mlff.analysis import msd, relaxation, shells
-from pytest_mlff.checks import cases, conservation, extremes, learned
+from pytest_mlff.checks import cases, conservation, extremes, learned, workbench
 from pytest_mlff.errors import SpecError
 from pytest_mlff.models.spec import parse_spec
 from pytest_mlff.reference.runs import PLANS
@@ -165,7 +165,7 @@ def test_the_page_on_invariance_has_the_numbers_of_the_code():
     smoke, ci, paper = (PROTOCOLS[name].invariance_cases for name in PROTOCOLS)
     assert f"{smoke} for each symmetry in `smoke`, {ci} in `ci`, {paper} in `paper`" in text
     assert f"no more than {cases.SHRINK_CALLS} cases" in text
-    assert f"{learned.CASES} clusters of {learned.CLUSTER} atoms alone in a cell of {cases.VACUUM:g} Å" in text
+    assert f"{learned.CASES} clusters of {learned.CLUSTER} atoms alone in a cell of {workbench.VACUUM:g} Å" in text
     assert f"{conservation.NVE_STEPS} steps (2.05 ps) of velocity Verlet" in text
     assert f"h = {conservation.STEP:g} Å" in text
     assert f"s = {conservation.STRAIN:g}, " in text

@@ -7,8 +7,8 @@ import math
 import numpy as np
 
 from pytest_mlff.analysis.continuity import find_jump, irregular_intervals, wrong_sign
-from pytest_mlff.checks.cases import PROBE, Structure, Workbench
 from pytest_mlff.checks.judge import Finding
+from pytest_mlff.checks.workbench import PROBE, Structure, Workbench
 from pytest_mlff.errors import UnstableError
 from pytest_mlff.schema import Estimate
 from pytest_mlff.simulation.forces import ModelForces
@@ -34,7 +34,7 @@ _SUSPECTS, _WIDTH = 6, 1e-5
 """Intervals that are looked into, and the width in Å at which that ends."""
 
 
-class Dimer:
+class _Dimer:
     """The candidate's curve of two atoms alone.
 
     Parameters
@@ -87,7 +87,7 @@ def cutoff_continuity(bench: Workbench) -> Finding:
     unit, stretch = _reference_jump(bench), _thermal_step(bench)
     before, found = bench.calls, [(0.0, float(grid[-1]), "force", 0.0)]
     for number, direction in enumerate(_DIRECTIONS):
-        dimer = Dimer(bench, direction)
+        dimer = _Dimer(bench, direction)
         for place in irregular_intervals(dimer.forces(grid), count=_SUSPECTS):
             jump = find_jump(dimer.force, float(grid[place]), float(grid[place + 1]), width=_WIDTH)
             found.append((jump.height / unit, jump.position, "force", jump.height))
@@ -100,7 +100,7 @@ def cutoff_continuity(bench: Workbench) -> Finding:
     value, position, what, height = max(found, key=lambda item: item[0] if math.isfinite(item[0]) else math.inf)
     note = f"largest jump: {what}, {height * MEV:.3g} meV{'/Å' if what == 'force' else ''} at {position:.3f} Å"
     if not value <= bench.limit("cutoff_continuity"):
-        dimer = Dimer(bench, _DIRECTIONS[0])
+        dimer = _Dimer(bench, _DIRECTIONS[0])
         frames = [Structure(dimer.positions(position + side * _WIDTH), np.full(3, _BOX)) for side in (-1, 1)]
         note += bench.keep("cutoff_continuity", [(frame, None) for frame in frames])
     return Finding(candidate=Estimate(value, 0.0), force_calls=bench.calls - before, note=note)
@@ -125,7 +125,7 @@ def dimer_curve(bench: Workbench) -> Finding:
     first, last = np.searchsorted(grid, [system.sigma, 1.35 * system.sigma])
     found = []
     for direction in _DIRECTIONS:
-        dimer = Dimer(bench, direction)
+        dimer = _Dimer(bench, direction)
         forces = dimer.forces(grid)
         bench.calls += dimer.model.calls
         bad = np.flatnonzero(~np.isfinite(forces))
@@ -189,6 +189,6 @@ def _thermal_step(bench: Workbench) -> float:
 
 def _reference_jump(bench: Workbench) -> float:
     """Force of the reference in eV/Å just inside its cutoff."""
-    dimer = Dimer(bench, _DIRECTIONS[0])
+    dimer = _Dimer(bench, _DIRECTIONS[0])
     inside = Structure(dimer.positions(bench.context.system.cutoff - 1e-9), np.full(3, _BOX))
     return float(np.abs(bench.reference_forces(inside)).max())

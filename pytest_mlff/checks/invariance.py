@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from pytest_mlff.checks import conservation, extremes, learned, symmetries
-from pytest_mlff.checks.cases import Workbench
 from pytest_mlff.checks.catalogue import Row
 from pytest_mlff.checks.context import CheckContext
 from pytest_mlff.checks.judge import Finding, Stopwatch, judge, without_verdict
+from pytest_mlff.checks.workbench import Workbench
 from pytest_mlff.errors import BudgetExhausted, MlffError, ObservableError
 from pytest_mlff.schema import Record
 

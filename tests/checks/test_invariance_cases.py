@@ -8,8 +8,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from pytest_mlff.checks import cases
-from pytest_mlff.checks.cases import LIQUID, SOLID, VACUUM, Piece, Workbench, draw, pieces, shrink, whole
+from pytest_mlff.checks.cases import draw, pieces, shrink, whole
 from pytest_mlff.checks.learned import turned
+from pytest_mlff.checks.workbench import LIQUID, SOLID, VACUUM, Piece, Workbench
 from pytest_mlff.reference.model import ReferenceModel
 
 PAIRS = st.tuples(whole(5), whole(5))

@@ -1,0 +1,315 @@
+"""What laws are tried on: pieces of shipped configurations, their forces, and where failing ones are kept."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pytest_mlff.checks.context import CheckContext
+from pytest_mlff.errors import CacheError
+from pytest_mlff.reference.model import ReferenceModel
+from pytest_mlff.schema import Model
+from pytest_mlff.simulation.cache import write_atomically
+from pytest_mlff.simulation.forces import ModelForces
+from pytest_mlff.simulation.systems import make_atoms
+
+LIQUID, SOLID, PROBE = "start/100K-256", "start/20K-solid-256", "probe/liquid"
+"""Sets of configurations that cases are taken from."""
+VACUUM = 40.0
+"""Edge in Å of the cell of an isolated cluster: 13 atoms span 9 Å, so that 30 Å part it from its images."""
+_DRAWS = 3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Structure:
+    """Atoms in a periodic cell: positions (atom, xyz) in Å; edges (3,) or vectors (3, 3) of the cell in Å."""
+
+    positions: np.ndarray
+    cell: np.ndarray
+
+
+class Piece(NamedTuple):
+    """Part of a shipped configuration: the atoms nearest to one of them, alone in the whole one's cell."""
+
+    source: str
+    configuration: int
+    atoms: int
+    centre: int
+
+
+class Workbench:
+    """Structures and forces of one run of the check.
+
+    Parameters
+    ----------
+    context : CheckContext
+        Of the run.
+
+    Attributes
+    ----------
+    calls : int
+        Force calls of the candidate so far.
+    """
+
+    def __init__(self, context: CheckContext) -> None:
+        self.context = context
+        self.calls = 0
+        self._reference = ReferenceModel(context.system)
+        self._forces: dict[Piece, np.ndarray] = {}
+
+    @property
+    def cases(self) -> int:
+        """Cases to draw for a row."""
+        return self.context.protocol.invariance_cases
+
+    def limit(self, key: str) -> float:
+        """Limit of a row: what is above it is looked into, shrunk and kept.
+
+        Parameters
+        ----------
+        key : str
+            The row.
+
+        Returns
+        -------
+        float
+            In the row's unit.
+        """
+        limit = self.context.tolerances[key].limit
+        return np.inf if limit is None else limit
+
+    def seed(self, key: str) -> str:
+        """Seed of a row's cases.
+
+        Parameters
+        ----------
+        key : str
+            The row.
+
+        Returns
+        -------
+        str
+            For :func:`draw`.
+        """
+        return f"{self.context.seed} {key}"
+
+    def structure(self, piece: Piece) -> Structure:
+        """Cut a piece out of its configuration.
+
+        Parameters
+        ----------
+        piece : Piece
+            Which one.
+
+        Returns
+        -------
+        Structure
+            Its atoms, the centre first, in the cell of the configuration.
+        """
+        positions, box = self.context.starts(piece.source, piece.configuration + 1)
+        whole_one = positions[-1]
+        if piece.atoms >= len(whole_one):
+            return Structure(whole_one, box)
+        vector = whole_one - whole_one[piece.centre % len(whole_one)]
+        vector -= box * np.round(vector / box)
+        near = np.argsort(np.einsum("ij,ij->i", vector, vector), kind="stable")[: piece.atoms]
+        return Structure(whole_one[near], box)
+
+    def isolated(self, piece: Piece) -> Structure:
+        """Cut a piece out and put it, unbroken, into the middle of an empty cell.
+
+        Parameters
+        ----------
+        piece : Piece
+            Which one.
+
+        Returns
+        -------
+        Structure
+            Its atoms in a cubic cell of edge ``VACUUM``.
+        """
+        found = self.structure(piece)
+        vector = found.positions - found.positions[0]
+        vector -= found.cell * np.round(vector / found.cell)
+        return Structure(vector - vector.mean(axis=0) + 0.5 * VACUUM, np.full(3, VACUUM))
+
+    def evaluator(self, cell: np.ndarray, calculator: Any = None) -> ModelForces:
+        """Make the candidate's forces, or those of a copy of it; its calls are counted by the caller.
+
+        Parameters
+        ----------
+        cell : ndarray, shape (3,) or (3, 3)
+            Edges or vectors in Å.
+        calculator : object, optional
+            A copy of the candidate's.
+
+        Returns
+        -------
+        ModelForces
+            Callable on positions.
+        """
+        model = self.context.model if calculator is None else _Copy(self.context.model, calculator)
+        return ModelForces(model, self.context.system, cell)
+
+    def forces(self, structure: Structure, calculator: Any = None) -> np.ndarray:
+        """Evaluate the candidate, or a copy of its calculator.
+
+        Parameters
+        ----------
+        structure : Structure
+            Atoms and cell.
+        calculator : object, optional
+            A copy of the candidate's.
+
+        Returns
+        -------
+        ndarray, shape (atom, xyz)
+            Forces in eV/Å.
+        """
+        self.calls += 1
+        return self.evaluator(structure.cell, calculator)(structure.positions)
+
+    def forces_of(self, piece: Piece) -> np.ndarray:
+        """Give the candidate's forces on a piece, evaluated once.
+
+        Parameters
+        ----------
+        piece : Piece
+            Which one.
+
+        Returns
+        -------
+        ndarray, shape (atom, xyz)
+            Forces in eV/Å.
+        """
+        piece = piece._replace(centre=0) if piece.atoms >= 256 else piece  # the whole configuration has no centre
+        if piece not in self._forces:
+            self._forces[piece] = self.forces(self.structure(piece))
+        return self._forces[piece]
+
+    def reference_forces(self, structure: Structure) -> np.ndarray:
+        """Evaluate the reference.
+
+        Parameters
+        ----------
+        structure : Structure
+            Atoms and cell.
+
+        Returns
+        -------
+        ndarray, shape (atom, xyz)
+            Forces in eV/Å.
+        """
+        return ModelForces(self._reference, self.context.system, structure.cell)(structure.positions)
+
+    @cached_property
+    def thermal_force(self) -> float:
+        """Root mean square of a force component of the reference in the liquid, in eV/Å."""
+        forces = self.reference_forces(self.structure(Piece(LIQUID, 0, 256, 0)))
+        return float(np.sqrt(np.mean(forces**2)))
+
+    @cached_property
+    def resolution(self) -> float:
+        """Resolution of the candidate's forces, see :meth:`resolution_of`."""
+        return self.resolution_of()
+
+    def resolution_of(self, calculator: Any = None) -> float:
+        """How far two evaluations of one force may be apart by rounding alone.
+
+        Parameters
+        ----------
+        calculator : object, optional
+            A copy of the candidate's.
+
+        Returns
+        -------
+        float
+            Largest norm over the atoms of the liquid of (f(x+δ) − 2 f(x) + f(x−δ))/√3, in eV/Å, the median of
+            three draws; δ moves every coordinate by up to four units in the last place of float32. The slope
+            of a smooth force cancels there and its curvature is nothing (1e-9 eV/Å in argon), so that what is
+            left is rounding, of coordinates and inside the model, and noise if the forces do not repeat.
+        """
+        structure = self.structure(Piece(LIQUID, 0, 256, 0))
+        start, rng = structure.positions, np.random.default_rng(0)
+        tiny = 4.0 * float(np.spacing(np.float32(np.abs(start).max() + 1.0)))
+        base = self.forces(structure, calculator)
+        found = []
+        for _ in range(_DRAWS):
+            shift = rng.uniform(-tiny, tiny, start.shape)
+            second = sum(self.forces(Structure(start + s, structure.cell), calculator) for s in (shift, -shift))
+            found.append(largest_norm(second - 2.0 * base) / np.sqrt(3.0))
+        size = float(np.median(found))  # a pair that happens to cross a cutoff spoils one draw
+        floor = float(np.finfo(float).eps) * self.thermal_force
+        return max(size, floor) if np.isfinite(size) else floor
+
+    def keep(self, row: str, frames: Sequence[tuple[Structure, np.ndarray | None]]) -> str:
+        """Save a failing structure where the user finds it.
+
+        Parameters
+        ----------
+        row : str
+            Id of the row, for the name.
+        frames : sequence of (Structure, ndarray or None)
+            The structure, its image if it has one, and the forces that the model gave.
+
+        Returns
+        -------
+        str
+            Such as ``"; structure: <path>"``; empty where it could not be written.
+        """
+        from ase.calculators.singlepoint import SinglePointCalculator
+        from ase.io import write
+
+        context = self.context
+        images = []
+        for structure, forces in frames:
+            images.append(make_atoms(context.system, structure.positions, structure.cell))
+            if forces is not None and np.isfinite(forces).all():
+                images[-1].calc = SinglePointCalculator(images[-1], forces=forces)
+        buffer = io.StringIO()
+        write(buffer, images, format="extxyz")
+        name = f"{row}-{context.model.fingerprint[:12]}-{context.seed}.xyz"
+        path = (context.keep or context.cache.root) / "failing" / name
+        try:
+            write_atomically(path, buffer.getvalue().encode())
+        except CacheError:  # a full disk must not hide what became of the model
+            return ""
+        return f"; structure: {path}"
+
+
+@dataclass(frozen=True)
+class _Copy:
+    """The candidate with another calculator."""
+
+    model: Model
+    calculator: Any
+
+    @property
+    def name(self) -> str:
+        return self.model.name
+
+    spec = fingerprint = ""
+    provides = frozenset({"forces"})
+    repeatable = True
+
+
+def largest_norm(vectors: np.ndarray) -> float:
+    """Largest norm of vectors.
+
+    Parameters
+    ----------
+    vectors : ndarray, shape (..., xyz)
+        Any unit.
+
+    Returns
+    -------
+    float
+        In that unit; infinite where one is not finite.
+    """
+    norms = np.linalg.norm(vectors, axis=-1)
+    return float(norms.max()) if np.isfinite(norms).all() else np.inf
