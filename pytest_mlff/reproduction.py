@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_mlff.errors import SpecError
+from pytest_mlff.units import MICRON2_PER_S
 from pytest_mlff.verdict.format import format_estimate
 
 NOT_RUN = "not run"
@@ -30,6 +31,8 @@ class Quantity:
         Row of the gate.
     molecular_dynamics, model_a, model_b : str
         The paper's values as printed; empty where it prints none.
+    factor : float
+        From the record's unit to that of the label.
     """
 
     label: str
@@ -37,6 +40,7 @@ class Quantity:
     molecular_dynamics: str = ""
     model_a: str = ""
     model_b: str = ""
+    factor: float = 1.0
 
 
 _ALIKE = "figure: alike"
@@ -46,10 +50,10 @@ QUANTITIES = (
     Quantity("1 − R², solid, 256 atoms", "parity-solid-256"),
     Quantity("1 − R², solid, 4000 atoms", "parity-solid-4000"),
     Quantity("g(r) distance, liquid, 256 atoms, 100 K", "rdf", "", _ALIKE, _ALIKE),
-    Quantity("D / µm²/s, 256 atoms, 100 K, lags 1–3 ps", "diffusion", "", "within 10 %", "within 10 %"),
-    Quantity("D / µm²/s, 4000 atoms, 95 K", "diffusion-95K-4000", "3254.70", "", "3096.14"),
-    Quantity("D / µm²/s, 4000 atoms, 100 K", "diffusion-100K-4000", "3673.08", "", "3802.89"),
-    Quantity("D / µm²/s, 4000 atoms, 110 K", "diffusion-110K-4000", "5010.12", "", "4979.92"),
+    Quantity("D / µm²/s, 256 atoms, 100 K, lags 1–3 ps", "diffusion", "", "within 10 %", "within 10 %", MICRON2_PER_S),
+    Quantity("D / µm²/s, 4000 atoms, 95 K", "diffusion-95K-4000", "3254.70", "", "3096.14", MICRON2_PER_S),
+    Quantity("D / µm²/s, 4000 atoms, 100 K", "diffusion-100K-4000", "3673.08", "", "3802.89", MICRON2_PER_S),
+    Quantity("D / µm²/s, 4000 atoms, 110 K", "diffusion-110K-4000", "5010.12", "", "4979.92", MICRON2_PER_S),
     *(
         Quantity(f"Γ_s({q} Å⁻¹) / 1/ps, 256 atoms, 100 K", f"gamma_self-{q}")
         for q in ("0.461", "0.922", "1.304", "1.595", "1.844")
@@ -116,18 +120,18 @@ def reproduction(model_a: Mapping[str, Any], model_b: Mapping[str, Any]) -> Iter
     yield "| quantity | paper, MD | paper, A | paper, B | reference | our A | our B |"
     yield "|---|---|---|---|---|---|---|"
     for item in QUANTITIES:
-        ours = [_shown(records.get(item.row), "candidate") for records in (model_a, model_b)]
-        reference = _shown(model_b.get(item.row) or model_a.get(item.row), "reference")
+        ours = [_shown(records.get(item.row), "candidate", item.factor) for records in (model_a, model_b)]
+        reference = _shown(model_b.get(item.row) or model_a.get(item.row), "reference", item.factor)
         paper = (item.molecular_dynamics, item.model_a, item.model_b)
         cells = [text or "–" for text in (*paper, "" if reference == NOT_RUN else reference)]
         yield f"| {item.label} | {' | '.join(cells)} | {' | '.join(ours)} |"
 
 
-def _shown(record: Mapping[str, Any] | None, side: str) -> str:
+def _shown(record: Mapping[str, Any] | None, side: str, factor: float) -> str:
     value = None if record is None else record.get(side)
     if record is None or value is None:
         return NOT_RUN
     error = record.get(f"{side}_stderr")
-    text = format_estimate(value, error) if error else f"{value:.4g}"
+    text = format_estimate(value * factor, error * factor) if error else f"{value * factor:.4g}"
     status = record.get("status")
     return f"{text} **{status}**" if side == "candidate" and status not in ("PASS", "INFO", None) else text

@@ -18,8 +18,8 @@ def test_every_line_is_a_row_of_the_gate_or_of_the_ablation():
 
 def test_the_table_shows_numbers_with_errors_and_says_what_was_not_run(tmp_path):
     records = [
-        {"check": "diffusion", "candidate": 3362.0, "candidate_stderr": 32.0, "reference": 3392.5,
-         "reference_stderr": 7.0, "status": "PASS"},
+        {"check": "diffusion", "candidate": 0.3362, "candidate_stderr": 0.0032, "reference": 0.33925,
+         "reference_stderr": 0.0007, "status": "PASS"},
         {"check": "pdos", "candidate": 0.05, "candidate_stderr": 0.001, "reference": None, "status": "FAIL"},
     ]  # fmt: skip
     path = tmp_path / "a.json"
