@@ -68,7 +68,7 @@ def cells() -> list[Cell]:
     Returns
     -------
     list of Cell
-        Those of models A and B first.
+        In the order in which they are run.
     """
     first = [Cell(recipe, composition) for recipe in RECIPES for composition in COMPOSITIONS]
     corners = [Cell(recipe, composition, 1) for recipe in RECIPES[:2] for composition in COMPOSITIONS[::2]]
