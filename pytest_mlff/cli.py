@@ -235,7 +235,7 @@ def _ablation(options: argparse.Namespace) -> int:
 
 
 def _null(options: argparse.Namespace) -> int:
-    from pytest_mlff.calibration import null_spread
+    from pytest_mlff.calibration.null import null_spread
 
     output = options.output or Path(f"null_spread-{options.protocol}.jsonl")
     print(null_spread(seeds=options.seeds, output=output, protocol=options.protocol))

@@ -65,7 +65,7 @@ def test_verify(stand_in, capsys, agrees, status):
 
 
 def test_the_functions_it_calls_take_what_it_gives():
-    from pytest_mlff.calibration import null_spread
+    from pytest_mlff.calibration.null import null_spread
     from pytest_mlff.gnn.dataset import build_dataset
     from pytest_mlff.reference.build import build
     from pytest_mlff.reference.verify import Comparison, verify
@@ -148,7 +148,7 @@ def test_the_papers_results_beside_those_of_runs(capsys, tmp_path):
 
 
 def test_null(stand_in, capsys, tmp_path):
-    calls = stand_in("pytest_mlff.calibration", "null_spread", "| row | spread |")
+    calls = stand_in("pytest_mlff.calibration.null", "null_spread", "| row | spread |")
     output = tmp_path / "n.jsonl"
     assert cli.main(["calibrate", "null", "--seeds", "3", "--output", str(output)]) == 0
     assert calls == [((), {"seeds": 3, "output": output, "protocol": "ci"})]
@@ -157,7 +157,7 @@ def test_null(stand_in, capsys, tmp_path):
 
 @pytest.mark.parametrize("protocol", ["ci", "paper"])
 def test_null_of_each_protocol_has_a_file_of_its_own(stand_in, protocol):
-    calls = stand_in("pytest_mlff.calibration", "null_spread", "")
+    calls = stand_in("pytest_mlff.calibration.null", "null_spread", "")
     assert cli.main(["calibrate", "null", "--protocol", protocol]) == 0
     assert str(calls[0][1]["output"]) == f"null_spread-{protocol}.jsonl"
 

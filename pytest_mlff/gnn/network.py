@@ -20,6 +20,7 @@ the same code trains and infers (``folded`` returns the merged maps).
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -66,6 +67,11 @@ class NetworkConfig:
                 raise SpecError(f"network: {name} = {getattr(self, name)} must be positive")
         if self.radial_functions < 2 or not self.species:
             raise SpecError("network: needs at least two radial functions and one species")
+
+    @property
+    def radial_width(self) -> float:
+        """Spacing of the radial functions' centres, and their standard deviation, in Å."""
+        return self.cutoff / (self.radial_functions - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +156,8 @@ class ForceNetwork(nn.Module):
         Its form.
     """
 
+    centres: Tensor
+
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         h = config.hidden
@@ -159,8 +167,7 @@ class ForceNetwork(nn.Module):
         self.message_layers = nn.ModuleList(MessageLayer(config) for _ in range(config.layers))
         self.decoder_norm = nn.LayerNorm(h) if config.layer_norm else nn.Identity()
         self.decoder = Perceptron(h, h, 3)
-        centres = torch.linspace(0.0, config.cutoff, config.radial_functions, dtype=torch.float64)
-        self.register_buffer("centres", centres.to(torch.get_default_dtype()), persistent=False)
+        self.register_buffer("centres", radial_centres(config).to(torch.get_default_dtype()), persistent=False)
 
     @property
     def layers(self) -> list[MessageLayer]:
@@ -222,11 +229,74 @@ class ForceNetwork(nn.Module):
             has no smooth cutoff.
         """
         distance = vector.norm(dim=1, keepdim=True)
-        spacing = self.config.cutoff / (self.config.radial_functions - 1)
-        exponent = -0.5 * ((distance - self.centres) / spacing) ** 2
-        radial = torch.exp(exponent.clamp_min(-80.0))  # below lie denormal numbers, a hundred times slower
+        radial = radial_functions(distance, self.centres, self.config.radial_width)
         features = torch.cat([vector / distance, radial], dim=1)
         return features, smooth_envelope(distance / self.config.cutoff) if self.config.smooth_cutoff else None
+
+
+def radial_centres(config: NetworkConfig) -> Tensor:
+    """Centres of the radial functions.
+
+    Parameters
+    ----------
+    config : NetworkConfig
+        Form of the network.
+
+    Returns
+    -------
+    Tensor of float64, shape (radial functions,)
+        In Å, evenly spaced from 0 to the cutoff.
+    """
+    return torch.linspace(0.0, config.cutoff, config.radial_functions, dtype=torch.float64)
+
+
+def radial_functions(distance: Tensor, centres: Tensor, width: float) -> Tensor:
+    """Gaussians of the distance.
+
+    Parameters
+    ----------
+    distance : Tensor, shape (edge, 1)
+        In Å.
+    centres : Tensor, shape (radial functions,)
+        In Å.
+    width : float
+        Their standard deviation in Å.
+
+    Returns
+    -------
+    Tensor, shape (edge, radial functions)
+        Between 0 and 1.
+    """
+    exponent = -0.5 * ((distance - centres) / width) ** 2
+    return torch.exp(exponent.clamp_min(-80.0))  # below lie denormal numbers, a hundred times slower
+
+
+def weights_at_cutoff(weights: Mapping[str, Tensor], old: NetworkConfig, new: NetworkConfig) -> dict[str, Tensor]:
+    """Carry a network's weights over to a form with another cutoff.
+
+    The radial functions move with the cutoff; the encoder's map of the old ones is written as a map of the new ones
+    that is the same function of the distance, in the sense of least squares up to the longer of the two cutoffs. All
+    other weights stay.
+
+    Parameters
+    ----------
+    weights : mapping of str to Tensor
+        State of the old network.
+    old, new : NetworkConfig
+        Forms that differ in the cutoff alone.
+
+    Returns
+    -------
+    dict of str to Tensor
+        State for the new one.
+    """
+    distance = torch.linspace(0.0, max(old.cutoff, new.cutoff), 2001, dtype=torch.float64)[:, None]
+    before, after = (radial_functions(distance, radial_centres(x), x.radial_width) for x in (old, new))
+    change = torch.linalg.lstsq(after, before).solution
+    name = "encoder.0.weight"
+    direction, radial = weights[name][:, :3], weights[name][:, 3:]
+    moved = torch.cat([direction, (radial.double() @ change.T).to(radial.dtype)], dim=1)
+    return dict(weights) | {name: moved}
 
 
 ENVELOPE_START = 0.9

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -23,7 +23,7 @@ from pytest_mlff.errors import SpecError
 from pytest_mlff.gnn.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from pytest_mlff.gnn.dataset import Configuration
 from pytest_mlff.gnn.graph import EdgeFinder
-from pytest_mlff.gnn.network import Edges, ForceNetwork, NetworkConfig, initialised
+from pytest_mlff.gnn.network import Edges, ForceNetwork, NetworkConfig, initialised, weights_at_cutoff
 
 Schedule = Literal["cosine", "exponential"]
 SCHEDULES: tuple[Schedule, ...] = get_args(Schedule)
@@ -156,7 +156,8 @@ def train(
     seed : int
         Of the weights, the order and the augmentation.
     start : Path, optional
-        Finished checkpoint whose weights are trained on, in place of fresh ones; the record names its training.
+        Finished checkpoint whose weights are trained on, in place of fresh ones, at another cutoff if the form has
+        one; the record names its training.
     checkpoint_seconds : float
         Time between checkpoints.
     report : callable
@@ -208,11 +209,14 @@ class _Training:
 
     def begin_from(self, start: Path) -> None:
         """Take another training's weights and force scale, and its record into this one's."""
-        found = load_checkpoint(start)
-        if found.resume or found.network != self.network.config:
+        found, mine = load_checkpoint(start), self.network.config
+        if found.resume or replace(found.network, cutoff=mine.cutoff) != mine:
             why = "is still in training" if found.resume else "has a network of another form"
             raise SpecError(f"{start} {why}; training can only start from a finished network of the same form")
-        self.network.load_state_dict(dict(found.weights))
+        same = found.network == mine
+        self.network.load_state_dict(
+            dict(found.weights) if same else weights_at_cutoff(found.weights, found.network, mine)
+        )
         self.scale = found.force_scale
         self.record["start"] = dict(found.training)
 

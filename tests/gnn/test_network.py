@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ import torch
 
 from pytest_mlff.gnn.checkpoint import Checkpoint, save_checkpoint
 from pytest_mlff.gnn.graph import EdgeFinder
-from pytest_mlff.gnn.network import Edges, NetworkConfig, initialised, smooth_envelope
+from pytest_mlff.gnn.network import Edges, ForceNetwork, NetworkConfig, initialised, smooth_envelope, weights_at_cutoff
 
 CUTOFF, EDGE = 4.0, 9.0
 SMALL = {"hidden": 16, "layers": 3, "radial_functions": 10, "cutoff": CUTOFF}
@@ -210,3 +211,22 @@ def test_every_weight_can_be_trained(gas, layer_norm, smooth_cutoff):
 def test_a_form_that_cannot_be_is_refused(wrong):
     with pytest.raises(SpecError, match="network: "):
         NetworkConfig(**wrong)
+
+
+def test_weights_at_another_cutoff_are_the_same_function_of_the_distance():
+    """Where the Gaussians of both forms reach, the encoder sees the same; all other weights stay."""
+    old = network(dtype=torch.float64)
+    frequency = torch.linspace(0.0, 2.0, old.config.hidden, dtype=torch.float64)
+    with torch.no_grad():  # smooth functions: what the old Gaussians resolve and the new ones do not is lost
+        old.encoder.first.weight[:, 3:] = torch.cos(frequency[:, None] * old.centres)
+    form = replace(old.config, cutoff=1.15 * CUTOFF)
+    moved = weights_at_cutoff(old.state_dict(), old.config, form)
+    new = ForceNetwork(form).double()
+    new.load_state_dict(moved)
+    vector = torch.linspace(1.0, CUTOFF, 200, dtype=torch.float64)[:, None] * torch.tensor([[0.6, 0.0, 0.8]]).double()
+    before, after = (net.encoder.first(net.edge_features(vector)[0]) for net in (old, new))
+    assert float((after - before).detach().abs().max()) < 0.02 * float(before.detach().std())
+    changed = [name for name, weight in old.state_dict().items() if not torch.equal(weight, moved[name])]
+    assert changed == ["encoder.0.weight"]
+    same = weights_at_cutoff(old.state_dict(), old.config, old.config)
+    assert all(torch.allclose(same[name], weight, atol=1e-9) for name, weight in old.state_dict().items())

@@ -24,7 +24,7 @@ import torch
 
 from pytest_mlff.gnn.checkpoint import build_network, load_checkpoint
 from pytest_mlff.gnn.graph import EdgeFinder
-from pytest_mlff.gnn.network import Edges, NetworkConfig, initialised
+from pytest_mlff.gnn.network import Edges, NetworkConfig, initialised, weights_at_cutoff
 from pytest_mlff.gnn.training import TrainingConfig, _turn, train
 
 NETWORK = NetworkConfig(cutoff=5.5, hidden=16, layers=2, radial_functions=8)
@@ -234,6 +234,17 @@ def test_training_on_begins_with_the_weights_of_its_start(splits, uninterrupted,
     assert not all(torch.equal(moved.weights[key], found.weights[key]) for key in found.weights)
     with pytest.raises(SpecError, match=r"differs in: start\)"):
         go_on(splits, path, config=still)
+
+
+def test_training_on_may_change_the_cutoff(splits, tmp_path):
+    start, path = tmp_path / "start.pt", tmp_path / "model.pt"
+    first = go_on(splits, start)
+    still = replace(SHORT, steps=1, learning_rate=1e-30, final_learning_rate=1e-30)
+    wider = replace(NETWORK, cutoff=NETWORK.cutoff + 0.25)
+    found = go_on(splits, path, config=still, network=wider, start=start)
+    assert found.network == wider
+    expected = weights_at_cutoff(first.weights, NETWORK, wider)
+    assert all(torch.equal(found.weights[key], expected[key]) for key in expected)
 
 
 def test_only_a_finished_network_of_the_same_form_is_trained_on(splits, tmp_path):

@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 
 import pytest_mlff
-from pytest_mlff import calibration
-from pytest_mlff.calibration import null_spread, table
+from pytest_mlff.calibration import gate, null
+from pytest_mlff.calibration.gate import FIELDS, run_gate
+from pytest_mlff.calibration.null import null_spread, table
 from pytest_mlff.errors import SpecError
 from pytest_mlff.reference.data import Reference
+from pytest_mlff.reference.model import ReferenceModel
 from pytest_mlff.schema import Record
 
 
@@ -22,9 +24,9 @@ def value(check, look, deviation, *, status="PASS", looks=1):
     return {
         "check": check,
         "look": look,
-        "deviation": deviation,
         "candidate": 1.0,
         "candidate_stderr": 0.1,
+        "deviation": deviation,
         "status": status,
         "looks": looks,
         "force_calls": 10,
@@ -94,6 +96,7 @@ def test_outcomes_are_those_of_the_sequential_verdict():
 
 def test_every_line_of_a_table_has_as_many_cells_as_its_head():
     text = table([[value("diffusion", look, d) for look in (0, 1, 2)] for d in (0.0, 0.1)])
+    assert text.count("\n\n") == 2
     for block in text.split("\n\n"):
         assert len({line.count("|") for line in block.splitlines()}) == 1
 
@@ -103,11 +106,13 @@ def seeds_run(monkeypatch):
     """Fake runs; the list of seeds that were run."""
     run = []
 
-    def one_seed(seed, protocol):
+    def one_gate(model, *, seed, protocol, each_look):
+        assert model.name == "reference"
+        assert each_look
         run.append(seed)
         return [value("diffusion", 0, 0.001 * seed), value("diffusion", 1, 0.001 * seed)]
 
-    monkeypatch.setattr(calibration, "_one_seed", one_seed)
+    monkeypatch.setattr(null, "run_gate", one_gate)
     return run
 
 
@@ -182,7 +187,15 @@ def test_a_file_of_something_else_is_refused_and_left_alone(tmp_path, seeds_run,
 
 @pytest.mark.parametrize(
     ("seed", "values"),
-    [("1", []), (1, 5), (1, ["x"]), (1, [{"look": 1}]), (1, [value("difusion", 1, 0.1)]), (1, [value(7, 1, 0.1)])],
+    [
+        ("1", []),
+        (1, 5),
+        (1, ["x"]),
+        (1, [["diffusion", 1]]),
+        (1, [list(value("difusion", 0, 0.1).values())]),
+        (1, [list(value("difusion", 1, 0.1).values())]),
+        (1, [list(value(7, 1, 0.1).values())]),
+    ],
 )
 def test_lines_that_make_no_table_are_refused(tmp_path, seeds_run, seed, values):
     output = tmp_path / "values.jsonl"
@@ -215,22 +228,48 @@ def test_a_disk_that_fills_up_is_one_error(tmp_path, seeds_run, monkeypatch):
     assert seeds_run == [1]
 
 
-def test_a_seed_gives_each_look_and_the_sequential_verdict(monkeypatch):
-    """One record per look alone, and under look 0 that of the whole sequence."""
+@pytest.fixture
+def checks_run(monkeypatch):
+    """Stand-ins for the checks; what each was run with."""
     seen = []
 
     def run_check(check, context):
         seen.append((check, context.protocol.looks, context.protocol.melting.looks, context.seed))
-        record = Record(check=check, model="reference", status="PASS", observable="", candidate=1.0, looks=1)
+        record = Record(check=check, model="reference", status="PASS", observable="", candidate=1 / 3, looks=1)
         return {check: record}
 
-    monkeypatch.setattr(calibration, "run_check", run_check)
-    found = calibration._one_seed(7, "ci")
+    monkeypatch.setattr(gate, "run_check", run_check)
+    return seen
+
+
+def test_a_gate_gives_each_look_and_the_sequential_verdict(checks_run):
+    """One record per look alone, and under look 0 that of the whole sequence."""
+    found = run_gate(ReferenceModel(), seed=7, protocol="ci", each_look=True)
     looks = {"solid": 1, "liquid": 2, "xpcs": 2, "melting": 3}
+    looks |= dict.fromkeys(("forces", "solid_hessian", "phonons", "invariance", "stability"), 0)
     assert {(item["check"], item["look"]) for item in found} == {
         (check, look) for check, last in looks.items() for look in range(last + 1)
     }
-    assert [looks for check, looks, _, _ in seen if check == "liquid"] == [(116,), (232,), (116, 232)]
-    assert [looks for check, _, looks, _ in seen if check == "melting"] == [(15,), (30,), (45,), (15, 30, 45)]
-    assert {seed for *_, seed in seen} == {7}
+    assert [looks for check, looks, _, _ in checks_run if check == "liquid"] == [(116,), (232,), (116, 232)]
+    assert [looks for check, _, looks, _ in checks_run if check == "melting"] == [(15,), (30,), (45,), (15, 30, 45)]
+    assert {seed for *_, seed in checks_run} == {7}
     json.dumps(found, allow_nan=False)
+
+
+def test_a_gate_keeps_six_digits_and_runs_the_checks_that_are_asked_for(checks_run):
+    found = run_gate(ReferenceModel(), seed=7, protocol="ci", only={"liquid", "forces"})
+    assert [check for check, *_ in checks_run] == ["forces", "liquid"]
+    assert [item["look"] for item in found] == [0, 0]
+    assert found[0]["candidate"] == 0.333333
+    assert list(found[0]) == list(FIELDS)
+
+
+def test_the_whole_gate_is_counted_by_its_worst_row():
+    seeds = [[value("rdf", 0, 0.0), value("diffusion", 0, 0.0, status=status)] for status in STATUSES]
+    seeds[0].append(value("rdf", 1, 0.0, status="INCONCLUSIVE"))  # a look alone is no verdict
+    lines = [line for line in table(seeds).splitlines() if line.startswith(("| any", "| red"))]
+    counts = [[cell.strip() for cell in line.split("|")[2:4]] for line in lines]
+    assert counts == [["5", "2"], ["5", "1"], ["5", "4"]]
+
+
+STATUSES = ("PASS", "FAIL", "FAIL", "INCONCLUSIVE", "ERROR")

@@ -1,0 +1,147 @@
+"""The gate without pytest: all rows of one model and one seed, as plain values.
+
+The checks are those of a user's run, in their order, with the same caches and seeds; ``speed`` is left out: its
+rows carry a verdict only against a limit that the user sets, and a calibration that shares a machine measures no time.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest_mlff
+from pytest_mlff.checks.catalogue import CHECKS, rows, run_check
+from pytest_mlff.checks.context import CheckContext, build_context
+from pytest_mlff.reference.data import Reference
+from pytest_mlff.schema import Model, Record
+from pytest_mlff.settings import ProtocolName, Settings
+
+RANDOM_CHECKS = ("solid", "liquid", "xpcs", "melting")
+"""Checks that have looks, or a spread of their own from seed to seed."""
+FIELDS = ("check", "look", "candidate", "candidate_stderr", "deviation", "status", "looks", "force_calls")
+"""What is kept of a record, in this order; ``look`` 0 is the sequential verdict, others are one look alone."""
+Value = dict[str, Any]
+
+
+def measured_with(protocol: ProtocolName) -> dict[str, str]:
+    """Say what a calibration is measured with.
+
+    Parameters
+    ----------
+    protocol : str
+        Name of the protocol.
+
+    Returns
+    -------
+    dict of str to str
+        Protocol, version of the package, version of the reference.
+    """
+    return {"protocol": protocol, "version": pytest_mlff.__version__, "reference": Reference().version}
+
+
+def run_gate(
+    model: Model,
+    *,
+    seed: int,
+    protocol: ProtocolName,
+    each_look: bool = False,
+    only: Collection[str] = (),
+) -> list[Value]:
+    """Run the checks of a model.
+
+    Parameters
+    ----------
+    model : Model
+        The candidate.
+    seed : int
+        Of the run.
+    protocol : str
+        Name of the protocol.
+    each_look : bool
+        Judge the random checks at each look alone too, not only in sequence.
+    only : collection of str
+        Checks to run; all by default.
+
+    Returns
+    -------
+    list of dict
+        :data:`FIELDS` of every row; the verdict in sequence under ``look`` 0.
+    """
+    found: list[Value] = []
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(protocol=protocol, seed=seed, cache_dir=Path(folder))
+        context = build_context(settings, model)
+        for check in _present(context, only):
+            if each_look and check in RANDOM_CHECKS:
+                for look, alone in enumerate(_looks(context, check), start=1):
+                    found += [_value(record, look) for record in run_check(check, alone).values()]
+            found += [_value(record, 0) for record in run_check(check, context).values()]
+    return found
+
+
+def packed(values: list[Value]) -> list[list[Any]]:
+    """Write values as lists, for a journal.
+
+    Parameters
+    ----------
+    values : list of dict
+        From :func:`run_gate`.
+
+    Returns
+    -------
+    list of list
+        In the order of :data:`FIELDS`.
+    """
+    return [[value[name] for name in FIELDS] for value in values]
+
+
+def unpacked(lists: list[list[Any]]) -> list[Value]:
+    """Read what :func:`packed` wrote.
+
+    Parameters
+    ----------
+    lists : list of list
+        In the order of :data:`FIELDS`.
+
+    Returns
+    -------
+    list of dict
+        The values.
+
+    Raises
+    ------
+    ValueError
+        For a list of another length.
+    """
+    return [dict(zip(FIELDS, entry, strict=True)) for entry in lists]
+
+
+def _present(context: CheckContext, only: Collection[str]) -> list[str]:
+    present = {row.check for row in rows(context.protocol.name, context.config)} - {"speed"}
+    return [check for check in CHECKS if check in present and (not only or check in only)]
+
+
+def _looks(context: CheckContext, check: str) -> Iterator[CheckContext]:
+    """Yield the same run, to be judged at one look alone, for each look that the check has."""
+    protocol, melting = context.protocol, context.protocol.melting
+    if check in ("liquid", "xpcs"):
+        for frames in protocol.looks:
+            yield replace(context, protocol=replace(protocol, looks=(frames,)))
+    elif check == "melting" and melting is not None:
+        for frames in melting.looks:
+            yield replace(context, protocol=replace(protocol, melting=replace(melting, looks=(frames,))))
+    else:
+        yield context
+
+
+def _value(record: Record, look: int) -> Value:
+    fields: Mapping[str, Any] = {**record.to_dict(), "look": look}
+    return {name: _short(fields[name]) for name in FIELDS}
+
+
+def _short(entry: Any) -> Any:
+    """Six digits are more than any of them is worth."""
+    return float(f"{entry:.6g}") if isinstance(entry, float) else entry

@@ -1,0 +1,156 @@
+"""The reference as its own candidate, over many seeds: how far each row spreads, how often the gate accuses.
+
+A row may carry a verdict in a protocol only if the spread of a perfect model at the last look is at most a
+sixth of its tolerance (``docs/statistics.md``).
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pytest_mlff.calibration.gate import measured_with, packed, run_gate, unpacked
+from pytest_mlff.calibration.journal import Journal
+from pytest_mlff.calibration.rates import rate
+from pytest_mlff.reference.model import ReferenceModel
+from pytest_mlff.settings import ProtocolName
+from pytest_mlff.verdict.tolerances import TOLERANCES, Tolerance
+
+NARROW = 1 / 6
+"""Largest null spread of a judged row, as a fraction of its tolerance."""
+
+
+def null_spread(*, seeds: int, output: Path, protocol: ProtocolName = "ci") -> str:
+    """Run the reference against itself and summarise it.
+
+    Parameters
+    ----------
+    seeds : int
+        Seeds 1 to this number; those already in ``output`` are not run again.
+    output : Path
+        File of JSON lines, made or continued.
+    protocol : {"ci", "paper"}, optional
+        Which protocol.
+
+    Returns
+    -------
+    str
+        Markdown tables: rates of the whole gate, spread of each row at each look, outcomes of each row.
+
+    Raises
+    ------
+    SpecError
+        For an output that cannot be read or written, or that holds something else than lines of this protocol,
+        package and reference; it is left as it was.
+    """
+    journal = Journal(path=output, keys={"seed": int}, measured_with=measured_with(protocol), check=_check)
+    done = {seed: unpacked(values) for (seed,), values in journal.read().items()}
+    missing = [seed for seed in range(1, seeds + 1) if seed not in done]
+    if missing:
+        journal.touch()
+    for seed in missing:
+        done[seed] = run_gate(ReferenceModel(), seed=seed, protocol=protocol, each_look=True)
+        journal.append((seed,), packed(done[seed]))
+    return table([done[seed] for seed in sorted(done) if seed <= seeds])
+
+
+def _check(values: Any) -> None:
+    """Refuse what no table can be made of."""
+    table([unpacked(values)])
+
+
+def table(seeds: Sequence[Iterable[Mapping[str, Any]]]) -> str:
+    """Summarise values of many seeds.
+
+    Parameters
+    ----------
+    seeds : sequence
+        For each seed its values, as :func:`pytest_mlff.calibration.gate.run_gate` returns them.
+
+    Returns
+    -------
+    str
+        Markdown: outcomes of the whole gate with their 95 % intervals; for each row and look the mean deviation,
+        the spread with its error, the spread as a fraction of the tolerance where there is one, and whether the row
+        may carry a verdict; and the outcomes of the sequential verdict.
+    """
+    grouped: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
+    for values in seeds:
+        for value in values:
+            grouped.setdefault((value["check"], value["look"]), []).append(value)
+    lines = [*_whole(seeds), ""]
+    heads = ("row", "look", "seeds", "mean deviation", "spread", "tolerance", "spread / tolerance")
+    lines += ["| " + " | ".join(heads) + " | fit for a verdict |", "|---" * 8 + "|"]
+    lines += [_line(check, look, values) for (check, look), values in sorted(grouped.items()) if look]
+    lines += ["", "| row | PASS | FAIL | INCONCLUSIVE | INFO | mean looks |", "|---|---|---|---|---|---|"]
+    lines += [_outcome(check, values) for (check, look), values in sorted(grouped.items()) if not look]
+    return "\n".join(lines)
+
+
+def _whole(seeds: Sequence[Iterable[Mapping[str, Any]]]) -> Iterator[str]:
+    """Yield how often the whole gate ends how."""
+    gates = [{value["status"] for value in values if not value["look"]} for values in seeds]
+    events = (
+        ("any FAIL", {"FAIL"}),
+        ("any INCONCLUSIVE", {"INCONCLUSIVE"}),
+        ("red exit at default options", {"FAIL", "INCONCLUSIVE", "ERROR"}),
+    )
+    yield "| whole gate | seeds | of them | rate, 95 % interval |"
+    yield "|---|---|---|---|"
+    for name, statuses in events:
+        count = sum(bool(gate & statuses) for gate in gates)
+        yield f"| {name} | {len(gates)} | {count} | {rate(count, len(gates))} |"
+
+
+def _line(check: str, look: int, values: Sequence[Mapping[str, Any]]) -> str:
+    tolerance = tolerance_of(check)
+    deviations = [float(value["deviation"]) for value in values if value["deviation"] is not None]
+    limit = tolerance.limit
+    if tolerance.squared and limit is not None:  # decided on the square
+        deviations = [math.copysign(d * d, d) for d in deviations]
+        limit = limit**2
+    n = len(deviations)
+    if n < 2:
+        return f"| {check} | {look} | {n} | | | | | |"
+    mean, spread = statistics.fmean(deviations), statistics.stdev(deviations)
+    spread_error = spread / math.sqrt(2 * (n - 1))
+    mean_error = spread / math.sqrt(n)
+    start = f"| {check} | {look} | {n} | {mean:+.2g} ± {mean_error:.1g} | {spread:.2g} ± {spread_error:.1g} |"
+    if limit is None:
+        return f"{start} | | |"
+    room = abs(mean) if tolerance.kind == "sign" else limit  # a sign has as much room as the drift is strong
+    return f"{start} {limit:g} | {spread / room:.3f} | {'yes' if spread <= NARROW * room else 'no'} |"
+
+
+def tolerance_of(row: str) -> Tolerance:
+    """Find the tolerance of a row id: a key, with the state point behind it where a run has several.
+
+    Parameters
+    ----------
+    row : str
+        For example ``diffusion-95K-4000``.
+
+    Returns
+    -------
+    Tolerance
+        Of ``diffusion``.
+
+    Raises
+    ------
+    ValueError
+        For a row that there is not.
+    """
+    if row in TOLERANCES:
+        return TOLERANCES[row]
+    return TOLERANCES[max((key for key in TOLERANCES if row.startswith(f"{key}-")), key=len)]
+
+
+def _outcome(check: str, values: Sequence[Mapping[str, Any]]) -> str:
+    tolerance_of(check)
+    statuses = ("PASS", "FAIL", "INCONCLUSIVE", "INFO")
+    counts = [sum(value["status"] == status for value in values) for status in statuses]
+    looks = statistics.fmean(value["looks"] for value in values)
+    return f"| {check} | " + " | ".join(str(count) for count in counts) + f" | {looks:.2f} |"
