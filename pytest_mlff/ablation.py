@@ -7,7 +7,6 @@ and ``gate`` (the whole ``ci`` protocol). Nothing here decides; ``table`` lays t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +19,7 @@ from pytest_mlff.analysis.hessian import symmetry
 from pytest_mlff.checks.catalogue import CHECKS, run_check
 from pytest_mlff.checks.context import build_context
 from pytest_mlff.errors import SpecError
+from pytest_mlff.journal import Journal
 from pytest_mlff.models.load import load_model
 from pytest_mlff.reference.data import Reference
 from pytest_mlff.settings import Settings
@@ -113,7 +113,9 @@ def run(
     strange = [name for name in names if name not in known]
     if strange:
         raise SpecError(f"no cell {strange[0]!r}; there are {', '.join(known)}")
-    done = read_results(output)
+    results = journal(output)
+    done = results.read()
+    results.touch()
     for cell in (known[name] for name in names or known):
         for stage in stages:
             if (cell.name, stage) in done:
@@ -122,8 +124,7 @@ def run(
             if stage == "train":
                 train_cell(cell, folder, cache_dir=cache_dir, threads=threads, report=say)
             else:
-                records = evaluate(folder / f"{cell.name}.pt", stage, cache_dir=cache_dir)
-                append_result(output, cell, stage, records)
+                results.append((cell.name, stage), evaluate(folder / f"{cell.name}.pt", stage, cache_dir=cache_dir))
 
 
 def train_cell(cell: Cell, folder: Path, *, cache_dir: Path, threads: int, report: Callable[[Any], None]) -> None:
@@ -227,27 +228,8 @@ def _forces(calculator: Any, box: np.ndarray, positions: np.ndarray) -> Any:
     return calculator.batch_forces(positions[None], np.full(len(positions), ARGON_NUMBER), box)[0]
 
 
-def append_result(output: Path, cell: Cell, stage: Stage, records: Mapping[str, Any]) -> None:
-    """Add a cell's records to the results.
-
-    Parameters
-    ----------
-    output : Path
-        File of JSON lines.
-    cell : Cell
-        Which.
-    stage : {"measure", "gate"}
-        What was measured.
-    records : mapping
-        From :func:`evaluate`.
-    """
-    line = {"cell": cell.name, "stage": stage, "records": records}
-    with output.open("a", encoding="utf-8") as stream:
-        stream.write(json.dumps(line, sort_keys=True) + "\n")
-
-
-def read_results(output: Path) -> dict[tuple[str, str], dict[str, Any]]:
-    """Read the results.
+def journal(output: Path) -> Journal:
+    """Results of an ablation: records by cell and stage.
 
     Parameters
     ----------
@@ -256,24 +238,10 @@ def read_results(output: Path) -> dict[tuple[str, str], dict[str, Any]]:
 
     Returns
     -------
-    dict
-        Records by cell name and stage.
-
-    Raises
-    ------
-    SpecError
-        For a line that is none of an ablation.
+    Journal
+        Keyed by names of cell and stage.
     """
-    if not output.exists():
-        return {}
-    found = {}
-    for number, text in enumerate(output.read_text("utf-8").splitlines(), start=1):
-        try:
-            line = json.loads(text)
-            found[line["cell"], line["stage"]] = line["records"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise SpecError(f"{output}:{number}: not a line of an ablation ({error}); remove it") from None
-    return found
+    return Journal(path=output, keys={"cell": str, "stage": str}, check=dict)
 
 
 _COLUMNS = (
@@ -295,7 +263,7 @@ def table(results: Mapping[tuple[str, str], Mapping[str, Any]]) -> Iterator[str]
     Parameters
     ----------
     results : mapping
-        From :func:`read_results`.
+        From the :func:`journal`.
 
     Yields
     ------

@@ -165,7 +165,7 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _paper(options: argparse.Namespace) -> int:
-    from pytest_mlff.ablation import MODEL_A, MODEL_B, read_results
+    from pytest_mlff.ablation import MODEL_A, MODEL_B, journal
     from pytest_mlff.reference.data import Reference
     from pytest_mlff.reference.paper import comparison
     from pytest_mlff.reproduction import read_records, reproduction
@@ -173,7 +173,7 @@ def _paper(options: argparse.Namespace) -> int:
     if not (options.model_a or options.model_b):
         lines = comparison(Reference())
     else:
-        measured = read_results(options.ablation) if options.ablation else {}
+        measured = journal(options.ablation).read() if options.ablation else {}
         runs = ((MODEL_A, options.model_a), (MODEL_B, options.model_b))
         lines = reproduction(*(measured.get((cell, "measure"), {}) | read_records(paths) for cell, paths in runs))
     for line in lines:
@@ -229,7 +229,7 @@ def _ablation(options: argparse.Namespace) -> int:
             threads=options.threads,
             say=lambda what: print(what, file=sys.stderr, flush=True),
         )
-    for line in ablation.table(ablation.read_results(options.output)):
+    for line in ablation.table(ablation.journal(options.output).read()):
         print(line)
     return 0
 

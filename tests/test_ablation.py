@@ -1,11 +1,9 @@
 """The ablation: which cells there are, that nothing is done twice, and what the table says."""
 
-import json
-
 import pytest
 
 from pytest_mlff import ablation
-from pytest_mlff.ablation import Cell, cells, read_results, run, table
+from pytest_mlff.ablation import Cell, cells, journal, run, table
 from pytest_mlff.errors import SpecError
 
 
@@ -41,7 +39,7 @@ def test_what_was_measured_is_not_measured_again(tmp_path, log):
     assert log == [("train", name), ("measure", name), ("gate", name)]
     run(tmp_path, output, cache_dir=tmp_path, names=[name], stages=("measure", "gate"), say=lambda what: None)
     assert len(log) == 3
-    assert set(read_results(output)) == {(name, "measure"), (name, "gate")}
+    assert set(journal(output).read()) == {(name, "measure"), (name, "gate")}
 
 
 def test_a_wrong_cell_lists_those_there_are(tmp_path, log):
@@ -52,9 +50,11 @@ def test_a_wrong_cell_lists_those_there_are(tmp_path, log):
 
 def test_a_broken_line_is_named(tmp_path):
     output = tmp_path / "results.jsonl"
-    output.write_text(json.dumps({"cell": "a", "stage": "gate", "records": {}}) + '\n{"cell": \n')
-    with pytest.raises(SpecError, match=r"results\.jsonl:2: not a line of an ablation"):
-        read_results(output)
+    journal(output).append(("a", "gate"), {})
+    with output.open("a") as stream:
+        stream.write('{"cell": "b", "stage": "gate", "values": 5}\n')
+    with pytest.raises(SpecError, match=r"results\.jsonl:2: cannot continue this file"):
+        journal(output).read()
 
 
 def test_the_table_shows_what_was_measured_and_says_what_was_not():

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from pytest_mlff.calibration.gate import measured_with, packed, run_gate, unpacked
-from pytest_mlff.calibration.journal import Journal
 from pytest_mlff.calibration.rates import rate
+from pytest_mlff.journal import Journal
 from pytest_mlff.reference.model import ReferenceModel
 from pytest_mlff.settings import ProtocolName
 from pytest_mlff.verdict.tolerances import TOLERANCES, Tolerance

@@ -40,7 +40,7 @@ class Journal:
     path: Path
     keys: Mapping[str, type]
     measured_with: Mapping[str, str] = field(default_factory=dict)
-    check: Callable[[Any], None] = _anything
+    check: Callable[[Any], object] = _anything
 
     def read(self) -> dict[tuple[Any, ...], Any]:
         """Read all results; what a killed run left of its last line is cut off the file.
