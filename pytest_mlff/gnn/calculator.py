@@ -60,7 +60,8 @@ class GnnCalculator(Calculator):  # type: ignore[misc]
         if dtype not in ("float32", "float64"):
             raise SpecError(f"dtype = {dtype!r}: it is float32 or float64")
         self.checkpoint = checkpoint if isinstance(checkpoint, Checkpoint) else load_checkpoint(checkpoint)
-        self.device, self.dtype, self.compiled = _device(device), dtype, compiled
+        self.device, self.compiled = _device(device), compiled
+        self.dtype: Literal["float32", "float64"] = dtype
         self.network = build_network(self.checkpoint).to(device=self.device, dtype=getattr(torch, dtype))
         folded = FoldedNetwork(self.network)
         self._evaluate = torch.compile(folded, dynamic=True) if compiled else folded
@@ -68,7 +69,22 @@ class GnnCalculator(Calculator):  # type: ignore[misc]
 
     def __deepcopy__(self, memo: dict[int, Any]) -> GnnCalculator:
         """Share nothing that changes: the copy has its own neighbour lists."""
-        return GnnCalculator(self.checkpoint, device=self.device, dtype=self.dtype, compiled=self.compiled)
+        return self.with_dtype(self.dtype)
+
+    def with_dtype(self, dtype: Literal["float32", "float64"]) -> GnnCalculator:
+        """Make the same calculator in another precision.
+
+        Parameters
+        ----------
+        dtype : {"float32", "float64"}
+            Of all arithmetic but that of positions and cells.
+
+        Returns
+        -------
+        GnnCalculator
+            With neighbour lists of its own.
+        """
+        return GnnCalculator(self.checkpoint, device=self.device, dtype=dtype, compiled=self.compiled)
 
     def calculate(
         self,

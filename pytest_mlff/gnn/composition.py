@@ -7,7 +7,6 @@ project lie in ``compositions/``; ``docs/dataset.md`` explains the format. May i
 
 from __future__ import annotations
 
-import math
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from pytest_mlff.errors import SpecError
 from pytest_mlff.settings.config import suggest
+from pytest_mlff.settings.parsers import one_of, positive, whole
 from pytest_mlff.simulation.slabs import BRACKET, COEXISTENCE_LADDER, SlabGeometry
 from pytest_mlff.simulation.systems import ARGON, System
 
@@ -155,7 +155,7 @@ def load_composition(name_or_path: str | Path, *, system: System = ARGON) -> Com
     return Composition(
         name=path.stem,
         spec=str(name_or_path),
-        seed=top.take("seed", _whole(0)),
+        seed=top.take("seed", whole(0)),
         runs=tuple(
             _run(f"{path}, [[run]] {number}", run, system) for number, run in enumerate(top.take("run", _tables), 1)
         ),
@@ -183,30 +183,6 @@ class _Table:
             raise SpecError(f"{self.where}: {key} = {self._content[key]!r}: {error}") from None
 
 
-def _whole(minimum: int) -> Callable[[Any], int]:
-    def parse(value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
-            raise ValueError(f"expected a whole number >= {minimum}")
-        return value
-
-    return parse
-
-
-def _positive(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 < value < math.inf:
-        raise ValueError("expected a positive number")
-    return float(value)
-
-
-def _one_of(known: tuple[str, ...]) -> Callable[[Any], str]:
-    def parse(value: Any) -> str:
-        if value not in known:
-            raise ValueError(f"expected one of {', '.join(known)}")
-        return str(value)
-
-    return parse
-
-
 def _tables(value: Any) -> list[dict[str, Any]]:
     if not isinstance(value, list) or not value or not all(isinstance(item, dict) for item in value):
         raise ValueError("expected one table or more")
@@ -224,14 +200,14 @@ def _strains(value: Any) -> tuple[float, ...]:
 def _trajectories(value: Any) -> Mapping[Split, int]:
     if not isinstance(value, dict) or set(value) - set(SPLITS):
         raise ValueError(f"expected a table of counts for {', '.join(SPLITS)}")
-    counts: dict[Split, int] = {split: _whole(0)(value.get(split, 0)) for split in SPLITS}
+    counts: dict[Split, int] = {split: whole(0)(value.get(split, 0)) for split in SPLITS}
     if not any(counts.values()):
         raise ValueError("expected one trajectory at least")
     return counts
 
 
 def _cells(value: Any) -> int:
-    cells: int = round((_whole(4)(value) / 4) ** (1 / 3))
+    cells: int = round((whole(4)(value) / 4) ** (1 / 3))
     if 4 * cells**3 != value:
         raise ValueError("expected the atoms of a cube of face-centred cells: 4 n³, such as 256 or 500")
     return cells
@@ -254,7 +230,7 @@ _OWN_KEYS: Mapping[str, tuple[str, ...]] = {
 
 def _run(where: str, content: dict[str, Any], system: System) -> Run:
     every = (*_RUN_KEYS, "atoms", "strains")
-    kind = _Table(where, content, every).take("kind", _one_of(tuple(_STATE_KEYS)))
+    kind = _Table(where, content, every).take("kind", one_of(tuple(_STATE_KEYS)))
     where = f"{where} ({kind})"
     table = _Table(where, content, (*_RUN_KEYS, *_OWN_KEYS[kind]))
     cells = 0 if kind == "slab" else table.take("atoms", _cells)
@@ -267,24 +243,24 @@ def _run(where: str, content: dict[str, Any], system: System) -> Run:
         kind=kind,
         states=tuple(states),
         trajectories=table.take("trajectories", _trajectories),
-        frames=table.take("frames", _whole(1)),
-        spacing_steps=table.take("spacing_steps", _whole(1)),
-        equilibration_steps=table.take("equilibration_steps", _whole(0)),
+        frames=table.take("frames", whole(1)),
+        spacing_steps=table.take("spacing_steps", whole(1)),
+        equilibration_steps=table.take("equilibration_steps", whole(0)),
     )
 
 
 def _states(place: _Table, kind: Kind, cells: int, strains: tuple[float, ...], system: System) -> Iterator[State]:
     first, last = ("start_temperature", "end_temperature") if kind == "ramp" else ("temperature", "temperature")
-    temperatures = (place.take(first, _positive), place.take(last, _positive))
+    temperatures = (place.take(first, positive), place.take(last, positive))
     if kind == "slab":
-        slab = GEOMETRIES[place.take("geometry", _one_of(tuple(GEOMETRIES)))]
+        slab = GEOMETRIES[place.take("geometry", one_of(tuple(GEOMETRIES)))]
         box = slab.state(system, temperatures[0]).box
         yield State(temperatures=temperatures, box=box, n_atoms=slab.n_atoms, slab=slab)
         return
     if kind == "solid":
-        edge = cells * place.take("lattice_parameter", _positive)
+        edge = cells * place.take("lattice_parameter", positive)
     else:
-        edge = cells * system.sigma * (4.0 / place.take("density", _positive)) ** (1 / 3)
+        edge = cells * system.sigma * (4.0 / place.take("density", positive)) ** (1 / 3)
     for strain in strains:
         length = edge * (1.0 + strain)
         if length < 2 * system.cutoff:

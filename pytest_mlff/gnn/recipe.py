@@ -20,6 +20,7 @@ from pytest_mlff.gnn.composition import Split
 from pytest_mlff.gnn.dataset import Configuration, configurations, read_dataset
 from pytest_mlff.gnn.network import NetworkConfig
 from pytest_mlff.gnn.training import AUGMENTATIONS, SCHEDULES, Progress, TrainingConfig, train
+from pytest_mlff.settings.parsers import one_of, positive
 
 _FOLDER = Path(__file__).with_name("recipes")
 _WORDS = {"schedule": SCHEDULES, "augmentation": AUGMENTATIONS}
@@ -90,7 +91,7 @@ def load_recipe(name_or_path: str | Path, *, configurations: int) -> Recipe:
     if "epochs" in training:
         if "steps" in training:
             raise SpecError(f"{path}: [training] has both epochs and steps; give one")
-        training["steps"] = round(_number(path, "epochs", training.pop("epochs")) * configurations)
+        training["steps"] = round(_parsed(path, "epochs", training.pop("epochs"), positive) * configurations)
     network = _checked(path, NetworkConfig, content.get("network", {}))
     return Recipe(
         name=path.stem,
@@ -163,19 +164,20 @@ def _checked(path: Path, kind: type, table: Mapping[str, Any]) -> dict[str, Any]
         if key not in defaults:
             raise SpecError(f"{path}: unknown key {key!r}; there are {', '.join(defaults)}")
         wanted = defaults[key]
-        if key in _WORDS and value not in _WORDS[key]:
-            raise SpecError(f"{path}: {key} = {value!r}; it is one of {', '.join(_WORDS[key])}")
-        if isinstance(wanted, float):
-            value = _number(path, key, value)
+        if key in _WORDS:
+            value = _parsed(path, key, value, one_of(_WORDS[key]))
+        elif isinstance(wanted, float):
+            value = _parsed(path, key, value, positive)
         elif isinstance(wanted, tuple) and isinstance(value, list):
             value = tuple(value)
         elif type(value) is not type(wanted):
-            raise SpecError(f"{path}: {key} = {value!r}; it is a {type(wanted).__name__} such as {wanted!r}")
+            raise SpecError(f"{path}: {key} = {value!r}: expected a {type(wanted).__name__} such as {wanted!r}")
         checked[key] = value
     return checked
 
 
-def _number(path: Path, key: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-        raise SpecError(f"{path}: {key} = {value!r} is not a positive number")
-    return float(value)
+def _parsed(path: Path, key: str, value: Any, parse: Callable[[Any], Any]) -> Any:
+    try:
+        return parse(value)
+    except ValueError as error:
+        raise SpecError(f"{path}: {key} = {value!r}: {error}") from None

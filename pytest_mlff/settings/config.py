@@ -5,7 +5,6 @@ Names of tolerances and of state points are checked by the rooms that own them.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping
 from itertools import pairwise
@@ -14,6 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from pytest_mlff.errors import SpecError
+from pytest_mlff.settings.parsers import positive, whole
 
 Config = Mapping[str, Mapping[str, Any]]
 
@@ -42,21 +42,6 @@ def suggest(word: str, known: tuple[str, ...]) -> str:
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
-def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 < value < math.inf:
-        raise ValueError("expected a positive number")
-    return float(value)
-
-
-def _count(minimum: int) -> Callable[[Any], int]:
-    def parse(value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
-            raise ValueError(f"expected a whole number >= {minimum}")
-        return value
-
-    return parse
-
-
 def _looks(value: Any) -> tuple[int, ...]:
     hint = "expected a list of step counts, each larger than the one before, such as [1160, 2320]"
     if not isinstance(value, list) or not value:
@@ -78,11 +63,11 @@ def _names(value: Any) -> tuple[str, ...]:
 
 # Two replicas at least: with one there is no error bar, hence no verdict.
 _TABLES: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {
-    "liquid": {"replicas": _count(2), "looks": _looks, "state_points": _names},
-    "solid": {"replicas": _count(2), "steps": _count(1)},
-    "melting": {"replicas": _count(2), "steps": _count(1)},
-    "forces": {"configurations": _count(2)},
-    "speed": {"max_ms_per_call": _number},
+    "liquid": {"replicas": whole(2), "looks": _looks, "state_points": _names},
+    "solid": {"replicas": whole(2), "steps": whole(1)},
+    "melting": {"replicas": whole(2), "steps": whole(1)},
+    "forces": {"configurations": whole(2)},
+    "speed": {"max_ms_per_call": positive},
 }
 
 
@@ -126,7 +111,7 @@ def _validate_key(table: str, key: str, value: Any, where: str) -> Any:
         known = tuple(parsers)
         raise SpecError(f"{where}: unknown key {key!r} in [{table}]{suggest(key, known)}; known: {', '.join(known)}")
     try:
-        return _number(value) if parsers is None else parsers[key](value)
+        return positive(value) if parsers is None else parsers[key](value)
     except ValueError as error:
         raise SpecError(f"{where}: [{table}] {key} = {value!r}: {error}") from None
 

@@ -150,3 +150,14 @@ def test_cuda_gives_the_forces_of_the_cpu(argon):
         atoms.calc = GnnCalculator(checkpoint(), device=device, dtype="float64")
         found[device] = atoms.get_forces()
     np.testing.assert_allclose(found["cuda"], found["cpu"], rtol=0, atol=1e-12)
+
+
+def test_with_dtype_is_the_same_network_in_another_precision(argon):
+    single = GnnCalculator(checkpoint(), device="cpu", dtype="float32")
+    double = single.with_dtype("float64")
+    expected = GnnCalculator(checkpoint(), device="cpu", dtype="float64")
+    atoms = argon()
+    found = [calculator.get_forces(atoms) for calculator in (single, double, expected)]
+    assert (double.dtype, single.dtype) == ("float64", "float32")
+    np.testing.assert_array_equal(found[1], found[2])
+    assert 0.0 < np.abs(found[0] - found[1]).max() < 1e-4 * np.abs(found[1]).max()

@@ -12,17 +12,16 @@ from pytest_mlff.gnn.training import TrainingConfig
 
 
 def test_the_forms_of_the_ablation_differ_in_nothing_but_the_form():
-    recipes = {name: load_recipe(name, configurations=100) for name in ("plain", "layer-norm", "smooth", "smooth-8.5")}
+    recipes = {name: load_recipe(name, configurations=100) for name in ("plain", "layer-norm", "smooth")}
     assert {item.training for item in recipes.values()} == {TrainingConfig()}
     forms = {name: (item.network.layer_norm, item.network.smooth_cutoff) for name, item in recipes.items()}
-    assert forms == {
-        "plain": (False, False),
-        "layer-norm": (True, False),
-        "smooth": (True, True),
-        "smooth-8.5": (True, True),
-    }
-    assert {name: item.network.cutoff for name, item in recipes.items()}["smooth-8.5"] == 8.5
+    assert forms == {"plain": (False, False), "layer-norm": (True, False), "smooth": (True, True)}
     assert recipes["smooth"].network == NetworkConfig()
+
+
+def test_the_wider_variant_is_model_b_but_for_its_cutoff():
+    """Its weights can only be carried over from a network that differs in nothing else."""
+    assert load_recipe("smooth-8.5", configurations=100).network == NetworkConfig(cutoff=8.5)
 
 
 def test_the_papers_recipe_is_the_papers():
@@ -48,10 +47,10 @@ def test_a_file_of_ones_own(tmp_path):
     [
         ("[network]\ncut = 6", "unknown key 'cut'; there are cutoff, hidden"),
         ("[net]\n", r"unknown table 'net'; a recipe has \[network\] and \[training\]"),
-        ("[network]\nhidden = 1.5", "hidden = 1.5; it is a int such as 128"),
-        ("[network]\nlayer_norm = 1", "layer_norm = 1; it is a bool such as True"),
-        ("[network]\ncutoff = -1", "cutoff = -1 is not a positive number"),
-        ("[training]\nschedule = 'linear'", "schedule = 'linear'; it is one of cosine, exponential"),
+        ("[network]\nhidden = 1.5", "hidden = 1.5: expected a int such as 128"),
+        ("[network]\nlayer_norm = 1", "layer_norm = 1: expected a bool such as True"),
+        ("[network]\ncutoff = -1", "cutoff = -1: expected a positive number"),
+        ("[training]\nschedule = 'linear'", "schedule = 'linear': expected one of cosine, exponential"),
         ("[training]\nsteps = 5\nepochs = 1", "both epochs and steps"),
         ("[training]\nsteps = 0", "steps = 0 must be positive"),
         ("steps = ", "cannot be read as TOML"),

@@ -1,0 +1,74 @@
+"""What may stand in a TOML file: each parser takes a value as TOML gave it, and says what it expected."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+
+def positive(value: Any) -> float:
+    """Accept a positive number.
+
+    Parameters
+    ----------
+    value : object
+        From TOML.
+
+    Returns
+    -------
+    float
+        The number.
+
+    Raises
+    ------
+    ValueError
+        For anything else.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 < value < math.inf:
+        raise ValueError("expected a positive number")
+    return float(value)
+
+
+def whole(minimum: int) -> Callable[[Any], int]:
+    """Make a parser of whole numbers.
+
+    Parameters
+    ----------
+    minimum : int
+        The smallest it accepts.
+
+    Returns
+    -------
+    callable
+        The parser.
+    """
+
+    def parse(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
+            raise ValueError(f"expected a whole number >= {minimum}")
+        return value
+
+    return parse
+
+
+def one_of(known: tuple[str, ...]) -> Callable[[Any], str]:
+    """Make a parser of words.
+
+    Parameters
+    ----------
+    known : tuple of str
+        Those it accepts.
+
+    Returns
+    -------
+    callable
+        The parser.
+    """
+
+    def parse(value: Any) -> str:
+        if value not in known:
+            raise ValueError(f"expected one of {', '.join(known)}")
+        return str(value)
+
+    return parse
