@@ -63,8 +63,7 @@ class GnnCalculator(Calculator):  # type: ignore[misc]
         self.device, self.compiled = _device(device), compiled
         self.dtype: Literal["float32", "float64"] = dtype
         self.network = build_network(self.checkpoint).to(device=self.device, dtype=getattr(torch, dtype))
-        folded = FoldedNetwork(self.network)
-        self._evaluate = torch.compile(folded, dynamic=True) if compiled else folded
+        self._evaluate = FoldedNetwork(self.network, compiled=compiled)
         self._finders: dict[int, EdgeFinder] = {}
 
     def __deepcopy__(self, memo: dict[int, Any]) -> GnnCalculator:

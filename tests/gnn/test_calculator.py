@@ -1,6 +1,7 @@
 """The ASE calculator: the network's forces, folded, batched, and without a memory."""
 
 import copy
+import shutil
 
 import numpy as np
 import pytest
@@ -65,6 +66,30 @@ def test_the_size_of_a_block_changes_no_force(argon, block):
     whole = FoldedNetwork(calculator.network)(kinds, edges)
     parts = FoldedNetwork(calculator.network, block=block)(kinds, edges)
     torch.testing.assert_close(parts, whole, rtol=1e-12, atol=1e-13)
+
+
+def test_atoms_without_neighbours_end_no_block(argon):
+    """A lone atom, and one among others, whose sums are empty."""
+    calculator = GnnCalculator(checkpoint(), device="cpu", dtype="float64")
+    lone = Atoms("Ar", positions=[[1.0, 2.0, 3.0]], cell=[EDGE] * 3, pbc=False)
+    pair = Atoms("Ar4", positions=[[0, 0, 0], [40, 0, 0], [0, 40, 0], [0, 0, 3.8]], cell=[80] * 3, pbc=True)
+    alone = calculator.get_forces(lone)[0]
+    found = calculator.get_forces(pair)
+    np.testing.assert_allclose(found[1:3], [alone, alone], rtol=0, atol=1e-14)
+    assert np.abs(found[0] - alone).max() > 1e-4
+    for block in (1, 2):
+        calculator = GnnCalculator(checkpoint(), device="cpu", dtype="float64")
+        calculator._evaluate.block = block
+        np.testing.assert_allclose(calculator.get_forces(pair), found, rtol=0, atol=1e-14)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")  # torch's own, on compiling
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler on the CPU")
+def test_compiling_changes_no_force(argon):
+    atoms = argon()
+    plain, compiled = (GnnCalculator(checkpoint(), device="cpu", compiled=compiled) for compiled in (False, True))
+    expected = plain.get_forces(atoms)
+    assert np.abs(compiled.get_forces(atoms) - expected).max() <= 1e-5 * np.abs(expected).max()
 
 
 def test_a_batch_is_its_members_one_by_one(argon):
