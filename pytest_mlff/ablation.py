@@ -29,8 +29,8 @@ from pytest_mlff.verdict.format import format_estimate
 
 RECIPES = ("smooth", "plain", "layer-norm")
 COMPOSITIONS = ("liquid+solid", "liquid", "liquid-narrow")
-MODEL_A, MODEL_B = "smooth-liquid-0", "model-b"
-"""Names under which results of the shipped models stand; B is trained on from A and is no cell of its own."""
+MODEL_A, MODEL_B = "smooth-liquid-0", "fine-tune-liquid+solid-0"
+"""The cells that are shipped as models A and B."""
 ARGON_NUMBER = 18
 PAPER_STEP = 3.4e-6
 """The paper's difference step in Å: about the resolution of float32 coordinates in a 256-atom cell."""
@@ -50,11 +50,14 @@ class Cell:
         Form of the network, and its training set.
     seed : int
         Of the training.
+    start : str
+        Name of the cell whose weights are trained on; empty for fresh ones.
     """
 
     recipe: str
     composition: str
     seed: int = 0
+    start: str = ""
 
     @property
     def name(self) -> str:
@@ -63,16 +66,20 @@ class Cell:
 
 
 def cells() -> list[Cell]:
-    """List the cells: all forms on all sets, and a second seed at the four corners.
+    """List the cells: all forms on all sets, a second seed at the four corners, and what is trained on from these.
 
     Returns
     -------
     list of Cell
-        In the order in which they are run.
+        Each behind the one that it starts from.
     """
     first = [Cell(recipe, composition) for recipe in RECIPES for composition in COMPOSITIONS]
     corners = [Cell(recipe, composition, 1) for recipe in RECIPES[:2] for composition in COMPOSITIONS[::2]]
-    return first + corners
+    further = [
+        Cell("fine-tune", "liquid+solid", start=MODEL_A),
+        Cell("smooth-8.5", "liquid+solid", start=MODEL_B),
+    ]
+    return first + corners + further
 
 
 def run(
@@ -150,7 +157,9 @@ def train_cell(cell: Cell, folder: Path, *, cache_dir: Path, threads: int, repor
     dataset = folder / f"{cell.composition}.nc"
     if not dataset.is_file():
         build_dataset(load_composition(cell.composition), dataset, cache_dir=cache_dir)
-    train_recipe(cell.recipe, dataset, folder / f"{cell.name}.pt", seed=cell.seed, threads=threads, report=report)
+    start = folder / f"{cell.start}.pt" if cell.start else None
+    output = folder / f"{cell.name}.pt"
+    train_recipe(cell.recipe, dataset, output, seed=cell.seed, start=start, threads=threads, report=report)
 
 
 def evaluate(checkpoint: Path, stage: Stage, *, cache_dir: Path, seed: int = 0) -> dict[str, dict[str, Any]]:

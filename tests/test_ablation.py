@@ -3,12 +3,12 @@
 import pytest
 
 from pytest_mlff import ablation
-from pytest_mlff.ablation import Cell, cells, journal, run, table
+from pytest_mlff.ablation import MODEL_A, MODEL_B, Cell, cells, journal, run, table
 from pytest_mlff.errors import SpecError
 
 
 def test_every_form_meets_every_training_set_and_the_corners_twice():
-    found = cells()
+    found = [cell for cell in cells() if not cell.start]
     assert len(found) == len(set(found)) == 13
     assert {(cell.recipe, cell.composition) for cell in found if cell.seed == 0} == {
         (recipe, composition)
@@ -18,6 +18,24 @@ def test_every_form_meets_every_training_set_and_the_corners_twice():
     assert {(cell.recipe, cell.composition) for cell in found if cell.seed == 1} == {
         (recipe, composition) for recipe in ("plain", "smooth") for composition in ("liquid-narrow", "liquid+solid")
     }
+
+
+def test_models_a_and_b_are_cells_and_each_cell_lies_behind_its_start():
+    names = [cell.name for cell in cells()]
+    assert {MODEL_A, MODEL_B} <= set(names)
+    assert all(names.index(cell.start) < number for number, cell in enumerate(cells()) if cell.start)
+    assert {cell.name: cell.start for cell in cells() if cell.start}[MODEL_B] == MODEL_A
+
+
+def test_a_cell_is_trained_on_from_its_start(tmp_path, monkeypatch):
+    (tmp_path / "liquid+solid.nc").touch()
+    seen = []
+    monkeypatch.setattr("pytest_mlff.gnn.recipe.train_recipe", lambda *args, **named: seen.append((args, named)))
+    for cell in (Cell("plain", "liquid+solid", 1), Cell("fine-tune", "liquid+solid", start=MODEL_A)):
+        ablation.train_cell(cell, tmp_path, cache_dir=tmp_path, threads=1, report=print)
+    assert [args[2].name for args, _ in seen] == ["plain-liquid+solid-1.pt", f"{MODEL_B}.pt"]
+    assert [named["start"] for _, named in seen] == [None, tmp_path / f"{MODEL_A}.pt"]
+    assert [named["seed"] for _, named in seen] == [1, 0]
 
 
 @pytest.fixture

@@ -140,7 +140,7 @@ class FoldedNetwork:
         return total
 
     def _one_species(self, layer: MessageLayer, folded: Folded, blocks: list[_Block], seen: Tensor) -> Tensor:
-        """The same where all nodes carry the same features."""
+        """Sum the messages where all nodes carry the same features."""
         both = (2.0 * seen[:1] @ folded.node.T + folded.bias)[0]  # sender's and receiver's share are one vector
         summed, weight = torch.empty_like(seen), torch.empty_like(seen[:, :1])
         for block in blocks:
