@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
@@ -51,18 +52,42 @@ def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
     return records
 
 
-def _parity(context: CheckContext, name: str, count: int) -> Finding:
+def parity_forces(context: CheckContext, name: str, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Compute the forces of the candidate and of the reference on held-out configurations.
+
+    Parameters
+    ----------
+    context : CheckContext
+        Of the run.
+    name : str
+        ``"<phase>-<atoms>"``.
+    count : int
+        Configurations, from the first on.
+
+    Returns
+    -------
+    candidate, exact : ndarray, shape (configuration, atom, xyz)
+        In eV/Å; the candidate's as they are, finite or not.
+
+    Raises
+    ------
+    BudgetExhausted
+        If candidate forces are not in the cache and no wall time is left for them.
+    """
     positions, boxes = context.reference.configurations(f"parity/{name}")
     positions, boxes = positions[:count], np.broadcast_to(boxes, (len(positions), 3))[:count]
     candidate = _candidate_forces(context, name, positions, boxes)
+    native = ReferenceModel(context.system)
+    exact = [ModelForces(native, context.system, box)(position) for position, box in zip(positions, boxes, strict=True)]
+    return candidate, np.stack(exact)
+
+
+def _parity(context: CheckContext, name: str, count: int) -> Finding:
+    candidate, exact = parity_forces(context, name, count)
     bad = int(np.count_nonzero(~np.isfinite(candidate).all(axis=(1, 2))))
     if bad:
         note = f"forces are not finite in {bad} of {count} configurations"
         return Finding(candidate=Estimate(float("nan"), float("nan")), force_calls=count, note=note)
-    native = ReferenceModel(context.system)
-    exact = np.stack(
-        [ModelForces(native, context.system, box)(position) for position, box in zip(positions, boxes, strict=True)]
-    )
     parity = force_parity(candidate, exact)
     error = force_error_sd(parity)
     note = (
@@ -78,20 +103,16 @@ def _candidate_forces(context: CheckContext, name: str, positions: np.ndarray, b
     try:
         for first in range(0, len(positions), CHUNK):
             chosen = slice(first, first + CHUNK)
-            context.budget.check(f"the parity of {name}")
             parts = {"set": name, "first": first, "count": len(positions[chosen])}
-            pieces.append(
-                context.memo(
-                    "parity",
-                    parts,
-                    lambda chosen=chosen: {"forces": _forces(context, positions[chosen], boxes[chosen])},
-                )["forces"]
-            )
+            compute = partial(_forces, context, name, positions[chosen], boxes[chosen])
+            pieces.append(context.memo("parity", parts, compute)["forces"])
             context.progress.advance(len(positions[chosen]))
     finally:
         context.progress.finish()
     return np.concatenate(pieces)
 
 
-def _forces(context: CheckContext, positions: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    return np.stack([context.forces(box)(position) for position, box in zip(positions, boxes, strict=True)])
+def _forces(context: CheckContext, name: str, positions: np.ndarray, boxes: np.ndarray) -> dict[str, np.ndarray]:
+    context.budget.check(f"the parity of {name}")
+    found = [context.forces(box)(position) for position, box in zip(positions, boxes, strict=True)]
+    return {"forces": np.stack(found)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from pytest_mlff.analysis.statistics import replica_estimate
 from pytest_mlff.checks.catalogue import Row
@@ -13,6 +14,9 @@ from pytest_mlff.reference.melting import BRACKET_SEGMENT, melting_point, rung_d
 from pytest_mlff.reference.observables import estimate
 from pytest_mlff.schema import Record
 from pytest_mlff.simulation.slabs import BRACKET, COEXISTENCE_LADDER, PAPER_LADDER
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 _LADDERS = {"melting_point-paper": PAPER_LADDER, "melting_point": COEXISTENCE_LADDER}
 
@@ -50,10 +54,10 @@ def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
 
 
 def _finding(context: CheckContext, row: Row, frames: int) -> Finding:
+    if row.key in BRACKET:
+        return _bracket(context, row, frames)
     assert context.protocol.melting is not None
     replicas = context.protocol.melting.replicas
-    if row.key in BRACKET:
-        return _bracket(context, row, replicas, frames)
     ladder = _LADDERS[row.key]
     slabs, _ = context.starts(f"slab/{ladder.name}", replicas)
     reference = context.reference.observable(ladder.name, "melting_point")
@@ -65,14 +69,36 @@ def _finding(context: CheckContext, row: Row, frames: int) -> Finding:
     )
 
 
-def _bracket(context: CheckContext, row: Row, replicas: int, frames: int) -> Finding:
-    rung = BRACKET[row.key]
-    slabs, _ = context.starts(f"slab/{rung.geometry.name}", replicas)
-    drift = rung_drift(context.workshop, rung, slabs, frames=frames, seed=context.seed, segment_frames=BRACKET_SEGMENT)
+def bracket_run(context: CheckContext, key: str, frames: int) -> xr.Dataset:
+    """Run the slabs of the bracket at one of its temperatures.
+
+    Parameters
+    ----------
+    context : CheckContext
+        Of the run, of a protocol that has the bracket.
+    key : str
+        Row: key of :data:`pytest_mlff.simulation.slabs.BRACKET`.
+    frames : int
+        Length of each run.
+
+    Returns
+    -------
+    xr.Dataset
+        Solid fraction and drift, as :func:`pytest_mlff.reference.melting.rung_drift` gives them.
+    """
+    assert context.protocol.melting is not None
+    rung = BRACKET[key]
+    slabs, _ = context.starts(f"slab/{rung.geometry.name}", context.protocol.melting.replicas)
+    return rung_drift(context.workshop, rung, slabs, frames=frames, seed=context.seed, segment_frames=BRACKET_SEGMENT)
+
+
+def _bracket(context: CheckContext, row: Row, frames: int) -> Finding:
+    drift = bracket_run(context, row.key, frames)
+    rung, atoms = BRACKET[row.key], BRACKET[row.key].geometry.n_atoms
     reference = context.reference.observable(row.key, "drift")
     return Finding(
         candidate=replica_estimate(drift["drift_replica"].values),
         reference=estimate(reference, "drift"),
         force_calls=int(drift.attrs["force_calls"]),
-        note=f"{slabs.shape[1]} atoms, {replicas} slabs at {rung.temperature:g} K",
+        note=f"{atoms} atoms, {drift.sizes['replica']} slabs at {rung.temperature:g} K",
     )
