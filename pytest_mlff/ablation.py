@@ -290,6 +290,31 @@ def table(results: Mapping[tuple[str, str], Mapping[str, Any]]) -> Iterator[str]
         yield f"| {cell.recipe} | {cell.composition} | {cell.seed} | {numbers} | {verdict} |"
 
 
+def measured(results: Mapping[tuple[str, str], Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Say of each measured cell what it is, beside its records.
+
+    Parameters
+    ----------
+    results : mapping
+        From the :func:`journal`.
+
+    Returns
+    -------
+    dict of str to dict
+        By name, in the order of :func:`cells`: ``recipe``, ``composition``, ``seed``, and ``rows`` with the records.
+    """
+    return {
+        cell.name: {
+            "recipe": cell.recipe,
+            "composition": cell.composition,
+            "seed": cell.seed,
+            "rows": results[cell.name, "measure"],
+        }
+        for cell in cells()
+        if (cell.name, "measure") in results
+    }
+
+
 def _number(record: Mapping[str, Any] | None) -> str:
     if record is None or record.get("candidate") is None:
         return "not measured"

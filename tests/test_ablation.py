@@ -3,7 +3,7 @@
 import pytest
 
 from pytest_mlff import ablation
-from pytest_mlff.ablation import MODEL_A, MODEL_B, Cell, cells, journal, run, table
+from pytest_mlff.ablation import MODEL_A, MODEL_B, Cell, cells, journal, measured, run, table
 from pytest_mlff.errors import SpecError
 
 
@@ -95,3 +95,22 @@ def test_the_table_shows_what_was_measured_and_says_what_was_not():
     assert lines[2].count("not measured") == 7
     assert lines[2].endswith("| 1 PASS, FAIL: pdos, INCONCLUSIVE: diffusion |")
     assert list(table({(name, "measure"): measured}))[2].endswith("| not run |")
+
+
+def test_what_was_measured_is_told_with_what_it_is():
+    """In the order of the cells, for the figure; cells that were only gated are left out."""
+    rows = {"pdos": {"candidate": 0.01}}
+    results = {(MODEL_B, "measure"): rows, ("plain-liquid-0", "measure"): rows, (MODEL_A, "gate"): rows}
+    found = measured(results)
+    assert list(found) == ["plain-liquid-0", MODEL_B]
+    assert found[MODEL_B] == {"recipe": "fine-tune", "composition": "liquid+solid", "seed": 0, "rows": rows}
+
+
+def test_the_figure_tells_all_forms_apart(tmp_path):
+    pytest.importorskip("matplotlib")
+    from pytest_mlff.report.figures.ablation import ablation_figure
+
+    results = {(cell.name, "measure"): {"pdos": {"candidate": 0.01}} for cell in cells()}
+    ablation_figure(measured(results), tmp_path / "all.svg")
+    text = (tmp_path / "all.svg").read_text()
+    assert all(cell.recipe in text and cell.composition in text for cell in cells())

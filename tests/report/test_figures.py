@@ -184,8 +184,8 @@ def test_the_scatter_shows_all_directions_of_space(tmp_path):
 
 
 def test_more_models_than_can_be_told_apart_are_refused(tmp_path):
-    models = {f"m{number}": structure(0.0) for number in range(5)}
-    with pytest.raises(SpecError, match="5 models in one figure"):
+    models = {f"m{number}": structure(0.0) for number in range(len(COLOURS) + 1)}
+    with pytest.raises(SpecError, match=f"{len(COLOURS) + 1} models in one figure"):
         paper.structure_figure({"p": Curves(reference=structure(0.0), models=models)}, tmp_path / "f.svg")
 
 
