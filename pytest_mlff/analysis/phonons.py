@@ -1,10 +1,11 @@
 """Phonons of a crystal from one displaced atom: spectrum, density of states, dispersion, and their distance.
 
 Frequencies are ν = √(λ/m)/2π in THz of the symmetrised Hessian's eigenvalues λ; a negative λ counts as
-−√|λ/m|/2π. The three modes at q = 0 are the crystal's translation. Their λ is zero but for rounding, and its
-sign says nothing: they stay in the spectrum, are left out when negative modes are counted, and their largest
-|ν| is reported, because a model whose forces are not translation invariant has it off zero. Elsewhere a mode
-counts as negative when λ lies below zero by more than three times what the force noise makes.
+−√|λ/m|/2π. The three modes at q = 0 are the crystal's translation. Their λ is zero but for rounding and what a
+finite step leaves, which falls with its square; its sign says nothing: they stay in the spectrum, are left out when
+negative modes are counted, and their largest |ν| is reported, because a model whose forces are not translation
+invariant has it off zero at any step. Elsewhere a mode counts as negative when λ lies below zero by more than three
+times what the force noise makes.
 """
 
 from __future__ import annotations
