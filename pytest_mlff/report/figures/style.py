@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 COLUMN, PAGE = 3.4, 7.0
 """Widths in inches: one column of a journal, and two."""
 REFERENCE_COLOUR, MUTED, WINDOW_COLOUR = "black", "0.45", "0.93"
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 """Of the models, told apart by every kind of sight: M. Okabe and K. Ito, Color Universal Design (2008)."""
-MARKERS = ("o", "s", "^", "D", "v")
+MARKERS = ("o", "s", "^", "D", "v", "P")
 BAND = 0.25
 """Opacity of an error band of one standard error."""
 
