@@ -78,7 +78,6 @@ def cells() -> list[Cell]:
     further = [
         Cell("fine-tune", "liquid+solid", start=MODEL_A),
         Cell("smooth-8.5", "liquid+solid", start=MODEL_B),
-        Cell("fine-tune-8.5", "liquid+solid", start="smooth-8.5-liquid+solid-0"),
     ]
     return first + corners + further
 

@@ -21,8 +21,7 @@ def test_the_forms_of_the_ablation_differ_in_nothing_but_the_form():
 
 def test_the_wider_variant_is_model_b_but_for_its_cutoff():
     """Weights can only be carried over to a network that differs in nothing else."""
-    for name in ("smooth-8.5", "fine-tune-8.5"):
-        assert load_recipe(name, configurations=100).network == NetworkConfig(cutoff=8.5)
+    assert load_recipe("smooth-8.5", configurations=100).network == NetworkConfig(cutoff=8.5)
 
 
 def test_the_papers_recipe_is_the_papers():
@@ -66,8 +65,8 @@ def test_what_cannot_be_meant_is_refused(tmp_path, text, message):
 
 
 def test_a_wrong_name_lists_the_recipes():
-    assert recipe_names() == ["fine-tune", "fine-tune-8.5", "layer-norm", "paper", "plain", "smooth", "smooth-8.5"]
-    listed = r"fine-tune, fine-tune-8\.5, layer-norm, paper, plain, smooth, smooth-8\.5"
+    assert recipe_names() == ["fine-tune", "layer-norm", "paper", "plain", "smooth", "smooth-8.5"]
+    listed = r"fine-tune, layer-norm, paper, plain, smooth, smooth-8\.5"
     with pytest.raises(SpecError, match=f"'smoth'; recipes: {listed}"):
         load_recipe("smoth", configurations=10)
 
