@@ -12,8 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pytest_mlff.calibration.gate import measured_with, packed, run_gate, unpacked
+from pytest_mlff.calibration.gate import Value, measured_with, packed, run_gate, unpacked
 from pytest_mlff.calibration.rates import rate
+from pytest_mlff.errors import SpecError
 from pytest_mlff.journal import Journal
 from pytest_mlff.reference.model import ReferenceModel
 from pytest_mlff.settings import ProtocolName
@@ -23,7 +24,7 @@ NARROW = 1 / 6
 """Largest null spread of a judged row, as a fraction of its tolerance."""
 
 
-def null_spread(*, seeds: int, output: Path, protocol: ProtocolName = "ci") -> str:
+def null_spread(*, seeds: int, output: Path, protocol: ProtocolName = "ci", only_table: bool = False) -> str:
     """Run the reference against itself and summarise it.
 
     Parameters
@@ -34,6 +35,8 @@ def null_spread(*, seeds: int, output: Path, protocol: ProtocolName = "ci") -> s
         File of JSON lines, made or continued.
     protocol : {"ci", "paper"}, optional
         Which protocol.
+    only_table : bool, optional
+        Run nothing and summarise all that is in ``output``.
 
     Returns
     -------
@@ -46,15 +49,42 @@ def null_spread(*, seeds: int, output: Path, protocol: ProtocolName = "ci") -> s
         For an output that cannot be read or written, or that holds something else than lines of this protocol,
         package and reference; it is left as it was.
     """
-    journal = Journal(path=output, keys={"seed": int}, measured_with=measured_with(protocol), check=_check)
-    done = {seed: unpacked(values) for (seed,), values in journal.read().items()}
-    missing = [seed for seed in range(1, seeds + 1) if seed not in done]
+    journal = _journal(output, protocol)
+    done = read_null(output, protocol=protocol)
+    missing = [] if only_table else [seed for seed in range(1, seeds + 1) if seed not in done]
     if missing:
         journal.touch()
     for seed in missing:
         done[seed] = run_gate(ReferenceModel(), seed=seed, protocol=protocol, each_look=True)
         journal.append((seed,), packed(done[seed]))
-    return table([done[seed] for seed in sorted(done) if seed <= seeds])
+    return table([done[seed] for seed in sorted(done) if only_table or seed <= seeds])
+
+
+def read_null(path: Path, *, protocol: ProtocolName = "ci") -> dict[int, list[Value]]:
+    """Read what :func:`null_spread` wrote.
+
+    Parameters
+    ----------
+    path : Path
+        Its output; a missing file is empty.
+    protocol : {"ci", "paper"}, optional
+        Which protocol.
+
+    Returns
+    -------
+    dict
+        By seed the values of :func:`pytest_mlff.calibration.gate.run_gate`.
+
+    Raises
+    ------
+    SpecError
+        As :func:`null_spread`.
+    """
+    return {seed: unpacked(values) for (seed,), values in _journal(path, protocol).read().items()}
+
+
+def _journal(path: Path, protocol: ProtocolName) -> Journal:
+    return Journal(path=path, keys={"seed": int}, measured_with=measured_with(protocol), check=_check)
 
 
 def _check(values: Any) -> None:
@@ -106,12 +136,7 @@ def _whole(seeds: Sequence[Iterable[Mapping[str, Any]]]) -> Iterator[str]:
 
 
 def _line(check: str, look: int, values: Sequence[Mapping[str, Any]]) -> str:
-    tolerance = tolerance_of(check)
-    deviations = [float(value["deviation"]) for value in values if value["deviation"] is not None]
-    limit = tolerance.limit
-    if tolerance.squared and limit is not None:  # decided on the square
-        deviations = [math.copysign(d * d, d) for d in deviations]
-        limit = limit**2
+    deviations, limit = on_scale(check, values)
     n = len(deviations)
     if n < 2:
         return f"| {check} | {look} | {n} | | | | | |"
@@ -121,8 +146,72 @@ def _line(check: str, look: int, values: Sequence[Mapping[str, Any]]) -> str:
     start = f"| {check} | {look} | {n} | {mean:+.2g} ± {mean_error:.1g} | {spread:.2g} ± {spread_error:.1g} |"
     if limit is None:
         return f"{start} | | |"
-    room = abs(mean) if tolerance.kind == "sign" else limit  # a sign has as much room as the drift is strong
+    # a sign has as much room as the drift is strong
+    room = abs(mean) if tolerance_of(check).kind == "sign" else limit
     return f"{start} {limit:g} | {spread / room:.3f} | {'yes' if spread <= NARROW * room else 'no'} |"
+
+
+def on_scale(check: str, values: Iterable[Mapping[str, Any]]) -> tuple[list[float], float | None]:
+    """Give deviations and limit of a row on the scale on which it is decided.
+
+    Parameters
+    ----------
+    check : str
+        Row id.
+    values : iterable of mapping
+        Of this row; those without a deviation are left out.
+
+    Returns
+    -------
+    deviations : list of float
+        For distances their squares, with the sign that noise gave them.
+    limit : float or None
+        Of the tolerance table, squared likewise.
+    """
+    tolerance = tolerance_of(check)
+    deviations = [float(value["deviation"]) for value in values if value["deviation"] is not None]
+    if tolerance.squared and tolerance.limit is not None:
+        return [math.copysign(d * d, d) for d in deviations], tolerance.limit**2
+    return deviations, tolerance.limit
+
+
+def in_tolerances(seeds: Iterable[Sequence[Mapping[str, Any]]]) -> dict[str, list[float]]:
+    """Give the deviations of the rows that follow a trajectory in units of their tolerance.
+
+    Parameters
+    ----------
+    seeds : iterable
+        For each seed its values.
+
+    Returns
+    -------
+    dict
+        By row that carries a verdict: its deviations at its last look. For a sign row the drift's departure from its
+        mean in units of that mean: at −1 the drift has the wrong sign.
+
+    Raises
+    ------
+    SpecError
+        For less than two seeds.
+    """
+    seeds = list(seeds)
+    if len(seeds) < 2:
+        raise SpecError(f"{len(seeds)} seeds of the null have no spread; run `pytest-mlff calibrate null` first")
+    grouped: dict[str, dict[int, list[Mapping[str, Any]]]] = {}
+    for values in seeds:
+        judged = {value["check"] for value in values if value["look"] == 0 and value["status"] != "INFO"}
+        for value in values:
+            if value["look"] and value["check"] in judged:
+                grouped.setdefault(value["check"], {}).setdefault(value["look"], []).append(value)
+    found = {}
+    for row, looks in grouped.items():
+        deviations, limit = on_scale(row, looks[max(looks)])
+        if tolerance_of(row).kind == "sign":
+            mean = statistics.fmean(deviations)
+            found[row] = [deviation / mean - 1.0 for deviation in deviations]
+        elif limit is not None:
+            found[row] = [deviation / limit for deviation in deviations]
+    return found
 
 
 def tolerance_of(row: str) -> Tolerance:
