@@ -63,6 +63,8 @@ QUANTITIES = (
     Quantity("XSVS time / ps, 4000 atoms, 100 K", "xsvs_time-100K-4000", "2.05", "", "2.05"),
     Quantity("g(r) distance, solid, 256 atoms, 20 K", "solid_rdf", "", _ALIKE, _ALIKE),
     Quantity("melting point / K, paper's protocol", "melting_point-paper", "55.2 ± 1.34", "56.4", "55.8"),
+    Quantity("drift of the solid fraction at 59 K / 1/ps, 448 atoms", "melting_below"),
+    Quantity("drift of the solid fraction at 89 K / 1/ps, 512 atoms", "melting_above"),
     Quantity("symmetry S, solid, 2048 atoms, step 0.01 Å", "symmetry-solid"),
     Quantity("symmetry S, liquid, 108 atoms, step 0.01 Å", "symmetry-liquid"),
     Quantity("symmetry S, solid, 256 atoms, step 3.4e-6 Å, float32", "paper_step-solid-float32", "", "0.785", "0.949"),
