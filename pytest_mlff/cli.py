@@ -75,6 +75,13 @@ def _add_reference(parser: argparse.ArgumentParser) -> None:
         paper.add_argument(f"--model-{letter}", type=Path, action="append", default=[], metavar="JSON", help=text)
     paper.add_argument("--ablation", type=Path, metavar="FILE", help="results of `pytest-mlff ablation` on both models")
     paper.set_defaults(run=_paper)
+    figures = commands.add_parser("figures", help="draw the paper's figures of models beside the reference")
+    figures.add_argument("--output", type=Path, default=Path("figures"), metavar="DIR", help="(%(default)s)")
+    models = "repeatable; by default the two that come with the package"
+    figures.add_argument("--model", action="append", default=[], metavar="SPEC", help=models)
+    figures.add_argument("--cached-only", action="store_true", help="leave out what the models have not run")
+    _add_cache_dir(figures)
+    figures.set_defaults(run=_figures)
     for command in (build, verify):
         command.add_argument("--system", choices=("argon",), default="argon", help="(%(default)s)")
         command.add_argument("--only", metavar="PART", help="one part instead of all; a wrong name lists them")
@@ -110,6 +117,7 @@ def _add_ablation(parser: argparse.ArgumentParser) -> None:
         "--stage", action="append", choices=("train", "measure", "gate"), help="repeatable; all by default"
     )
     parser.add_argument("--table", action="store_true", help="print the table of what was measured, and do nothing")
+    parser.add_argument("--figure", type=Path, metavar="FILE", help="draw what was measured (SVG; extra [report])")
     parser.add_argument("--threads", type=_positive, default=2, metavar="N", help="(%(default)s)")
     _add_cache_dir(parser)
     parser.set_defaults(run=_ablation)
@@ -122,6 +130,31 @@ def _add_calibrate(parser: argparse.ArgumentParser) -> None:
     null.add_argument("--protocol", choices=("ci", "paper"), default="ci", help="(%(default)s)")
     null.add_argument("--output", type=Path, metavar="FILE", help="continued if it exists (null_spread-PROTOCOL.jsonl)")
     null.set_defaults(run=_null)
+    power = commands.add_parser("power", help="which defects are found: the reference with ε or σ scaled")
+    power.add_argument("--seeds", type=_positive, default=6, metavar="N", help="(%(default)s)")
+    power.add_argument("--output", type=Path, default=Path("power-ci.jsonl"), metavar="FILE", help="(%(default)s)")
+    power.set_defaults(run=_power)
+    cost = commands.add_parser("cost", help="force calls to a verdict, with looks and without")
+    cost.set_defaults(run=_cost)
+    matrix = commands.add_parser("matrix", help="every mutant through the gate: what is caught, and by which row")
+    matrix.add_argument("--mutant", action="append", default=[], metavar="NAME", help="repeatable; all by default")
+    matrix.add_argument("--named", action="store_true", help="the first strength of each, and the checks named for it")
+    matrix.add_argument("--output", type=Path, metavar="FILE", help="continued if it exists (detection-ci.jsonl)")
+    matrix.set_defaults(run=_matrix)
+    figures = commands.add_parser("figures", help="draw the null spread and the power curves")
+    figures.add_argument("--output", type=Path, default=Path("figures"), metavar="DIR", help="(%(default)s)")
+    figures.set_defaults(run=_calibration_figures)
+    for command in (power, cost, figures):
+        text = "from `pytest-mlff calibrate null` (%(default)s)"
+        command.add_argument("--null", type=Path, default=Path("null_spread-ci.jsonl"), metavar="FILE", help=text)
+    for command in (cost, figures):
+        text = "from `pytest-mlff calibrate power` (%(default)s)"
+        command.add_argument("--power", type=Path, default=Path("power-ci.jsonl"), metavar="FILE", help=text)
+    for command in (null, power, matrix):
+        text = "print the table of all that was measured, and do nothing"
+        command.add_argument("--table", action="store_true", help=text)
+    for command in (null, power, cost, matrix):
+        command.add_argument("--into", type=Path, metavar="PAGE", help="put the table between its markers in this page")
 
 
 def _add_cache_dir(parser: argparse.ArgumentParser) -> None:
@@ -175,9 +208,25 @@ def _paper(options: argparse.Namespace) -> int:
     else:
         measured = journal(options.ablation).read() if options.ablation else {}
         runs = ((MODEL_A, options.model_a), (MODEL_B, options.model_b))
-        lines = reproduction(*(measured.get((cell, "measure"), {}) | read_records(paths) for cell, paths in runs))
+        lines = reproduction(*(read_records(paths) | measured.get((cell, "measure"), {}) for cell, paths in runs))
     for line in lines:
         print(line)
+    return 0
+
+
+def _figures(options: argparse.Namespace) -> int:
+    from pytest_mlff.report.gallery import MODELS, draw_gallery
+
+    files = draw_gallery(
+        options.output,
+        options.model or MODELS,
+        cache_dir=options.cache_dir,
+        cached_only=options.cached_only,
+        progress=_progress(),
+        say=lambda line: print(line, file=sys.stderr, flush=True),
+    )
+    for file in files:
+        print(file)
     return 0
 
 
@@ -229,8 +278,13 @@ def _ablation(options: argparse.Namespace) -> int:
             threads=options.threads,
             say=lambda what: print(what, file=sys.stderr, flush=True),
         )
-    for line in ablation.table(ablation.journal(options.output).read()):
+    results = ablation.journal(options.output).read()
+    for line in ablation.table(results):
         print(line)
+    if options.figure:
+        from pytest_mlff.report.figures.ablation import ablation_figure
+
+        ablation_figure(ablation.measured(results), options.figure)
     return 0
 
 
@@ -238,8 +292,60 @@ def _null(options: argparse.Namespace) -> int:
     from pytest_mlff.calibration.null import null_spread
 
     output = options.output or Path(f"null_spread-{options.protocol}.jsonl")
-    print(null_spread(seeds=options.seeds, output=output, protocol=options.protocol))
+    text = null_spread(seeds=options.seeds, output=output, protocol=options.protocol, only_table=options.table)
+    return _show(text, "null-spread", options.into)
+
+
+def _power(options: argparse.Namespace) -> int:
+    from pytest_mlff.calibration.power import power
+
+    text = power(seeds=options.seeds, output=options.output, null=options.null, only_table=options.table)
+    return _show(text, "power", options.into)
+
+
+def _cost(options: argparse.Namespace) -> int:
+    from pytest_mlff.calibration.cost import cost
+
+    return _show(cost(null=options.null, power=options.power), "cost", options.into)
+
+
+def _show(text: str, name: str, page: Path | None) -> int:
+    from pytest_mlff.calibration.page import insert
+
+    if page is None:
+        print(text)
+    else:
+        insert(page, name, text)
     return 0
+
+
+def _calibration_figures(options: argparse.Namespace) -> int:
+    from pytest_mlff.calibration.null import in_tolerances, read_null
+    from pytest_mlff.calibration.power import curves, read_power
+    from pytest_mlff.report.figures.calibration import null_figure, power_figure
+
+    check_folder(options.output, "figures")
+    null_figure(in_tolerances(read_null(options.null).values()), options.output / "null-spread.svg")
+    power_figure(curves(read_power(options.power)), options.output / "power.svg")
+    return 0
+
+
+def _matrix(options: argparse.Namespace) -> int:
+    from pytest_mlff.calibration import matrix
+    from pytest_mlff.calibration.matrix_table import table
+
+    output = options.output or Path(f"detection{'-named' if options.named else ''}-{matrix.PROTOCOL}.jsonl")
+    if options.table:
+        results = matrix.measured(output, only_named=options.named)
+    else:
+        results = matrix.detection(
+            output=output,
+            mutants=options.mutant,
+            only_named=options.named,
+            say=lambda what: print(what, file=sys.stderr, flush=True),
+        )
+    _show(table(results), "detection", options.into)
+    return 1 if matrix.contradictions(results) else 0
 
 
 def _doctor(options: argparse.Namespace) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import ClassVar
 
@@ -65,7 +66,9 @@ def test_verify(stand_in, capsys, agrees, status):
 
 
 def test_the_functions_it_calls_take_what_it_gives():
+    from pytest_mlff.calibration.cost import cost
     from pytest_mlff.calibration.null import null_spread
+    from pytest_mlff.calibration.power import power
     from pytest_mlff.gnn.dataset import build_dataset
     from pytest_mlff.reference.build import build
     from pytest_mlff.reference.verify import Comparison, verify
@@ -73,7 +76,9 @@ def test_the_functions_it_calls_take_what_it_gives():
     inspect.signature(build).bind("out", cache_dir="c", only=None, jobs=1, progress=None)
     inspect.signature(verify).bind(cache_dir="c", only=None, progress=None)
     inspect.signature(build_dataset).bind("composition", "output", cache_dir="c", progress=None)
-    inspect.signature(null_spread).bind(seeds=1, output="o", protocol="ci")
+    inspect.signature(null_spread).bind(seeds=1, output="o", protocol="ci", only_table=False)
+    inspect.signature(power).bind(seeds=1, output="o", null="n", only_table=False)
+    inspect.signature(cost).bind(null="n", power="p")
     assert {"name", "stored", "again", "deviation", "limit"} <= set(Comparison.__dataclass_fields__)
 
 
@@ -133,6 +138,10 @@ def test_ablation(monkeypatch, capsys, tmp_path):
     assert cli.main(["ablation", "--output", str(output), "--table"]) == 0
     assert calls == []
     assert capsys.readouterr().out.startswith("| form | trained on | seed |")
+    drawn = []
+    monkeypatch.setattr("pytest_mlff.report.figures.ablation.ablation_figure", lambda *args: drawn.append(args))
+    assert cli.main(["ablation", "--output", str(output), "--table", "--figure", "a.svg"]) == 0
+    assert drawn == [({}, Path("a.svg"))]
     assert cli.main(["ablation", "--output", str(output), "--cell", "smooth-liquid-0", "--stage", "train"]) == 0
     (((folder, given), named),) = calls
     assert (str(folder), given) == ("ablation", output)
@@ -151,7 +160,7 @@ def test_null(stand_in, capsys, tmp_path):
     calls = stand_in("pytest_mlff.calibration.null", "null_spread", "| row | spread |")
     output = tmp_path / "n.jsonl"
     assert cli.main(["calibrate", "null", "--seeds", "3", "--output", str(output)]) == 0
-    assert calls == [((), {"seeds": 3, "output": output, "protocol": "ci"})]
+    assert calls == [((), {"seeds": 3, "output": output, "protocol": "ci", "only_table": False})]
     assert capsys.readouterr().out == "| row | spread |\n"
 
 
@@ -167,6 +176,52 @@ def test_null_into_a_file_of_something_else_is_one_line(tmp_path, capsys):
     assert cli.main(["calibrate", "null", "--output", str(tmp_path / "notes")]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"pytest-mlff: {tmp_path / 'notes'}:1: cannot continue this file: ")
+
+
+def test_power(stand_in, capsys):
+    calls = stand_in("pytest_mlff.calibration.power", "power", "| row |")
+    assert cli.main(["calibrate", "power", "--seeds", "2", "--output", "p.jsonl", "--table"]) == 0
+    files = {"output": Path("p.jsonl"), "null": Path("null_spread-ci.jsonl")}
+    assert calls == [((), {"seeds": 2, **files, "only_table": True})]
+    assert capsys.readouterr().out == "| row |\n"
+
+
+def test_a_table_goes_into_a_page(stand_in, capsys, tmp_path):
+    calls = stand_in("pytest_mlff.calibration.cost", "cost", "| calls |")
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- cost -->\nold\n<!-- /cost -->\nafter\n")
+    assert cli.main(["calibrate", "cost", "--null", "n.jsonl", "--into", str(page)]) == 0
+    assert calls == [((), {"null": Path("n.jsonl"), "power": Path("power-ci.jsonl")})]
+    assert page.read_text() == "before\n<!-- cost -->\n| calls |\n<!-- /cost -->\nafter\n"
+    assert capsys.readouterr().out == ""
+    for wrong in ("no markers\n", "<!-- cost -->\nno end\n"):
+        page.write_text(wrong)
+        assert cli.main(["calibrate", "cost", "--into", str(page)]) == 2
+        assert page.read_text() == wrong
+    assert cli.main(["calibrate", "cost", "--into", str(tmp_path)]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 3
+
+
+@pytest.mark.parametrize(("said", "status"), [([], 0), (["slow(10): rdf is FAIL, it should not"], 1)])
+def test_matrix(monkeypatch, capsys, tmp_path, said, status):
+    from pytest_mlff.calibration import matrix
+
+    calls = []
+    for name in ("detection", "measured"):
+        monkeypatch.setattr(matrix, name, lambda *given, name=name, **named: calls.append((name, given, named)) or {})
+    monkeypatch.setattr(matrix, "contradictions", lambda results: said)
+    assert cli.main(["calibrate", "matrix", "--mutant", "slow", "--mutant", "scaled_stress(0.5)"]) == status
+    assert capsys.readouterr().out.startswith("0 of ")
+    page = tmp_path / "page.md"
+    page.write_text("<!-- detection -->\n<!-- /detection -->\n")
+    assert cli.main(["calibrate", "matrix", "--named", "--table", "--into", str(page)]) == status
+    assert page.read_text().startswith("<!-- detection -->\n0 of ")
+    (first, _, named), second = calls
+    named.pop("say")("slow(10)")
+    assert capsys.readouterr().err == "slow(10)\n"
+    chosen = {"output": Path("detection-ci.jsonl"), "mutants": ["slow", "scaled_stress(0.5)"], "only_named": False}
+    assert (first, named) == ("detection", chosen)
+    assert second == ("measured", (Path("detection-named-ci.jsonl"),), {"only_named": True})
 
 
 def test_an_error_of_the_package_is_one_line(stand_in, capsys):

@@ -7,7 +7,7 @@ rows carry a verdict only against a limit that the user sets, and a calibration 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from typing import Any
 import pytest_mlff
 from pytest_mlff.checks.catalogue import CHECKS, rows, run_check
 from pytest_mlff.checks.context import CheckContext, build_context
+from pytest_mlff.checks.judge import without_verdict
+from pytest_mlff.errors import MlffError
 from pytest_mlff.reference.data import Reference
 from pytest_mlff.schema import Model, Record
 from pytest_mlff.settings import ProtocolName, Settings
@@ -23,6 +25,8 @@ RANDOM_CHECKS = ("solid", "liquid", "xpcs", "melting")
 """Checks that have looks, or a spread of their own from seed to seed."""
 FIELDS = ("check", "look", "candidate", "candidate_stderr", "deviation", "status", "looks", "force_calls")
 """What is kept of a record, in this order; ``look`` 0 is the sequential verdict, others are one look alone."""
+DEFECT = "defect of the gate: "
+"""How the reason of an ERROR begins that a user's run would show as a traceback."""
 Value = dict[str, Any]
 
 
@@ -49,8 +53,9 @@ def run_gate(
     protocol: ProtocolName,
     each_look: bool = False,
     only: Collection[str] = (),
+    fields: Sequence[str] = FIELDS,
 ) -> list[Value]:
-    """Run the checks of a model.
+    """Run the checks of a model; rows of a check that raises are ERROR.
 
     Parameters
     ----------
@@ -64,11 +69,13 @@ def run_gate(
         Judge the random checks at each look alone too, not only in sequence.
     only : collection of str
         Checks to run; all by default.
+    fields : sequence of str
+        What to keep of a record.
 
     Returns
     -------
     list of dict
-        :data:`FIELDS` of every row; the verdict in sequence under ``look`` 0.
+        Those fields of every row; the verdict in sequence under ``look`` 0.
     """
     found: list[Value] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -77,34 +84,38 @@ def run_gate(
         for check in _present(context, only):
             if each_look and check in RANDOM_CHECKS:
                 for look, alone in enumerate(_looks(context, check), start=1):
-                    found += [_value(record, look) for record in run_check(check, alone).values()]
-            found += [_value(record, 0) for record in run_check(check, context).values()]
+                    found += [_value(record, look, fields) for record in _records(check, alone)]
+            found += [_value(record, 0, fields) for record in _records(check, context)]
     return found
 
 
-def packed(values: list[Value]) -> list[list[Any]]:
+def packed(values: list[Value], fields: Sequence[str] = FIELDS) -> list[list[Any]]:
     """Write values as lists, for a journal.
 
     Parameters
     ----------
     values : list of dict
         From :func:`run_gate`.
+    fields : sequence of str
+        What was kept.
 
     Returns
     -------
     list of list
-        In the order of :data:`FIELDS`.
+        In the order of the fields.
     """
-    return [[value[name] for name in FIELDS] for value in values]
+    return [[value[name] for name in fields] for value in values]
 
 
-def unpacked(lists: list[list[Any]]) -> list[Value]:
+def unpacked(lists: list[list[Any]], fields: Sequence[str] = FIELDS) -> list[Value]:
     """Read what :func:`packed` wrote.
 
     Parameters
     ----------
     lists : list of list
-        In the order of :data:`FIELDS`.
+        In the order of the fields.
+    fields : sequence of str
+        What was kept.
 
     Returns
     -------
@@ -116,7 +127,7 @@ def unpacked(lists: list[list[Any]]) -> list[Value]:
     ValueError
         For a list of another length.
     """
-    return [dict(zip(FIELDS, entry, strict=True)) for entry in lists]
+    return [dict(zip(fields, entry, strict=True)) for entry in lists]
 
 
 def _present(context: CheckContext, only: Collection[str]) -> list[str]:
@@ -137,11 +148,23 @@ def _looks(context: CheckContext, check: str) -> Iterator[CheckContext]:
         yield context
 
 
-def _value(record: Record, look: int) -> Value:
-    fields: Mapping[str, Any] = {**record.to_dict(), "look": look}
-    return {name: _short(fields[name]) for name in FIELDS}
+def _records(check: str, context: CheckContext) -> Iterable[Record]:
+    """Run a check; where it raises, its rows are ERROR, as in a user's run."""
+    try:
+        return run_check(check, context).values()
+    except Exception as error:
+        told = str(error) if isinstance(error, MlffError) else f"{DEFECT}{type(error).__name__}: {error}"
+        present = [row for row in rows(context.protocol.name, context.config) if row.check == check]
+        return [without_verdict(context, row, "ERROR", told) for row in present]
+
+
+def _value(record: Record, look: int, fields: Sequence[str]) -> Value:
+    found: Mapping[str, Any] = {**record.to_dict(), "look": look}
+    return {name: _short(found[name]) for name in fields}
 
 
 def _short(entry: Any) -> Any:
     """Six digits are more than any of them is worth."""
+    if isinstance(entry, list):
+        return [_short(item) for item in entry]
     return float(f"{entry:.6g}") if isinstance(entry, float) else entry

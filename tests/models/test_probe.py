@@ -13,6 +13,7 @@ from ase.calculators.lj import LennardJones
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from pytest_mlff import mutants
 from pytest_mlff.errors import SpecError
 from pytest_mlff.models.probe import PROBE_BOX, Probe, fingerprint, probe, probe_positions
 
@@ -130,6 +131,22 @@ def test_noise_is_not_repeatable_although_ase_keeps_results() -> None:
     noisy = probe(Made(forces=lambda atoms: rng.normal(size=atoms.positions.shape)))
     assert not noisy.repeatable
     assert probe(Made()).repeatable
+
+
+@pytest.mark.parametrize("call", ["leaking_state(0.001)", "stale_list()"])
+def test_what_is_left_over_from_the_call_before_is_not_repeatable(call: str) -> None:
+    name, _, argument = call.rstrip(")").partition("(")
+    calculator = getattr(mutants, name)(*([float(argument)] if argument else []))
+    found = probe(calculator)
+    assert not found.repeatable
+    assert found.noise > 0.0
+
+
+def test_the_probe_asks_for_six_configurations() -> None:
+    calculator = Made()
+    calculator.implemented_properties = ("forces",)
+    probe(calculator)
+    assert [len(positions) for positions in calculator.seen] == [4, 32, 32, 32, 4, 32]
 
 
 def test_noise_in_the_last_bit_of_one_component_is_seen() -> None:

@@ -1,0 +1,32 @@
+"""What a check that raises leaves in the gate without pytest."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_mlff.calibration import gate
+from pytest_mlff.calibration.gate import DEFECT, run_gate
+from pytest_mlff.errors import ModelError
+from pytest_mlff.reference.model import ReferenceModel
+from pytest_mlff.schema import Record
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [(ModelError("the calculator raised"), "the calculator raised"), (KeyError("x"), f"{DEFECT}KeyError: 'x'")],
+)
+def test_rows_of_a_check_that_raises_are_errors_and_the_others_go_on(monkeypatch, error, reason):
+    def run_check(check, context):
+        if check == "phonons":
+            raise error
+        interval = (1 / 3, 2 / 3)
+        return {check: Record(check=check, model="m", status="PASS", observable="", interval=interval, reason="fine")}
+
+    monkeypatch.setattr(gate, "run_check", run_check)
+    fields = ("check", "status", "interval", "reason")
+    found = run_gate(ReferenceModel(), seed=0, protocol="ci", only=("phonons", "stability"), fields=fields)
+    assert [list(one.values()) for one in found] == [
+        ["pdos", "ERROR", None, reason],
+        ["negative_modes", "ERROR", None, reason],
+        ["stability", "PASS", [0.333333, 0.666667], "fine"],
+    ]
