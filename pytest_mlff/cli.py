@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -349,74 +349,14 @@ def _matrix(options: argparse.Namespace) -> int:
 
 
 def _doctor(options: argparse.Namespace) -> int:
+    from pytest_mlff.doctor import findings
+
     broken = 0
-    for name, finding, is_good in _findings(options.cache_dir):
+    for name, finding, is_good in findings(options.cache_dir):
         broken += not is_good
         print(f"{'ok' if is_good else 'BROKEN':<7} {name}: {finding}")
     print(f"{broken} broken" if broken else "all in order")
     return 1 if broken else 0
-
-
-def _findings(cache_dir: Path) -> Iterator[tuple[str, str, bool]]:
-    """Yield name, finding and whether it is in order."""
-    yield "python", sys.version.split()[0], sys.version_info >= (3, 11)
-    yield from _requirements()
-    yield "OpenMM platforms", *_platforms()
-    yield "reference data", *_reference()
-    try:
-        check_folder(cache_dir, "cache")
-        yield "cache", str(cache_dir), True
-    except MlffError as error:
-        yield "cache", str(error), False
-
-
-def _requirements() -> Iterator[tuple[str, str, bool]]:
-    from importlib import metadata
-
-    from packaging.requirements import Requirement
-
-    try:
-        wanted = [Requirement(line) for line in metadata.requires("pytest-mlff") or ()]
-    except metadata.PackageNotFoundError:
-        yield "pytest-mlff", "not installed: pytest does not find the plugin; pip install pytest-mlff", False
-        return
-    yield "pytest-mlff", pytest_mlff.__version__, True
-    for requirement in wanted:
-        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
-            continue
-        try:
-            version = metadata.version(requirement.name)
-        except metadata.PackageNotFoundError:
-            yield requirement.name, f"not installed, needs {requirement}", False
-            continue
-        fits = requirement.specifier.contains(version, prereleases=True)
-        yield requirement.name, version if fits else f"{version}, needs {requirement}", fits
-
-
-def _platforms() -> tuple[str, bool]:
-    try:
-        import openmm
-    except ImportError as error:
-        return f"cannot import openmm: {error}", False
-    count = openmm.Platform.getNumPlatforms()
-    names = [openmm.Platform.getPlatform(index).getName() for index in range(count)]
-    return ", ".join(names) or "none", bool(names)
-
-
-def _reference() -> tuple[str, bool]:
-    import hashlib
-
-    from pytest_mlff.reference.data import Reference
-
-    try:
-        reference = Reference()
-    except MlffError as error:
-        return str(error), False
-    for name, item in reference.manifest["files"].items():
-        path = reference.directory / name
-        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != item["sha256"]:
-            return f"{path} is missing or differs from the manifest", False
-    return f"version {reference.version} in {reference.directory}", True
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from typing import ClassVar
 import pytest
 
 from pytest_mlff import cli
+from pytest_mlff import doctor as doctor_room
 from pytest_mlff.errors import ReferenceDataError
 from pytest_mlff.schema import Estimate
 
@@ -269,7 +270,7 @@ def doctor(capsys, cache):
 
 
 def test_doctor_in_order(intact, capsys, monkeypatch, tmp_path):
-    monkeypatch.setattr(cli, "_requirements", lambda: iter([("numpy", "2.0", True)]))
+    monkeypatch.setattr(doctor_room, "requirements", lambda: iter([("numpy", "2.0", True)]))
     status, lines = doctor(capsys, tmp_path / "cache")
     assert status == 0, lines
     assert "Reference" in lines["ok      OpenMM platforms"]
@@ -297,6 +298,6 @@ def test_doctor_without_an_installation(capsys, monkeypatch):
         raise PackageNotFoundError(name)
 
     monkeypatch.setattr("importlib.metadata.requires", missing)
-    (finding,) = cli._requirements()
+    (finding,) = doctor_room.requirements()
     assert finding[2] is False
     assert "not installed" in finding[1]
