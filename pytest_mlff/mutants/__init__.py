@@ -35,6 +35,7 @@ from pytest_mlff.mutants.results import (
     unshifted_energy,
 )
 from pytest_mlff.mutants.scaled import (
+    engine_dependent,
     index_dependent,
     kcal_as_ev,
     scaled_epsilon,
@@ -52,6 +53,7 @@ __all__ = [
     "crowding_force",
     "curl_force",
     "drift_force",
+    "engine_dependent",
     "external_field",
     "flipped_axis",
     "float16",

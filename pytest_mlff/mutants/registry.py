@@ -124,6 +124,7 @@ _SOLID = "parity-solid-256 parity-solid-4000"
 _PARITY = f"{_LIQUID} {_SOLID}"
 _SELF = "gamma_self-0.461 gamma_self-0.922 gamma_self-1.304 gamma_self-1.595 gamma_self-1.844"
 _RATES = f"{_SELF} gamma_coherent-1.844 mean_relaxation_rate-1.844"
+_TRAJECTORIES = f"rdf structure_factor solid_rdf diffusion {_RATES}"
 
 _ALL = (
     _native(
@@ -131,7 +132,7 @@ _ALL = (
         _at(0.4, fails=f"{_PARITY} pdos melting_below", effect="1 − R² = 0.36; the crystal melts at 59 K"),
         _at(
             0.7,
-            fails=f"{_PARITY} pdos rdf structure_factor solid_rdf diffusion {_RATES}",
+            fails=f"{_PARITY} pdos {_TRAJECTORIES}",
             effect="1 − R² = 9e-2, frequencies − 16 %, D + 25 %; the XSVS time, − 8.5 %, is within 10 %",
         ),
         _at(1.10, fails=f"{_PARITY} pdos", effect="1 − R² = 1e-2, frequencies + 4.9 %"),
@@ -192,6 +193,23 @@ _ALL = (
         scaled.index_dependent,
         _at(0.1, fails=f"{_PARITY} permutation", effect="1 − R² = 5.3e-3 in the liquid, 2.6e-3 in the crystal"),
         _at(0.02, fails="permutation", effect="1 − R² = 2e-4; energies of pairs differ by up to 4 %"),
+    ),
+    _native(
+        scaled.engine_dependent,
+        _at(
+            0.4,
+            1.0,
+            fails=f"{_TRAJECTORIES} xsvs_time melting_below",
+            effect="1 − R² = 0; the crystal melts at 59 K, D + 65 %",
+        ),
+        _at(0.7, 1.0, fails=_TRAJECTORIES, effect="1 − R² = 0; D + 25 %"),
+        _at(
+            1.0,
+            1.02,
+            fails=f"{_TRAJECTORIES} xsvs_time melting_above",
+            effect="1 − R² = 0; D − 23 %, the crystal grows above its melting point",
+        ),
+        _at(0.98, 1.0, effect="no trajectory shows 2 % of ε"),
     ),
     _native(
         pair.soft_core,

@@ -14,6 +14,8 @@ from pytest_mlff.mutants.base import Altered, FloatArray
 from pytest_mlff.potentials import ARGON_EPSILON, ARGON_SIGMA, LennardJones, lennard_jones
 
 KCAL_PER_MOL_PER_EV = 23.060548
+SIMULATED = 100
+"""Atoms of the smallest system that counts as a simulation: more than a test of a fast path takes."""
 
 
 def scaled_epsilon(factor: float) -> LennardJones:
@@ -172,3 +174,45 @@ def index_dependent(spread: float) -> IndexDependent:
         Energy and forces of one structure change with the order of its atoms.
     """
     return IndexDependent(spread)
+
+
+class EngineDependent(Altered):
+    """The reference, whose native force has other parameters once there are as many atoms as a simulation has."""
+
+    def __init__(self, epsilon: float, sigma: float) -> None:
+        super().__init__()
+        self.factors = epsilon, sigma
+
+    def openmm_force(self, n_atoms: int) -> Any:
+        """Build an OpenMM force that is the potential's in a small system only.
+
+        Parameters
+        ----------
+        n_atoms : int
+            Number of particles of the system it will be added to.
+
+        Returns
+        -------
+        openmm.NonbondedForce
+            The reference's below 100 particles.
+        """
+        if n_atoms < SIMULATED:
+            return super().openmm_force(n_atoms)
+        epsilon, sigma = self.factors
+        return lennard_jones(epsilon=epsilon * ARGON_EPSILON, sigma=sigma * ARGON_SIGMA).openmm_force(n_atoms)
+
+
+def engine_dependent(epsilon: float, sigma: float) -> EngineDependent:
+    """Right forces when asked for, and those of other parameters where a simulation takes its fast path.
+
+    Parameters
+    ----------
+    epsilon, sigma : float
+        Factors of well depth and diameter on the fast path.
+
+    Returns
+    -------
+    EngineDependent
+        No test of forces sees it; trajectories do.
+    """
+    return EngineDependent(epsilon, sigma)

@@ -10,7 +10,9 @@ from pytest_mlff import cli
 from pytest_mlff.errors import BudgetExhausted, ModelError
 from pytest_mlff.report import gallery
 from pytest_mlff.report.figures import style
-from pytest_mlff.report.figures.style import Curves
+from pytest_mlff.report.figures.style import COLOURS, Curves
+
+TOO_MANY = len(COLOURS) + 1
 
 NAMES = ["parity", "structure", "displacement", "relaxation", "contrast", "phonons", "melting"]
 MEASURES = ["parity", "liquid_structure", "solid_structure", *NAMES[2:]]
@@ -112,7 +114,7 @@ def test_without_matplotlib_nothing_is_run(stage, tmp_path, monkeypatch, capsys)
 
 
 def test_too_many_models_are_refused_before_one_is_run(stage, tmp_path, capsys):
-    specs = [part for number in range(5) for part in ("--model", f"m:{number}")]
+    specs = [part for number in range(TOO_MANY) for part in ("--model", f"m:{number}")]
     assert cli.main(["reference", "figures", "--output", str(tmp_path / "f"), *specs]) == 2
-    assert "5 models in one figure" in capsys.readouterr().err
+    assert f"{TOO_MANY} models in one figure" in capsys.readouterr().err
     assert stage.contexts == []
