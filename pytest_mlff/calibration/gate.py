@@ -6,6 +6,7 @@ rows carry a verdict only against a limit that the user sets, and a calibration 
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -27,6 +28,7 @@ FIELDS = ("check", "look", "candidate", "candidate_stderr", "deviation", "status
 """What is kept of a record, in this order; ``look`` 0 is the sequential verdict, others are one look alone."""
 DEFECT = "defect of the gate: "
 """How the reason of an ERROR begins that a user's run would show as a traceback."""
+_FRAME = re.compile(r"; last sane frame: \S+?\.xyz")
 Value = dict[str, Any]
 
 
@@ -164,7 +166,9 @@ def _value(record: Record, look: int, fields: Sequence[str]) -> Value:
 
 
 def _short(entry: Any) -> Any:
-    """Six digits are more than any of them is worth."""
+    """Six digits are more than any of them is worth, and a file in a folder that goes away is worth nothing."""
     if isinstance(entry, list):
         return [_short(item) for item in entry]
+    if isinstance(entry, str):
+        return _FRAME.sub("", entry)
     return float(f"{entry:.6g}") if isinstance(entry, float) else entry

@@ -30,3 +30,13 @@ def test_rows_of_a_check_that_raises_are_errors_and_the_others_go_on(monkeypatch
         ["negative_modes", "ERROR", None, reason],
         ["stability", "PASS", [0.333333, 0.666667], "fine"],
     ]
+
+
+def test_a_frame_in_the_folder_of_the_run_is_not_kept(monkeypatch):
+    def run_check(check, context):
+        reason = "ran away (atoms 3, 4), at step 10; last sane frame: /var/folders/x/unstable/ab.xyz)"
+        return {check: Record(check=check, model="m", status="FAIL", observable="", reason=reason)}
+
+    monkeypatch.setattr(gate, "run_check", run_check)
+    (found,) = run_gate(ReferenceModel(), seed=0, protocol="ci", only=("stability",), fields=("reason",))
+    assert found == {"reason": "ran away (atoms 3, 4), at step 10)"}
