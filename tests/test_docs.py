@@ -24,7 +24,8 @@ from pytest_mlff.simulation.protocols import PROTOCOLS, protocol
 from pytest_mlff.simulation.slabs import BRACKET, COEXISTENCE_LADDER, PAPER_LADDER
 from pytest_mlff.simulation.systems import ARGON, state_points
 from pytest_mlff.verdict.format import format_tolerance
-from pytest_mlff.verdict.tolerances import TOLERANCES, tolerances
+from pytest_mlff.verdict.overrides import tolerances
+from pytest_mlff.verdict.tolerances import TOLERANCES
 
 ROOT = Path(__file__).parents[1]
 PAGES = {

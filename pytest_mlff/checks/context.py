@@ -19,7 +19,8 @@ from pytest_mlff.simulation.forces import ModelForces
 from pytest_mlff.simulation.md import SEGMENT_FRAMES, NoProgress, Progress, Run, Workshop, simulate
 from pytest_mlff.simulation.protocols import Protocol, protocol
 from pytest_mlff.simulation.systems import ARGON, System, state_point
-from pytest_mlff.verdict.tolerances import Tolerance, tolerances
+from pytest_mlff.verdict.overrides import tolerances
+from pytest_mlff.verdict.tolerances import Tolerance
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -8,6 +8,7 @@ Each is the argon reference, ``pytest_mlff.potentials.lennard_jones()``, with on
 """
 
 from pytest_mlff.mutants.calls import forgetful_copy, leaking_state, nan_after, slow
+from pytest_mlff.mutants.mutant import Mutant, Strength
 from pytest_mlff.mutants.neighbors import (
     late_list,
     lost_outside,
@@ -18,7 +19,7 @@ from pytest_mlff.mutants.neighbors import (
     stale_list,
 )
 from pytest_mlff.mutants.pair import core_hole, force_step, frozen_noise, liquid_only, soft_core, wrong_hessian
-from pytest_mlff.mutants.registry import MUTANTS, Mutant, Strength
+from pytest_mlff.mutants.registry import MUTANTS
 from pytest_mlff.mutants.results import (
     anisotropic,
     crowding_force,

@@ -56,7 +56,7 @@ class Run:
             One line about what cannot be used.
         """
         from pytest_mlff.checks.catalogue import rows
-        from pytest_mlff.verdict.tolerances import tolerances
+        from pytest_mlff.verdict.overrides import tolerances
 
         settings = self.settings
         self.rows = rows(settings.protocol, settings.config)

@@ -1,6 +1,6 @@
 """The one tolerance table: what each row of the suite is judged by, how far it may be off, and why.
 
-Read by the plugin at collection, so it imports nothing but the standard library and ``errors``. A row may
+Read by the plugin at collection, so it imports nothing but the standard library. A row may
 carry a verdict in a protocol only if a perfect model's spread there is at most a sixth of the limit
 (``docs/statistics.md``); in the protocols of ``info_in`` it does not, and the row is INFO there. What a limit comes
 to, the spread of a perfect model in units of it and the smallest error of ε or σ that the row finds, is measured and
@@ -9,14 +9,11 @@ tabulated in ``docs/calibration.md``; a reason here is physics.
 
 from __future__ import annotations
 
-import difflib
-import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-from pytest_mlff.errors import SpecError
 from pytest_mlff.verdict.laws import LAWS
 
 Kind = Literal["relative", "absolute", "upper", "lower", "sign", "info"]
@@ -349,58 +346,3 @@ def _table() -> Mapping[str, Tolerance]:
 
 TOLERANCES: Mapping[str, Tolerance] = _table()
 """Every row of the argon suite by its key, in the order of the summary table."""
-
-
-def tolerances(overrides: Mapping[str, float]) -> Mapping[str, Tolerance]:
-    """Give the table with the user's limits in place.
-
-    Parameters
-    ----------
-    overrides : mapping of str to float
-        Row key → limit: a fraction for relative rows and pure numbers (0.05 for 5 %), else in the row's unit.
-        A limit for a ``ms_per_call`` row turns it from INFO into an upper bound in ms.
-
-    Returns
-    -------
-    mapping of str to Tolerance
-        In the order of :data:`TOLERANCES`.
-
-    Raises
-    ------
-    SpecError
-        For an unknown row, a row that has no limit to set, or a limit that cannot be one.
-    """
-    table = dict(TOLERANCES)
-    for key, limit in overrides.items():
-        if key not in table:
-            raise SpecError(f"no tolerance row {key!r}; {_suggestion(key)}")
-        row = table[key]
-        _refuse_bad_limit(row, limit)
-        default = "" if row.limit is None else f" (default {row.limit:g}: {row.reason})"
-        table[key] = replace(
-            row,
-            kind="upper" if row.kind == "info" else row.kind,
-            limit=float(limit),
-            reason=f"set by the user{default}",
-            source="user's configuration",
-        )
-    return MappingProxyType(table)
-
-
-def _suggestion(key: str) -> str:
-    close = difflib.get_close_matches(str(key), TOLERANCES, n=3, cutoff=0.5)
-    if close:
-        return f"did you mean {' or '.join(map(repr, close))}?"
-    return f"the rows are {', '.join(TOLERANCES)}"
-
-
-def _refuse_bad_limit(row: Tolerance, limit: object) -> None:
-    where = f"tolerance of {row.key!r}"
-    if not row.adjustable:
-        raise SpecError(f"{where} cannot be set: a row of kind {row.kind!r} like this has no limit to choose")
-    if isinstance(limit, bool) or not isinstance(limit, int | float):
-        raise SpecError(f"{where} is {limit!r}; it must be a number")
-    if not math.isfinite(limit) or limit <= 0:
-        raise SpecError(f"{where} is {limit!r}; it must be a positive, finite number")
-    if limit >= 1 and (row.kind == "relative" or not row.unit):
-        raise SpecError(f"{where} is {limit!r}; it is a fraction and must be below 1 (5 % is 0.05)")

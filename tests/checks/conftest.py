@@ -10,7 +10,7 @@ import pytest
 from pytest_mlff.checks.context import CheckContext, build_context
 from pytest_mlff.potentials import lennard_jones
 from pytest_mlff.settings import Settings
-from pytest_mlff.verdict.tolerances import tolerances
+from pytest_mlff.verdict.overrides import tolerances
 
 
 class Altered:
