@@ -29,7 +29,7 @@ from pytest_mlff.verdict.format import format_estimate
 
 RECIPES = ("smooth", "plain", "layer-norm")
 COMPOSITIONS = ("liquid+solid", "liquid", "liquid-narrow")
-MODEL_A, MODEL_B = "smooth-liquid-0", "fine-tune-liquid+solid-0"
+MODEL_A, MODEL_B = "plain-liquid-0", "plain-liquid+solid-0"
 """The cells that are shipped as models A and B."""
 ARGON_NUMBER = 18
 PAPER_STEP = 3.4e-6
@@ -76,8 +76,9 @@ def cells() -> list[Cell]:
     first = [Cell(recipe, composition) for recipe in RECIPES for composition in COMPOSITIONS]
     corners = [Cell(recipe, composition, 1) for recipe in RECIPES[:2] for composition in COMPOSITIONS[::2]]
     further = [
-        Cell("fine-tune", "liquid+solid", start=MODEL_A),
-        Cell("smooth-8.5", "liquid+solid", start=MODEL_B),
+        Cell("plain-fine-tune", "liquid+solid", start=MODEL_A),
+        Cell("smooth-fine-tune", "liquid+solid", start="smooth-liquid-0"),
+        Cell("smooth-8.5", "liquid+solid", start="smooth-fine-tune-liquid+solid-0"),
     ]
     return first + corners + further
 

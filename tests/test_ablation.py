@@ -1,5 +1,7 @@
 """The ablation: which cells there are, that nothing is done twice, and what the table says."""
 
+from dataclasses import replace
+
 import pytest
 
 from pytest_mlff import ablation
@@ -20,20 +22,24 @@ def test_every_form_meets_every_training_set_and_the_corners_twice():
     }
 
 
-def test_models_a_and_b_are_cells_and_each_cell_lies_behind_its_start():
+def test_models_a_and_b_differ_in_what_they_were_trained_on_alone():
+    found = {cell.name: cell for cell in cells()}
+    assert found[MODEL_A] == replace(found[MODEL_B], composition="liquid")
+    assert (found[MODEL_B].composition, found[MODEL_B].start) == ("liquid+solid", "")
+
+
+def test_each_cell_lies_behind_its_start():
     names = [cell.name for cell in cells()]
-    assert {MODEL_A, MODEL_B} <= set(names)
     assert all(names.index(cell.start) < number for number, cell in enumerate(cells()) if cell.start)
-    assert {cell.name: cell.start for cell in cells() if cell.start}[MODEL_B] == MODEL_A
 
 
 def test_a_cell_is_trained_on_from_its_start(tmp_path, monkeypatch):
     (tmp_path / "liquid+solid.nc").touch()
     seen = []
     monkeypatch.setattr("pytest_mlff.gnn.recipe.train_recipe", lambda *args, **named: seen.append((args, named)))
-    for cell in (Cell("plain", "liquid+solid", 1), Cell("fine-tune", "liquid+solid", start=MODEL_A)):
+    for cell in (Cell("plain", "liquid+solid", 1), Cell("plain-fine-tune", "liquid+solid", start=MODEL_A)):
         ablation.train_cell(cell, tmp_path, cache_dir=tmp_path, threads=1, report=print)
-    assert [args[2].name for args, _ in seen] == ["plain-liquid+solid-1.pt", f"{MODEL_B}.pt"]
+    assert [args[2].name for args, _ in seen] == ["plain-liquid+solid-1.pt", "plain-fine-tune-liquid+solid-0.pt"]
     assert [named["start"] for _, named in seen] == [None, tmp_path / f"{MODEL_A}.pt"]
     assert [named["seed"] for _, named in seen] == [1, 0]
 
@@ -100,10 +106,10 @@ def test_the_table_shows_what_was_measured_and_says_what_was_not():
 def test_what_was_measured_is_told_with_what_it_is():
     """In the order of the cells, for the figure; cells that were only gated are left out."""
     rows = {"pdos": {"candidate": 0.01}}
-    results = {(MODEL_B, "measure"): rows, ("plain-liquid-0", "measure"): rows, (MODEL_A, "gate"): rows}
+    results = {(MODEL_B, "measure"): rows, ("smooth-liquid-0", "measure"): rows, (MODEL_A, "gate"): rows}
     found = measured(results)
-    assert list(found) == ["plain-liquid-0", MODEL_B]
-    assert found[MODEL_B] == {"recipe": "fine-tune", "composition": "liquid+solid", "seed": 0, "rows": rows}
+    assert list(found) == ["smooth-liquid-0", MODEL_B]
+    assert found[MODEL_B] == {"recipe": "plain", "composition": "liquid+solid", "seed": 0, "rows": rows}
 
 
 def test_the_figure_tells_all_forms_apart(tmp_path):
