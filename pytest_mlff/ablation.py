@@ -25,7 +25,7 @@ from pytest_mlff.reference.data import Reference
 from pytest_mlff.settings import Settings
 from pytest_mlff.simulation.derivatives import dense_hessian
 from pytest_mlff.simulation.systems import ARGON, fcc_positions
-from pytest_mlff.verdict.format import format_estimate
+from pytest_mlff.verdict.format import format_estimate, format_number
 
 RECIPES = ("smooth", "plain", "layer-norm")
 COMPOSITIONS = ("liquid+solid", "liquid", "liquid-narrow")
@@ -320,7 +320,7 @@ def _number(record: Mapping[str, Any] | None) -> str:
     if record is None or record.get("candidate") is None:
         return "not measured"
     error = record.get("candidate_stderr")
-    return format_estimate(record["candidate"], error) if error else f"{record['candidate']:.3g}"
+    return format_estimate(record["candidate"], error) if error else format_number(record["candidate"], 3)
 
 
 def _verdict(records: Mapping[str, Any] | None) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 from pytest_mlff.errors import SpecError
 from pytest_mlff.units import MICRON2_PER_S
-from pytest_mlff.verdict.format import format_estimate
+from pytest_mlff.verdict.format import format_deviation, format_estimate, format_number
 
 NOT_RUN = "not run"
 
@@ -134,6 +134,11 @@ def _shown(record: Mapping[str, Any] | None, side: str, factor: float) -> str:
     if record is None or value is None:
         return NOT_RUN
     error = record.get(f"{side}_stderr")
-    text = format_estimate(value * factor, error * factor) if error else f"{value * factor:.4g}"
+    if error:
+        text = format_estimate(value * factor, error * factor)
+    elif record.get("deviation") == value:  # a distance has no error of its own, but the gate's interval
+        text = format_deviation(value, record.get("interval"), percent=False)
+    else:
+        text = format_number(value * factor)
     status = record.get("status")
     return f"{text} **{status}**" if side == "candidate" and status not in ("PASS", "INFO", None) else text

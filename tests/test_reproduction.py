@@ -21,6 +21,8 @@ def test_the_table_shows_numbers_with_errors_and_says_what_was_not_run(tmp_path)
         {"check": "diffusion", "candidate": 0.3362, "candidate_stderr": 0.0032, "reference": 0.33925,
          "reference_stderr": 0.0007, "status": "PASS"},
         {"check": "pdos", "candidate": 0.05, "candidate_stderr": 0.001, "reference": None, "status": "FAIL"},
+        {"check": "rdf", "candidate": -0.0123, "candidate_stderr": None, "reference": None, "deviation": -0.0123,
+         "interval": [-0.0201, 0.0102], "status": "PASS"},
     ]  # fmt: skip
     path = tmp_path / "a.json"
     path.write_text(json.dumps({"records": records}))
@@ -28,6 +30,7 @@ def test_the_table_shows_numbers_with_errors_and_says_what_was_not_run(tmp_path)
     assert "3362 ± 32" in lines["D / µm²/s, 256 atoms, 100 K, lags 1–3 ps"]
     assert "3392.5 ± 7.0" in lines["D / µm²/s, 256 atoms, 100 K, lags 1–3 ps"]
     assert lines["phonon DOS distance, 2048 atoms"].endswith("| 0.0500 ± 0.0010 **FAIL** | not run |")
+    assert "| −0.0123 [−0.0201, 0.0102] |" in lines["g(r) distance, liquid, 256 atoms, 100 K"]
     assert lines["melting point / K, paper's protocol"] == (
         "| melting point / K, paper's protocol | 55.2 ± 1.34 | 56.4 | 55.8 | – | not run | not run |"
     )
