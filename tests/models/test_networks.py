@@ -2,11 +2,13 @@
 
 import importlib.util
 import pickle
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from pytest_mlff.ablation import MODEL_A, MODEL_B, cells
 from pytest_mlff.errors import SpecError
 from pytest_mlff.models import networks
 from pytest_mlff.models.load import load_model
@@ -103,6 +105,20 @@ def test_the_shipped_models_load_and_stay_small() -> None:
         assert {"training", "seed", "provenance", "versions", "curve"} <= set(training)
         assert len(training["provenance"]["sha256"]) == 64
         assert np.isfinite(training["curve"][-1]["loss"])
+
+
+@pytest.mark.parametrize(("name", "cell_name"), [("model-a", MODEL_A), ("model-b", MODEL_B)])
+def test_the_shipped_models_are_the_cells_that_they_are_said_to_be(name: str, cell_name: str) -> None:
+    pytest.importorskip("torch")
+    from pytest_mlff.gnn.recipe import load_recipe
+
+    found = load_model(f"builtin:{name}").calculator.checkpoint
+    cell = next(cell for cell in cells() if cell.name == cell_name)
+    recipe = load_recipe(cell.recipe, configurations=1)
+    assert (found.training["provenance"]["dataset"], found.training["seed"]) == (cell.composition, cell.seed)
+    assert (found.network, found.training["training"]) == (recipe.network, asdict(recipe.training))
+    assert found.training["curve"][-1]["step"] == recipe.training.steps
+    assert "start" not in found.training
 
 
 def test_the_device_is_handed_on(checkpoint: Path) -> None:
