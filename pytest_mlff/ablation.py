@@ -21,6 +21,7 @@ from pytest_mlff.checks.context import build_context
 from pytest_mlff.errors import SpecError
 from pytest_mlff.journal import Journal
 from pytest_mlff.models.load import load_model
+from pytest_mlff.models.networks import builtin_path
 from pytest_mlff.reference.data import Reference
 from pytest_mlff.settings import Settings
 from pytest_mlff.simulation.derivatives import dense_hessian
@@ -31,6 +32,8 @@ RECIPES = ("smooth", "plain", "layer-norm")
 COMPOSITIONS = ("liquid+solid", "liquid", "liquid-narrow")
 MODEL_A, MODEL_B = "plain-liquid-0", "plain-liquid+solid-0"
 """The cells that are shipped as models A and B."""
+SHIPPED = {MODEL_A: "model-a", MODEL_B: "model-b", "smooth-8.5-liquid+solid-0": "model-b-wide"}
+"""Names of their files, and of the variant's."""
 ARGON_NUMBER = 18
 PAPER_STEP = 3.4e-6
 """The paper's difference step in Å: about the resolution of float32 coordinates in a 256-atom cell."""
@@ -132,7 +135,28 @@ def run(
             if stage == "train":
                 train_cell(cell, folder, cache_dir=cache_dir, threads=threads, report=say)
             else:
-                results.append((cell.name, stage), evaluate(folder / f"{cell.name}.pt", stage, cache_dir=cache_dir))
+                results.append((cell.name, stage), evaluate(checkpoint_of(cell, folder), stage, cache_dir=cache_dir))
+
+
+def checkpoint_of(cell: Cell, folder: Path) -> Path:
+    """Find the checkpoint of a cell.
+
+    Parameters
+    ----------
+    cell : Cell
+        Which.
+    folder : Path
+        Of checkpoints.
+
+    Returns
+    -------
+    Path
+        In the folder; where it is not there, that of the shipped model, if the cell is one.
+    """
+    path = folder / f"{cell.name}.pt"
+    if path.exists() or cell.name not in SHIPPED:
+        return path
+    return builtin_path(SHIPPED[cell.name])
 
 
 def train_cell(cell: Cell, folder: Path, *, cache_dir: Path, threads: int, report: Callable[[Any], None]) -> None:

@@ -82,10 +82,12 @@ def _platforms() -> tuple[str, bool]:
 def _reference() -> tuple[str, bool]:
     import hashlib
 
-    from pytest_mlff.reference.data import Reference
-
     try:
+        from pytest_mlff.reference.data import Reference
+
         reference = Reference()
+    except ImportError as error:
+        return f"cannot import what reads them: {error}", False
     except MlffError as error:
         return str(error), False
     for name, item in reference.manifest["files"].items():

@@ -70,6 +70,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", marker)
     if not config.getoption("mlff_model") and not config.getini("mlff_model"):
         return
+    if not config.pluginmanager.hasplugin("warnings"):  # the suite uses its marker, and --strict-markers may be on
+        config.addinivalue_line("markers", "filterwarnings(warning): without effect, for the plugin 'warnings' is off")
     from pytest_mlff.report.run import Run
     from pytest_mlff.suite.collection import add_suite
 
@@ -171,7 +173,9 @@ class GateHooks:
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Decide the exit code where nothing was applicable; write the file of ``--mlff-json``."""
-        if not hasattr(session.config, "workerinput") and not session.config.option.collectonly:
+        asked = session.config.option
+        planned = asked.collectonly or asked.setupplan or asked.setuponly  # nothing ran
+        if not hasattr(session.config, "workerinput") and not planned:
             from pytest_mlff.report.summary import close
 
             session.exitstatus = close(self.run, session.exitstatus)

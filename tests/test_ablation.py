@@ -66,6 +66,13 @@ def test_what_was_measured_is_not_measured_again(tmp_path, log):
     assert set(journal(output).read()) == {(name, "measure"), (name, "gate")}
 
 
+def test_a_shipped_cell_is_measured_without_its_training(tmp_path, log):
+    run(tmp_path, tmp_path / "results.jsonl", cache_dir=tmp_path, names=[MODEL_A], stages=("measure",), say=print)
+    (tmp_path / f"{MODEL_A}.pt").touch()
+    run(tmp_path, tmp_path / "results.jsonl", cache_dir=tmp_path, names=[MODEL_A], stages=("gate",), say=print)
+    assert log == [("measure", "model-a"), ("gate", MODEL_A)]
+
+
 def test_a_wrong_cell_lists_those_there_are(tmp_path, log):
     with pytest.raises(SpecError, match="no cell 'smooth-gas-0'; there are smooth-liquid"):
         run(tmp_path, tmp_path / "results.jsonl", cache_dir=tmp_path, names=["smooth-gas-0"])

@@ -291,6 +291,25 @@ def test_doctor_finds_what_is_broken(intact, capsys, monkeypatch, tmp_path):
     assert "4 broken" in lines
 
 
+def test_doctor_says_so_where_a_package_cannot_be_imported(intact, capsys, monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "pytest_mlff.reference.data", None)
+    monkeypatch.setattr(doctor_room, "requirements", lambda: iter([]))
+    status, lines = doctor(capsys, tmp_path / "cache")
+    assert status == 1
+    assert "cannot import what reads them" in lines["BROKEN  reference data"]
+    assert "1 broken" in lines
+
+
+@pytest.mark.parametrize("command", ["null", "power"])
+def test_a_table_of_nothing_does_not_replace_one(command, capsys, tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(f"<!-- {command} -->\nold\n<!-- /{command} -->\n")
+    options = ["--table", "--output", str(tmp_path / "typo.jsonl"), "--into", str(page)]
+    assert cli.main(["calibrate", command, *options]) == 2
+    assert "typo.jsonl holds no" in capsys.readouterr().err
+    assert "old" in page.read_text()
+
+
 def test_doctor_without_an_installation(capsys, monkeypatch):
     from importlib.metadata import PackageNotFoundError
 

@@ -10,6 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from pytest_mlff.errors import ObservableError
 
+_WHOLE = 1e-3
+"""Deviation from a whole number that rounding in float64 explains."""
+
 
 class Jump(NamedTuple):
     """A step of a curve: where it is and how high, without sign."""
@@ -50,6 +53,26 @@ def irregular_intervals(values: ArrayLike, *, count: int) -> list[int]:
     expected = (4.0 * (change[1:-3] + change[3:-1]) - change[:-4] - change[4:]) / 6.0
     order = np.argsort(-np.abs(change[2:-2] - expected), kind="stable")[:count]
     return [int(index) + 2 for index in order]
+
+
+def finest_step(values: ArrayLike) -> float:
+    """Step in which the values of a curve come, such as the last place of rounded numbers.
+
+    Parameters
+    ----------
+    values : array_like, shape (point,)
+        The curve, of any unit.
+
+    Returns
+    -------
+    float
+        Distance of the two closest values that differ, if all others differ by multiples of it; else 0.
+    """
+    gaps = np.diff(np.unique(np.asarray(values, dtype=float)))
+    if not gaps.size:
+        return 0.0
+    steps = gaps / gaps.min()
+    return float(gaps.min()) if np.abs(steps - np.round(steps)).max() < _WHOLE else 0.0
 
 
 def find_jump(function: Callable[[float], float], low: float, high: float, *, width: float) -> Jump:

@@ -208,7 +208,7 @@ def density_of_states(spectrum: xr.Dataset, *, max_frequency: float | None = Non
     if modes.max() > top:
         raise ObservableError(f"a mode at {modes.max():.3f} THz lies above max_frequency = {top:.3f} THz; raise it")
     width = top / n_bins
-    below = max(0, math.ceil(-float(modes.min()) / width - 1e-6))
+    below = math.ceil(-float(modes.min()) / width) if modes.min() < -width else 0
     edges = width * np.arange(-below, n_bins + 1)
 
     def histogram(values: FloatArray) -> FloatArray:

@@ -180,12 +180,14 @@ def mean_relaxation_rate(
     ObservableError
         If the run is too short.
     """
+    from scipy.integrate import trapezoid
+
     curve = field_correlation(trajectory, kind=kind, shells=shells, pooling=pooling, max_lag=window)
     interval = float(curve["lag"][1])
 
     def statistic(samples: NDArray[np.generic]) -> float:
         mean = np.asarray(samples, dtype=np.float64).mean(axis=0)
-        return float(mean[0] / np.trapezoid(mean, dx=interval))
+        return float(mean[0] / trapezoid(mean, dx=interval))
 
     samples = curve["field_correlation_replica"].to_numpy()
     rows = [jackknife(samples[:, k], statistic) for k in range(len(shells))]

@@ -1,4 +1,4 @@
-"""Errors from replicas: means, the jackknife, the bootstrap, and the squared distance of two curves.
+"""Errors from replicas: means, the jackknife, and the squared distance of two curves.
 
 Replicas are independent runs of one state point, so their scatter is the whole error: no correlation time is
 ever estimated. One replica gives no error bar, and then the standard error is NaN, never 0.
@@ -88,43 +88,26 @@ def jackknife(samples: NDArray[np.generic], statistic: Callable[[NDArray[np.gene
     n = len(samples)
     if n < 2:
         return Estimate(value, float("nan"), float(n - 1))
-    without = np.array([float(statistic(np.delete(samples, k, axis=0))) for k in range(n)])
-    variance = (n - 1) / n * float(np.sum((without - without.mean()) ** 2))
-    return Estimate(value, float(np.sqrt(variance)), float(n - 1))
+    without = [float(statistic(np.delete(samples, k, axis=0))) for k in range(n)]
+    return Estimate(value, float(delete_one_stderr(without)), float(n - 1))
 
 
-def bootstrap(
-    samples: NDArray[np.generic],
-    statistic: Callable[[NDArray[np.generic]], float],
-    *,
-    rng: np.random.Generator,
-    n_resamples: int = 400,
-) -> Estimate:
-    """Statistic of many independent configurations with its bootstrap error.
+def delete_one_stderr(without: ArrayLike) -> FloatArray:
+    """Delete-one jackknife error of anything that was computed without each replica in turn.
 
     Parameters
     ----------
-    samples : ndarray, shape (configuration, ...)
-        One entry per independent configuration; tens of them, for few use :func:`jackknife`.
-    statistic : callable
-        Maps samples to a number.
-    rng : numpy.random.Generator
-        Draws the resamples.
-    n_resamples : int
-        Number of resamples; the error of the error is 1/√(2 n_resamples).
+    without : array_like, shape (replica, ...)
+        The statistic of all replicas but one, any unit.
 
     Returns
     -------
-    Estimate
-        ``statistic(samples)``; the standard deviation over resamples (NaN for one configuration); infinite
-        degrees of freedom.
+    ndarray, shape (...)
+        √((n − 1)/n · Σ(θ₋ₖ − θ̄)²) in that unit; NaN throughout for a single replica.
     """
-    value = float(statistic(samples))
-    n = len(samples)
-    if n < 2:
-        return Estimate(value, float("nan"))
-    draws = [float(statistic(samples[rng.integers(n, size=n)])) for _ in range(n_resamples)]
-    return Estimate(value, float(np.std(draws, ddof=1)))
+    numbers = np.asarray(without, dtype=np.float64)
+    n = len(numbers)
+    return np.full(numbers.shape[1:], np.nan) if n < 2 else np.asarray(np.sqrt((n - 1) * numbers.var(axis=0)))
 
 
 def curve_distance2(

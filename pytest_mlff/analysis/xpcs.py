@@ -24,6 +24,7 @@ from pytest_mlff.analysis.shells import (
     time_correlation,
     wave_vector_shells,
 )
+from pytest_mlff.analysis.statistics import delete_one_stderr
 from pytest_mlff.errors import ObservableError
 from pytest_mlff.schema import validate_trajectory
 
@@ -226,15 +227,6 @@ def _prepared(
     return found, interval, lags
 
 
-def _jackknife_stderr(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Delete-one standard error from the statistic without each replica; NaN for one replica."""
-    n = len(values)
-    if n < 2:
-        return np.full(values.shape[1:], np.nan)
-    error: NDArray[np.float64] = np.sqrt((n - 1) * values.var(axis=0))
-    return error
-
-
 def _without_one(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Mean over all replicas but one, for each of them; empty-handed (NaN) for one replica."""
     n = len(values)
@@ -246,11 +238,11 @@ def _without_one(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _field_stderr(scaled: NDArray[np.float64]) -> NDArray[np.float64]:
     rest = _without_one(scaled)
-    return _jackknife_stderr(rest / rest[:, :, :1])
+    return delete_one_stderr(rest / rest[:, :, :1])
 
 
 def _g2_stderr(scaled: NDArray[np.float64], intensity: NDArray[np.float64]) -> NDArray[np.float64]:
-    return _jackknife_stderr(_without_one(scaled) / _without_one(intensity)[:, :, None] ** 2)
+    return delete_one_stderr(_without_one(scaled) / _without_one(intensity)[:, :, None] ** 2)
 
 
 def _dataset(

@@ -21,7 +21,7 @@ from pytest_mlff.analysis.shells import (
     shell_modes,
     wave_vector_shells,
 )
-from pytest_mlff.analysis.statistics import jackknife
+from pytest_mlff.analysis.statistics import delete_one_stderr, jackknife
 from pytest_mlff.analysis.xpcs import exposed, field_correlation
 from pytest_mlff.errors import ObservableError
 from pytest_mlff.schema import validate_trajectory
@@ -283,16 +283,13 @@ def _contrast_dataset(
     import xarray as xr
 
     contrast = curve(samples.mean(axis=0))
-    n = len(samples)
-    stderr = np.full(contrast.shape, np.nan)
-    if n > 1:
-        rest = np.array([curve(np.delete(samples, k, axis=0).mean(axis=0)) for k in range(n)])
-        stderr = np.sqrt((n - 1) * rest.var(axis=0))
+    alone = len(samples) == 1
+    without = [contrast if alone else curve(np.delete(samples, k, axis=0).mean(axis=0)) for k in range(len(samples))]
     one = {"units": "1"}
     return xr.Dataset(
         {
             "contrast": ("exposure", contrast, one | {"long_name": "optical contrast"}),
-            "contrast_stderr": ("exposure", stderr, one),
+            "contrast_stderr": ("exposure", delete_one_stderr(without), one),
             "moments_replica": (("replica", "moment"), samples, one),
             "mean_q": ((), mean_q, {"units": "1/Å"}),
             "n_vectors": ((), n_vectors, one),

@@ -19,6 +19,7 @@ import numpy as np
 from pytest_mlff.calibration.null import read_null, tolerance_of
 from pytest_mlff.calibration.power import SYMBOLS, Done, read_power
 from pytest_mlff.calibration.rates import rate
+from pytest_mlff.errors import SpecError
 from pytest_mlff.simulation.protocols import PROTOCOLS
 from pytest_mlff.simulation.slabs import BRACKET
 from pytest_mlff.simulation.systems import ARGON
@@ -76,17 +77,18 @@ def cost(*, null: Path, power: Path) -> str:
     -------
     str
         Markdown tables: the gate of a good model with looks and without; the gates of a good, a bad and a borderline
-        model; one decision at one state point. Empty without data.
+        model; one decision at one state point.
 
     Raises
     ------
     SpecError
-        For a file of something else.
+        For a file of something else, or of nothing.
     """
     seeds = list(read_null(null).values())
     scaled = read_power(power)
-    if not seeds:
-        return ""
+    for path, found in ((null, seeds), (power, scaled)):
+        if not found:
+            raise SpecError(f"{path} holds no results; run `pytest-mlff calibrate` null and power first")
     models = [Case(name="good: the reference", gates=[at_look(values, 0) for values in seeds]), *cases(scaled)]
     parts = (_designs(seeds), _gates(models, full=gate_calls(at_look(seeds[0], -1))), _decisions(seeds, models))
     return "\n\n".join("\n".join(part) for part in parts)

@@ -51,6 +51,8 @@ def null_spread(*, seeds: int, output: Path, protocol: ProtocolName = "ci", only
     """
     journal = _journal(output, protocol)
     done = read_null(output, protocol=protocol)
+    if only_table and not done:
+        raise SpecError(f"{output} holds no seeds; run `pytest-mlff calibrate null --output {output}` first")
     missing = [] if only_table else [seed for seed in range(1, seeds + 1) if seed not in done]
     if missing:
         journal.touch()

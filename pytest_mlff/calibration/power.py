@@ -18,6 +18,7 @@ from pytest_mlff.calibration.gate import RANDOM_CHECKS, Value, measured_with, pa
 from pytest_mlff.calibration.null import in_tolerances, read_null, tolerance_of
 from pytest_mlff.calibration.probit import FloatArray, Threshold, threshold
 from pytest_mlff.calibration.rates import interval
+from pytest_mlff.errors import SpecError
 from pytest_mlff.journal import Journal
 from pytest_mlff.models.load import load_model
 from pytest_mlff.verdict.format import format_tolerance
@@ -103,6 +104,8 @@ def power(*, seeds: int, output: Path, null: Path | None = None, only_table: boo
         For an output that cannot be read or written, or that holds something else; it is left as it was.
     """
     journal, done = _journal(output), read_power(output)
+    if only_table and not done:
+        raise SpecError(f"{output} holds no results; run `pytest-mlff calibrate power --output {output}` first")
     good = list(read_null(null).values()) if null else []
     missing = [] if only_table else [key for key in _work(seeds) if key not in done]
     if missing:

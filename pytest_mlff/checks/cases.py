@@ -19,6 +19,8 @@ from pytest_mlff.checks.workbench import LIQUID, Piece
 
 SHRINK_CALLS = 200
 """Cases that a search for a smaller failing one may look at."""
+_ROUNDS = 4
+"""Draws of as many cases as are wanted, until there are so many different ones."""
 _SIZES = (2, 4, 13, 32, 108, 256, 256, 256)
 
 Case = TypeVar("Case")
@@ -83,14 +85,17 @@ def draw(strategy: st.SearchStrategy[Case], count: int, seed: str) -> list[Case]
     list
         The cases, the simplest one first.
     """
-    drawn: list[Case] = []
+    drawn: dict[Case, None] = {}
 
     def never(case: Case) -> bool:
-        drawn.append(case)
+        if len(drawn) < count:
+            drawn[case] = None
         return False
 
-    _find(strategy, never, count, seed)
-    return drawn
+    for again in range(_ROUNDS):  # Hypothesis knows equal choices, not that two of them make one case
+        if len(drawn) < count:
+            _find(strategy, never, count, f"{seed} {again}" if again else seed)
+    return list(drawn)
 
 
 def shrink(strategy: st.SearchStrategy[Case], fails: Callable[[Case], bool], count: int, seed: str) -> Case | None:
@@ -103,7 +108,7 @@ def shrink(strategy: st.SearchStrategy[Case], fails: Callable[[Case], bool], cou
     fails : callable
         Whether a case fails; asked once for each, and for at most ``SHRINK_CALLS`` of them.
     count, seed : int, str
-        As for :func:`draw`: the search begins with the cases that it drew.
+        As for :func:`draw`: the search begins with the cases that it drew first.
 
     Returns
     -------

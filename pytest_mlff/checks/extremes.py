@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from pytest_mlff.analysis.continuity import find_jump, irregular_intervals, wrong_sign
+from pytest_mlff.analysis.continuity import find_jump, finest_step, irregular_intervals, wrong_sign
 from pytest_mlff.checks.judge import Finding
 from pytest_mlff.checks.workbench import PROBE, Structure, Workbench
 from pytest_mlff.errors import UnstableError
@@ -32,6 +32,8 @@ _BOX = 40.0
 _DIRECTIONS = np.array([[1.0, 0.0, 0.0], [0.48, 0.6, 0.64]])
 _SUSPECTS, _WIDTH = 6, 1e-5
 """Intervals that are looked into, and the width in Å at which that ends."""
+_ROUNDED = 4.0
+"""Finest steps of the energy that rounding, of it and of what it is summed from, may take for a jump."""
 
 
 class _Dimer:
@@ -80,12 +82,13 @@ def cutoff_continuity(bench: Workbench) -> Finding:
     -------
     Finding
         In units of the reference's own jump of the force at its cutoff. A jump δE of the energy counts as the
-        force that does the same work over the 0.02 Å by which two atoms come closer in a time step.
+        force that does the same work over the 0.02 Å by which two atoms come closer in a time step, where it is
+        more than the steps in which a rounded energy comes.
     """
     system = bench.context.system
     grid = np.arange(CORE * system.sigma, system.cutoff + BEYOND, SPACING)
     unit, stretch = _reference_jump(bench), _thermal_step(bench)
-    before, found = bench.calls, [(0.0, float(grid[-1]), "force", 0.0)]
+    before, found, hidden = bench.calls, [(0.0, float(grid[-1]), "force", 0.0)], ""
     for number, direction in enumerate(_DIRECTIONS):
         dimer = _Dimer(bench, direction)
         for place in irregular_intervals(dimer.forces(grid), count=_SUSPECTS):
@@ -93,12 +96,16 @@ def cutoff_continuity(bench: Workbench) -> Finding:
             found.append((jump.height / unit, jump.position, "force", jump.height))
         if number == 0 and "energy" in bench.context.model.provides:
             energies = np.array([dimer.energy(float(distance)) for distance in grid])
+            coarse = _ROUNDED * finest_step(energies)
             for place in irregular_intervals(energies, count=_SUSPECTS):
                 jump = find_jump(dimer.energy, float(grid[place]), float(grid[place + 1]), width=_WIDTH)
-                found.append((jump.height / stretch / unit, jump.position, "energy", jump.height))
+                if not jump.height <= coarse:
+                    found.append((jump.height / stretch / unit, jump.position, "energy", jump.height))
+            if coarse > bench.limit("cutoff_continuity") * unit * stretch:
+                hidden = f"; the energy is rounded: jumps below {coarse * MEV:.2g} meV would not be seen"
         bench.calls += dimer.model.calls
     value, position, what, height = max(found, key=lambda item: item[0] if math.isfinite(item[0]) else math.inf)
-    note = f"largest jump: {what}, {height * MEV:.3g} meV{'/Å' if what == 'force' else ''} at {position:.3f} Å"
+    note = f"largest jump: {what}, {height * MEV:.3g} meV{'/Å' if what == 'force' else ''} at {position:.3f} Å{hidden}"
     if not value <= bench.limit("cutoff_continuity"):
         dimer = _Dimer(bench, _DIRECTIONS[0])
         frames = [Structure(dimer.positions(position + side * _WIDTH), np.full(3, _BOX)) for side in (-1, 1)]

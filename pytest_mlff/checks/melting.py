@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 from typing import TYPE_CHECKING
 
 from pytest_mlff.analysis.statistics import replica_estimate
@@ -10,7 +11,7 @@ from pytest_mlff.checks.catalogue import Row
 from pytest_mlff.checks.context import CheckContext
 from pytest_mlff.checks.judge import Finding, sequential
 from pytest_mlff.checks.stability import skip_unstable
-from pytest_mlff.reference.melting import BRACKET_SEGMENT, melting_point, rung_drift
+from pytest_mlff.reference.melting import BRACKET_SEGMENT, ladder_drifts, melting_point, rung_drift
 from pytest_mlff.reference.observables import estimate
 from pytest_mlff.schema import Record
 from pytest_mlff.simulation.slabs import BRACKET, COEXISTENCE_LADDER, PAPER_LADDER
@@ -61,11 +62,18 @@ def _finding(context: CheckContext, row: Row, frames: int) -> Finding:
     ladder = _LADDERS[row.key]
     slabs, _ = context.starts(f"slab/{ladder.name}", replicas)
     reference = context.reference.observable(ladder.name, "melting_point")
+    drifts = ladder_drifts(context.workshop, ladder, slabs, seed=context.seed)
+    found = melting_point(ladder, drifts)
+    note = f"{slabs.shape[1]} atoms, {replicas} slabs at {len(ladder.rungs)} temperatures"
+    if not isfinite(found.value):
+        seen = zip(ladder.rungs, drifts, strict=True)
+        rates = ", ".join(f"{float(drift['drift']):+.2g} at {rung.temperature:g} K" for rung, drift in seen)
+        note += f"; no temperature at which the interface rests: solid fraction drifts by {rates} (1/ps)"
     return Finding(
-        candidate=melting_point(context.workshop, ladder, slabs, seed=context.seed),
+        candidate=found,
         reference=estimate(reference, "T"),
         force_calls=replicas * len(ladder.rungs) * ladder.frames * context.system.frame_stride,
-        note=f"{slabs.shape[1]} atoms, {replicas} slabs at {len(ladder.rungs)} temperatures",
+        note=note,
     )
 
 

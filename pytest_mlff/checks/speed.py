@@ -6,6 +6,7 @@ The suite times :func:`benchmark_target` through pytest-benchmark where that is 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 
@@ -125,12 +126,26 @@ def judge_time(context: CheckContext, row: Row, seconds: Sequence[float]) -> Rec
     """
     milliseconds = 1e3 * np.asarray(seconds, dtype=float)
     median = float(np.median(milliseconds))
-    # 1.4826 MAD estimates the s.d. of normal noise; a median's error is sqrt(pi/2) of the mean's
-    spread = 1.4826 * float(np.median(np.abs(milliseconds - median)))
-    stderr = spread * np.sqrt(np.pi / 2 / len(milliseconds))
-    estimate = Estimate(median, float(stderr), float(len(milliseconds) - 1))
+    deviation = float(np.median(np.abs(milliseconds - median)))
+    estimate = Estimate(median, *_error_of_median(deviation, len(milliseconds)))
     finding = Finding(candidate=estimate, force_calls=len(milliseconds) + 1)
     return judge(context, row, finding, wall_s=float(milliseconds.sum()) / 1e3)
+
+
+_SMALL_SAMPLE = {2: 1.196, 3: 1.495, 4: 1.363, 5: 1.206, 6: 1.200, 7: 1.140, 8: 1.129, 9: 1.107}
+"""What the median absolute deviation of so few is to be multiplied with (C. Croux and P. J. Rousseeuw, COMPSTAT
+(1992) 411); n/(n − 0.8) for more."""
+
+
+def _error_of_median(deviation: float, n: int) -> tuple[float, float]:
+    """Give standard error and degrees of freedom of a median, from the median absolute deviation of n normal values.
+
+    1.4826 deviations estimate the s.d.; a median's error is √(π/2) of the mean's. With half of the mean's degrees of
+    freedom Student's intervals of 95 and 99 % miss on either side in 1.6 to 2.4 and 0.3 to 0.6 % of all cases, for n
+    from 2 to 25 (simulated).
+    """
+    spread = 1.4826 * _SMALL_SAMPLE.get(n, n / (n - 0.8)) * deviation
+    return spread * math.sqrt(math.pi / 2 / n), max(1.0, 0.5 * (n - 1))
 
 
 def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:

@@ -50,10 +50,12 @@ def _compare(context: CheckContext, row: Row, candidate: xr.Dataset, shell: str,
     reference = context.reference.observable(row.state, name)
     variable = VARIABLES[name]
     if not shell:
+        longest = "a lower bound: the contrast stays above half of its first value up to the longest exposure"
         return Finding(
             candidate=estimate(candidate, variable),
             reference=estimate(reference, variable),
             force_calls=calls,
+            note=longest if candidate.attrs.get("bounded") else "",
         )
     index = int(np.argmin(np.abs(candidate["q"].values - float(shell))))
     actual = float(candidate["mean_q"][index])

@@ -31,7 +31,7 @@ class EdgeFinder:
     """
 
     def __init__(self, *, cutoff: float, skin: float = 0.0) -> None:
-        # one thread: at these sizes vesin takes a hundredth of a force call
+        # one thread: while the skin holds, vesin takes a few hundredths of a force call
         self._finder = vesin.NeighborList(cutoff=cutoff, full_list=True, skin=skin, n_threads=1)
 
     def __call__(self, positions: ArrayLike, cell: ArrayLike, pbc: Sequence[bool]) -> Edges:

@@ -6,6 +6,7 @@ stand in place of ``steps``. Those that come with the package lie in ``recipes/`
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from ase.symbols import symbols2numbers
 
 from pytest_mlff.errors import SpecError
 from pytest_mlff.gnn.checkpoint import Checkpoint
@@ -20,9 +22,10 @@ from pytest_mlff.gnn.composition import Split
 from pytest_mlff.gnn.dataset import Configuration, configurations, read_dataset
 from pytest_mlff.gnn.network import NetworkConfig
 from pytest_mlff.gnn.training import AUGMENTATIONS, SCHEDULES, Progress, TrainingConfig, train
-from pytest_mlff.settings.parsers import one_of, positive
+from pytest_mlff.settings.parsers import not_negative, one_of, positive
 
 _FOLDER = Path(__file__).with_name("recipes")
+_MAY_VANISH = {"momentum_weight"}
 _WORDS = {"schedule": SCHEDULES, "augmentation": AUGMENTATIONS}
 
 
@@ -143,12 +146,14 @@ def train_recipe(
     names: tuple[Split, ...] = ("train", "validation")
     splits: dict[str, list[Configuration]] = {split: configurations(data, split=split) for split in names}
     recipe = load_recipe(name_or_path, configurations=len(splits["train"]))
+    (species,) = symbols2numbers(json.loads(data.attrs["system"])["symbol"])
     torch.set_num_threads(threads)
     return train(
         recipe.network,
         recipe.training,
         splits,
         output,
+        species=species,
         seed=seed,
         start=start,
         provenance={"dataset": data.attrs["name"], "sha256": data.attrs["sha256"]},
@@ -167,13 +172,19 @@ def _checked(path: Path, kind: type, table: Mapping[str, Any]) -> dict[str, Any]
         if key in _WORDS:
             value = _parsed(path, key, value, one_of(_WORDS[key]))
         elif isinstance(wanted, float):
-            value = _parsed(path, key, value, positive)
-        elif isinstance(wanted, tuple) and isinstance(value, list):
-            value = tuple(value)
+            value = _parsed(path, key, value, not_negative if key in _MAY_VANISH else positive)
+        elif isinstance(wanted, tuple):
+            value = _parsed(path, key, value, _numbers)
         elif type(value) is not type(wanted):
             raise SpecError(f"{path}: {key} = {value!r}: expected a {type(wanted).__name__} such as {wanted!r}")
         checked[key] = value
     return checked
+
+
+def _numbers(value: Any) -> tuple[int, ...]:
+    if not isinstance(value, list) or not value or any(type(number) is not int for number in value):
+        raise ValueError("expected a list of whole numbers such as [18]")
+    return tuple(value)
 
 
 def _parsed(path: Path, key: str, value: Any, parse: Callable[[Any], Any]) -> Any:

@@ -121,6 +121,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class _Example:
+    species: Tensor
     edges: Edges
     force: Tensor
     phase: str
@@ -133,6 +134,7 @@ def train(
     output: Path,
     *,
     provenance: Mapping[str, Any],
+    species: int = 18,
     seed: int = 0,
     start: Path | None = None,
     checkpoint_seconds: float = 120.0,
@@ -153,6 +155,8 @@ def train(
     provenance : mapping
         Plain builtins that say which dataset this is (name, hash); kept in the checkpoint, and a training is only
         resumed with the same.
+    species : int
+        Atomic number of all atoms of the configurations.
     seed : int
         Of the weights, the order and the augmentation.
     start : Path, optional
@@ -171,11 +175,14 @@ def train(
     Raises
     ------
     SpecError
-        If ``output`` holds something else than this training, or a split is empty.
+        If ``output`` holds something else than this training, a split is empty, an atom of a kind that the network
+        does not know, or the loss not finite; the last checkpoint is kept then.
     """
     for name in ("train", "validation"):
         if not splits.get(name):
             raise SpecError(f"the dataset has no {name} configurations; training needs some")
+    if species not in network.species:
+        raise SpecError(f"the data are of atomic number {species}; the network's species are {network.species}")
     record = {
         "training": asdict(config),
         "seed": seed,
@@ -189,7 +196,9 @@ def train(
         return load_checkpoint(output)
     torch.set_flush_denormal(True)  # gradients fall below 1e-38, where arithmetic is a hundred times slower
     try:
-        return run.complete(splits, checkpoint_seconds, report)
+        stride = -(-len(splits["validation"]) // config.validation_configurations)
+        chosen = {"train": splits["train"], "validation": splits["validation"][::stride]}
+        return run.complete(_examples(network, chosen, species), checkpoint_seconds, report)
     finally:
         torch.set_flush_denormal(False)
 
@@ -260,13 +269,11 @@ class _Training:
 
     def complete(
         self,
-        splits: Mapping[str, Sequence[Configuration]],
+        splits: Mapping[str, Sequence[_Example]],
         checkpoint_seconds: float,
         report: Callable[[Progress], None],
     ) -> Checkpoint:
-        examples = [_example(item, self.network.config.cutoff) for item in splits["train"]]
-        stride = -(-len(splits["validation"]) // self.config.validation_configurations)
-        validation = [_example(item, self.network.config.cutoff) for item in splits["validation"][::stride]]
+        examples, validation = splits["train"], splits["validation"]
         if math.isnan(self.scale):
             self.scale = _rms(examples)
         started = saved = time.monotonic()
@@ -290,12 +297,17 @@ class _Training:
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.rate(self.step)
         self.optimizer.zero_grad(set_to_none=True)
-        predicted = _predict(self.network, edges, len(example.force))
+        predicted = self.network(example.species, edges)
         error = predicted - example.force @ turn.T / self.scale
         loss = error.abs().mean() + self.config.momentum_weight * predicted.mean(dim=0).norm()
+        self.losses.append(float(loss.detach()))
+        if not math.isfinite(self.losses[-1]):
+            raise SpecError(
+                f"the training diverged: the loss of step {self.step} is {self.losses[-1]}; lower learning_rate "
+                f"({self.config.learning_rate:g}) and name another output"
+            )
         loss.backward()
         self.optimizer.step()
-        self.losses.append(float(loss.detach()))
         self.step += 1
 
     def _validated(self, examples: Sequence[_Example]) -> Progress:
@@ -328,20 +340,24 @@ def relative_errors(network: ForceNetwork, examples: Sequence[_Example], scale: 
     total: dict[str, float] = {}
     with torch.no_grad():
         for example in examples:
-            error = scale * _predict(network, example.edges, len(example.force)) - example.force
+            error = scale * network(example.species, example.edges) - example.force
             residual[example.phase] = residual.get(example.phase, 0.0) + float((error**2).sum())
             total[example.phase] = total.get(example.phase, 0.0) + float((example.force**2).sum())
     return {phase: residual[phase] / total[phase] for phase in sorted(total)}
 
 
-def _example(item: Configuration, cutoff: float) -> _Example:
+def _examples(
+    network: NetworkConfig, splits: Mapping[str, Sequence[Configuration]], species: int
+) -> dict[str, list[_Example]]:
+    index = network.species.index(species)
+    return {name: [_example(item, network.cutoff, index) for item in items] for name, items in splits.items()}
+
+
+def _example(item: Configuration, cutoff: float, index: int) -> _Example:
     edges = EdgeFinder(cutoff=cutoff)(item.position, np.diag(item.box), (True, True, True))
     force = torch.from_numpy(np.asarray(item.force, dtype=np.float32))
-    return _Example(Edges(edges.vector.float(), edges.sender, edges.receiver), force, item.phase)
-
-
-def _predict(network: ForceNetwork, edges: Edges, n_atoms: int) -> Tensor:
-    return network(torch.zeros(n_atoms, dtype=torch.int64), edges)  # type: ignore[no-any-return]
+    species = torch.full((len(force),), index)
+    return _Example(species, Edges(edges.vector.float(), edges.sender, edges.receiver), force, item.phase)
 
 
 def _rms(examples: Sequence[_Example]) -> float:

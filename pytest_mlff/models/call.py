@@ -24,6 +24,10 @@ _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONL
 _SHOWN = 12
 
 
+LET_THROUGH = (KeyboardInterrupt, GeneratorExit)
+"""What a user's code may raise and the loader does not explain."""
+
+
 @contextmanager
 def explained(what: str, source: str | None) -> Iterator[None]:
     """Turn whatever a user's code raises into one line with its type, its text and its place.
@@ -42,13 +46,13 @@ def explained(what: str, source: str | None) -> Iterator[None]:
     Raises
     ------
     SpecError
-        Instead of any ``Exception`` or ``SystemExit``.
+        Instead of whatever is raised, ``pytest.skip`` in a module included, but for Ctrl-C.
     """
     try:
         yield
-    except SpecError:
+    except (SpecError, *LET_THROUGH):
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         raise SpecError(f"{what} raised {described(error)}{_place(error, source)}") from error
 
 

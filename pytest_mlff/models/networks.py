@@ -67,7 +67,7 @@ def load_builtin(target: str, *, device: str = "auto") -> Any:
     names = builtin_names()
     if target not in names:
         raise SpecError(f"there is no builtin model {target!r}; there are {', '.join(names) or 'none'}")
-    return load_checkpoint(str(_folder() / f"{target}.pt"), device=device)
+    return load_checkpoint(str(builtin_path(target)), device=device)
 
 
 def need_torch() -> None:
@@ -90,8 +90,20 @@ def builtin_names() -> list[str]:
     list of str
         Sorted.
     """
-    return sorted(path.stem for path in _folder().glob("*.pt"))
+    return sorted(path.stem for path in builtin_path("any").parent.glob("*.pt"))
 
 
-def _folder() -> Path:
-    return default_directory() / "models"
+def builtin_path(name: str) -> Path:
+    """Say where the file of a network that comes with the package is.
+
+    Parameters
+    ----------
+    name : str
+        One of :func:`builtin_names`.
+
+    Returns
+    -------
+    Path
+        Its checkpoint.
+    """
+    return default_directory() / "models" / f"{name}.pt"

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_mlff.errors import SpecError
+from pytest_mlff.models.call import LET_THROUGH
 from pytest_mlff.models.spec import described, one_line
 
 PROBE_BOX = 22.0
@@ -184,7 +185,9 @@ def probe_forces(calculator: Any, positions: NDArray[np.float64], *, edge: float
         forces = np.array(_atoms(calculator, positions, edge).get_forces())
     except PropertyNotImplementedError as error:
         raise SpecError(f"{name} offers no forces ({one_line(str(error))}); the gate needs forces") from error
-    except (Exception, SystemExit) as error:
+    except LET_THROUGH:
+        raise
+    except BaseException as error:
         raise SpecError(
             f"{name} cannot compute the forces of {n_atoms} argon atoms in a periodic cell of "
             f"{edge:g} Å ({described(error)}); "
@@ -210,7 +213,9 @@ def _try(calculator: Any, need: str) -> str:
     shape = {"energy": (), "stress": (6,)}[need]
     try:
         value = np.asarray(atoms.get_potential_energy() if need == "energy" else atoms.get_stress(), dtype=float)
-    except (Exception, SystemExit) as error:
+    except LET_THROUGH:
+        raise
+    except BaseException as error:
         return f"{described(error)}"
     if value.shape != shape:
         return f"its shape is {value.shape}, expected {shape}"

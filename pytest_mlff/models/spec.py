@@ -184,7 +184,9 @@ def parse_spec(text: str, *, ecosystems: Collection[str] | None = None) -> Parse
 
 
 def _parse(text: str, stripped: str, ecosystems: Collection[str]) -> ParsedSpec:
-    head, colon, tail = (part.strip() for part in stripped.partition(":"))
+    drive = stripped[:2] if re.match(r"[A-Za-z]:[\\/]", stripped) else ""  # C:\\..., of no other form
+    head, colon, tail = (part.strip() for part in stripped.removeprefix(drive).partition(":"))
+    head = drive + head
     if head.endswith(".py"):
         return _called(text, "file", head, _parse_call(tail) if colon else (DEFAULT_NAME, False, (), ()))
     if colon and head in ecosystems:

@@ -5,19 +5,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+import pytest_mlff
 from pytest_mlff.analysis.interface import Criterion, interface_drift, melting_temperature
 from pytest_mlff.reference.data import unpack
 from pytest_mlff.reference.packing import number, packed
 from pytest_mlff.reference.runs import SEED
 from pytest_mlff.schema import Estimate
-from pytest_mlff.simulation.md import SEGMENT_FRAMES, Run, Workshop, simulate
+from pytest_mlff.simulation.md import ENGINE_VERSION, SEGMENT_FRAMES, Run, Workshop, simulate
 from pytest_mlff.simulation.slabs import (
     BRACKET,
     COEXISTENCE_LADDER,
@@ -39,6 +41,8 @@ BRACKET_FRAMES = 45
 """Frames of the reference's own bracket runs: those of the last look."""
 BRACKET_SEGMENT = 15
 """Frames per cached segment of a bracket run: those between two looks."""
+LADDER_SEGMENT = 50
+"""The same of a ladder's: their lengths are multiples of it, so that no step is taken in vain."""
 
 
 def melting_part(workshop: Workshop) -> Iterator[tuple[str, xr.Dataset]]:
@@ -66,7 +70,8 @@ def melting_part(workshop: Workshop) -> Iterator[tuple[str, xr.Dataset]]:
         stored = packed(slabs, box)
         yield f"slab/{ladder.name}", stored
         kept = unpack(stored["fraction"].values[:LADDER_RUNS], np.array(box))
-        yield f"{ladder.name}/melting_point", number("T", melting_point(workshop, ladder, kept, seed=SEED), "K")
+        found = melting_point(ladder, ladder_drifts(workshop, ladder, kept, seed=SEED))
+        yield f"{ladder.name}/melting_point", number("T", found, "K")
 
 
 def _slabs(workshop: Workshop, rung: Rung, count: int, preparation: Preparation) -> np.ndarray:
@@ -77,6 +82,9 @@ def _slabs(workshop: Workshop, rung: Rung, count: int, preparation: Preparation)
         "temperature": rung.start_temperature,
         "preparation": asdict(preparation),
         "system": asdict(workshop.system),
+        "engine": ENGINE_VERSION,
+        "openmm": version("openmm"),
+        "version": pytest_mlff.__version__,
     }
 
     def prepare(seed: int) -> dict[str, np.ndarray]:
@@ -160,24 +168,26 @@ def ladder_drifts(workshop: Workshop, ladder: Ladder, slabs: np.ndarray, *, seed
         One per rung.
     """
     how: dict[str, Any] = {"frames": ladder.frames, "seed": seed, "skip": ladder.skip, "criterion": ladder.criterion}
-    return [rung_drift(workshop, rung, slabs, **how) for rung in ladder.rungs]
+    return [rung_drift(workshop, rung, slabs, **how, segment_frames=LADDER_SEGMENT) for rung in ladder.rungs]
 
 
-def melting_point(workshop: Workshop, ladder: Ladder, slabs: np.ndarray, *, seed: int) -> Estimate:
+def melting_point(ladder: Ladder, drifts: Sequence[xr.Dataset]) -> Estimate:
     """Temperature at which the interfaces of a ladder's slabs rest.
 
     Parameters
     ----------
-    workshop, ladder, slabs, seed
-        As for :func:`ladder_drifts`.
+    ladder : Ladder
+        Temperatures.
+    drifts : sequence of xr.Dataset
+        From :func:`ladder_drifts`.
 
     Returns
     -------
     Estimate
         In K; NaN where the drift has no falling zero.
     """
-    drifts = [drift["drift_replica"].values for drift in ladder_drifts(workshop, ladder, slabs, seed=seed)]
-    return melting_temperature([rung.temperature for rung in ladder.rungs], np.stack(drifts), degree=ladder.degree)
+    by_rung = np.stack([drift["drift_replica"].values for drift in drifts])
+    return melting_temperature([rung.temperature for rung in ladder.rungs], by_rung, degree=ladder.degree)
 
 
 def _drift(drift: xr.Dataset) -> Any:

@@ -186,10 +186,28 @@ def _probe_part(workshop: Workshop) -> Stream:
     margin = 4 * STEP + 1e-3
     probe = packed(make_probe(raw, np.array(box), cutoff=system.cutoff, margin=margin)[None], box)
     yield "probe/liquid", probe
-    forces = ModelForces(workshop.model, system, box)
-    positions = unpack(probe["fraction"].values[0], np.array(box))
-    hessian = dense_hessian(forces, positions, step=STEP)
-    yield "probe-liquid/symmetry", number("S", symmetry_estimate(hessian, step=STEP, force_noise=0.0))
+    yield "probe-liquid/symmetry", probe_symmetry(workshop, unpack(probe["fraction"].values[0], np.array(box)), box)
+
+
+def probe_symmetry(workshop: Workshop, positions: np.ndarray, box: Any) -> xr.Dataset:
+    """Symmetry of the Hessian of the liquid probe.
+
+    Parameters
+    ----------
+    workshop : Workshop
+        Of the reference.
+    positions : ndarray, shape (atom, xyz)
+        The probe in Å.
+    box : array_like, shape (3,)
+        Edges in Å.
+
+    Returns
+    -------
+    xr.Dataset
+        ``S`` with its error.
+    """
+    hessian = dense_hessian(ModelForces(workshop.model, workshop.system, box), positions, step=STEP)
+    return number("S", symmetry_estimate(hessian, step=STEP, force_noise=0.0))
 
 
 _PARTS: dict[str, Callable[[Workshop], Stream]] = {

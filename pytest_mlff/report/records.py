@@ -132,10 +132,12 @@ def write_json(path: Path, document: Mapping[str, Any]) -> None:
     OSError
         When the folder cannot be written; the old file, if any, is untouched then.
     """
+    path = path.resolve()  # what a link points at is replaced, not the link
     text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("w", encoding="utf-8") as file:
+        # a name that is no Unicode (a surrogate) becomes a JSON escape
+        with temporary.open("w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

@@ -46,6 +46,7 @@ class Run:
     reference: str | None = None
     complaints: list[str] = field(default_factory=list)
     _records: dict[tuple[str, str, str], Record] = field(default_factory=dict)
+    _rows_begun: set[str] = field(default_factory=set)
 
     def open(self) -> None:
         """Check all that can be checked before any physics, cheapest first; load and probe the models.
@@ -65,6 +66,8 @@ class Run:
             check_folder(settings.json.parent, "--mlff-json")
             if settings.json.is_dir():
                 raise SpecError(f"--mlff-json={settings.json} is a folder; name a file")
+            if settings.json.exists() and not settings.json.is_file():
+                raise SpecError(f"--mlff-json={settings.json} is no regular file, and would be replaced by one")
         check_folder(settings.cache_root, "--mlff-cache-dir")
 
         from pytest_mlff.models.load import load_model, unique_names
@@ -105,6 +108,8 @@ class Run:
         report : pytest.TestReport
             Of one phase of a test.
         """
+        if getattr(report, "mlff_row", None) is not None:
+            self._rows_begun.add(report.nodeid)
         for fields in getattr(report, "mlff_records", ()):
             ends = fields["interval"]
             record = Record(**fields | {"interval": ends if ends is None else tuple(ends)})
@@ -156,9 +161,16 @@ class Run:
         Returns
         -------
         int
-            The same, or 1 where a model did not survive the stability run, or none of the rows that ran applied
-            to it.
+            The same, or 1 where a model did not survive the stability run, none of the rows that ran applied
+            to it, or every one of them was skipped from outside.
         """
+        known = {row.id for row in self.rows}
+        if self._rows_begun and not any(record.check in known for record in self._records.values()):
+            self.complaints.append(
+                f"nothing was judged: all {len(self._rows_begun)} rows were skipped before they began, by a "
+                "conftest.py of this project or an option"
+            )
+            status = status or pytest.ExitCode.TESTS_FAILED
         for model in dict.fromkeys(record.model for record in self._records.values()):
             own = [record for record in self._records.values() if record.model == model]
             statuses = {record.status for record in own}

@@ -191,7 +191,7 @@ def rerun(check: str, settings: Settings, spec: str, *, test: str | None = None)
     check : str
         Row id.
     settings : Settings
-        Of this run; whatever is not a default is repeated.
+        Of this run; whatever is not a default, or an ini file says otherwise, is repeated.
     spec : str
         The model's spec.
     test : str, optional
@@ -202,20 +202,23 @@ def rerun(check: str, settings: Settings, spec: str, *, test: str | None = None)
     str
         One line for a POSIX shell.
     """
-    command = rerun_command(check, spec=spec, protocol=settings.protocol)
-    protocol = None if settings.protocol == "ci" else settings.protocol
+    default = Settings()
     asked = {
-        "protocol": None if test is None else protocol,
-        "device": None if settings.device == "auto" else settings.device,
-        "seed": settings.seed or None,
-        "budget": None if settings.budget_s is None else f"{settings.budget_s:g}",
-        "config": settings.config_file,
-        "cache-dir": settings.cache_dir,
+        "protocol": (settings.protocol, default.protocol),
+        "device": (settings.device, default.device),
+        "seed": (settings.seed, default.seed),
+        "budget": (None if settings.budget_s is None else f"{settings.budget_s:g}", None),
+        "config": (settings.config_file, None),
+        "cache-dir": (settings.cache_dir, None),
     }
-    options = [f"--mlff-{name}={value}" for name, value in asked.items() if value is not None]
+    options = [
+        f"--mlff-{name}={value}"
+        for name, (value, usual) in asked.items()
+        if value is not None and (value != usual or name in settings.in_ini)
+    ]
     if test is not None:
         return shlex.join(["pytest", f"--mlff-model={spec}", *options, test])
-    return f"{command} {shlex.join(options)}".rstrip()
+    return f"{rerun_command(check, spec=spec)} {shlex.join(options)}".rstrip()
 
 
 def fit_encoding(text: str, encoding: str | None) -> str:

@@ -61,10 +61,10 @@ def _names(value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
-# Two replicas at least: with one there is no error bar, hence no verdict.
+# A mean needs two replicas for an error bar, a distance of curves three; without one there is no verdict.
 _TABLES: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {
-    "liquid": {"replicas": whole(2), "looks": _looks, "state_points": _names},
-    "solid": {"replicas": whole(2), "steps": whole(1)},
+    "liquid": {"replicas": whole(3), "looks": _looks, "state_points": _names},
+    "solid": {"replicas": whole(3), "steps": whole(1)},
     "melting": {"replicas": whole(2), "steps": whole(1)},
     "forces": {"configurations": whole(2)},
     "speed": {"max_ms_per_call": positive},
@@ -92,6 +92,8 @@ def validate_config(tables: Mapping[str, Any], *, where: str) -> Config:
     SpecError
         Naming the unknown table or key with the nearest known one, or the value that does not fit.
     """
+    if not isinstance(tables, Mapping):
+        raise SpecError(f"{where} = {tables!r} must be a table")
     known = ("tolerances", *_TABLES)
     frozen: dict[str, Mapping[str, Any]] = {}
     for table, content in tables.items():

@@ -49,6 +49,8 @@ class Settings:
         Folder of cached trajectories; None for the user's cache folder.
     suite : bool
         Whether the bundled suite runs beside the paths given on the command line.
+    in_ini : frozenset of str
+        Options that the ini file sets, by name: what is asked for instead must be repeated to be had again.
     """
 
     models: tuple[str, ...] = ()
@@ -62,6 +64,7 @@ class Settings:
     json: Path | None = None
     cache_dir: Path | None = None
     suite: bool = False
+    in_ini: frozenset[str] = frozenset()
 
     @property
     def cache_root(self) -> Path:

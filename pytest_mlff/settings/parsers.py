@@ -30,6 +30,32 @@ def positive(value: Any) -> float:
     return float(value)
 
 
+def not_negative(value: Any) -> float:
+    """Accept a number that is positive or zero.
+
+    Parameters
+    ----------
+    value : object
+        From TOML.
+
+    Returns
+    -------
+    float
+        The number.
+
+    Raises
+    ------
+    ValueError
+        For anything else.
+    """
+    if isinstance(value, bool) or value != 0:
+        try:
+            return positive(value)
+        except ValueError:
+            raise ValueError("expected a number that is not negative") from None
+    return 0.0
+
+
 def whole(minimum: int) -> Callable[[Any], int]:
     """Make a parser of whole numbers.
 

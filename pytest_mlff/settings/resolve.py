@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_mlff.errors import SpecError
 from pytest_mlff.settings.config import read_config
 from pytest_mlff.settings.options import OPTIONS, Option, Settings
 
@@ -30,14 +32,44 @@ def resolve(config: pytest.Config) -> Settings:
     SpecError
         About a value that cannot be used.
     """
+    _refuse_lost_ini_file(config)
     found = {option.field: _value(config, option) for option in OPTIONS}
     given = {name: value for name, value in found.items() if value is not None}
+    given["in_ini"] = frozenset(option.name for option in OPTIONS if config.getini(option.ini))
     pyproject = config.rootpath / "pyproject.toml"
     if "config_file" in given:
         given["config"] = read_config(given["config_file"])
     elif pyproject.is_file():
         given["config"] = read_config(pyproject)
     return Settings(**given)
+
+
+_INI_FILES = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
+
+
+def _refuse_lost_ini_file(config: pytest.Config) -> None:
+    """Refuse ``--mlff-... PATH`` with a blank where it makes pytest look for the project at that path.
+
+    pytest settles its root folder before it knows the options of installed plugins, and takes an existing path that
+    stands alone for one with tests.
+    """
+    arguments, here = [str(argument) for argument in config.invocation_params.args], config.invocation_params.dir
+    if any(argument.startswith(("-c", "--rootdir", "--config-file")) for argument in arguments):
+        return
+    project = next(
+        (folder for folder in (here, *here.parents) if any((folder / x).is_file() for x in _INI_FILES)), None
+    )
+    if project is None or project == config.rootpath:
+        return
+    flags = {option.flag for option in OPTIONS if not option.is_flag}
+    for flag, value in pairwise(arguments):
+        path = (here / value).resolve()
+        around = (path, *path.parents)
+        if flag in flags and config.rootpath in around and here not in around and path.exists():
+            raise SpecError(
+                f"write {flag}={value}: with a blank pytest takes the value for a path with tests, and reads no "
+                f"settings of {project}"
+            )
 
 
 def _value(config: pytest.Config, option: Option) -> Any:
@@ -52,7 +84,14 @@ def _value(config: pytest.Config, option: Option) -> Any:
         value = option.read(written, f"ini option {option.ini}")
     if option.name == "model":
         return tuple(value)
-    return folder / Path(value).expanduser() if option.is_path else value
+    return folder / _expanded(value, option) if option.is_path else value
+
+
+def _expanded(value: Any, option: Option) -> Path:
+    try:
+        return Path(value).expanduser()
+    except RuntimeError as error:  # no such user
+        raise SpecError(f"{option.flag}={value}: {error}") from None
 
 
 def _anchored(spec: str, folder: Path) -> str:

@@ -233,5 +233,5 @@ def write_atomically(path: Path, content: bytes) -> None:
 def _cannot_write(folder: Path, error: OSError) -> str:
     return (
         f"cannot write to the cache directory {folder}: {error.strerror or error}; "
-        "free space there or name another with --mlff-cache-dir"
+        "free space there or name another (pytest: --mlff-cache-dir, pytest-mlff: --cache-dir)"
     )

@@ -342,3 +342,4 @@ class Engine:
         """
         self._context.setState(openmm.XmlSerializer.deserialize(checkpoint))
         self.steps_done = steps_done
+        self._last_sane = self._positions()

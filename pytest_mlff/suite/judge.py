@@ -218,6 +218,7 @@ class Bench:
             return
         params = item.callspec.params if hasattr(item, "callspec") else {}
         row = params.get("mlff_row")
+        vars(report)["mlff_row"] = row and row.id
         if report.failed and row is not None and error is not None and ITEM_RECORDS not in item.stash:
             attach(item, record_of_error(row, self.model_names[params.get("mlff_model", 0)], error))
             report.user_properties = list(item.user_properties)

@@ -277,7 +277,10 @@ def _compare(
     if not judged:
         return Decision(status="INFO", deviation=deviation, interval=visible, final=True, reason="")
     if not known:
-        reason = "no error bar: the value cannot be judged (one replica, or no spread to estimate it from)"
+        reason = (
+            "no error bar: the value cannot be judged (too few replicas: two for a value, three for a distance; or "
+            "nothing could be measured without one of them)"
+        )
         return Decision(status="INCONCLUSIVE", deviation=deviation, interval=None, final=True, reason=reason)
     allowed = _region(tolerance)
     if allowed[0] <= low and high <= allowed[1]:
@@ -306,14 +309,22 @@ def _outside(tolerance: Tolerance, low: float, high: float) -> str:
     limit, unit = tolerance.limit or 0.0, f" {tolerance.unit}" if tolerance.unit else ""
     side, least = ("above", low) if low > 0 else ("below", -high)
     if tolerance.kind == "relative":
-        return f"at least {100 * least:.3g} % {side} the reference, where {100 * limit:g} % are allowed"
+        return (
+            f"at least {_apart(100 * least, 100 * limit)} % {side} the reference, where {100 * limit:g} % are allowed"
+        )
     if tolerance.kind == "absolute":
-        return f"at least {least:.3g}{unit} {side} the reference, where {limit:g}{unit} are allowed"
+        return f"at least {_apart(least, limit)}{unit} {side} the reference, where {limit:g}{unit} are allowed"
     if tolerance.kind == "upper":
-        return f"at least {low:.3g}{unit}, where {limit:g}{unit} are allowed"
+        return f"at least {_apart(low, limit)}{unit}, where {limit:g}{unit} are allowed"
     if tolerance.kind == "lower":
-        return f"at most {high:.3g}{unit}, where {limit:g}{unit} are demanded"
+        return f"at most {_apart(high, limit)}{unit}, where {limit:g}{unit} are demanded"
     return f"the sign is wrong: it should be {'positive' if limit > 0 else 'negative'}"
+
+
+def _apart(value: float, limit: float) -> str:
+    """Three digits, or as many as tell the value from the limit."""
+    texts = (f"{value:.{digits}g}" for digits in range(3, 18))
+    return next((text for text in texts if float(text) != float(f"{limit:g}")), repr(value))
 
 
 def _what_it_takes(

@@ -11,7 +11,6 @@ import textwrap
 from pytest_mlff.schema import Record
 from pytest_mlff.verdict.format import format_deviation, format_estimate, format_number, format_tolerance
 from pytest_mlff.verdict.hints import hint
-from pytest_mlff.verdict.tolerances import TOLERANCES
 
 _WIDTH = 96
 _MEASURED = ("PASS", "FAIL", "INCONCLUSIVE", "INFO")
@@ -46,7 +45,8 @@ def explain(record: Record, *, spec: str, protocol: str = "ci", rerun: str | Non
         lines.extend(_comparison(record, unit))
     if record.reason:
         lines.append(("reason", record.reason))
-    if record.status == "FAIL" and (text := hint(record.check, too_high=(record.deviation or 0.0) > 0.0)):
+    side = None if record.deviation is None else record.deviation > 0.0
+    if record.status == "FAIL" and (text := hint(record.check, too_high=side)):
         lines.append(("hint", text))
     if record.force_calls:
         looks = f", {record.looks} look{'s' if record.looks > 1 else ''}" if record.looks else ""
@@ -70,12 +70,10 @@ def rerun_command(key: str, *, spec: str, protocol: str = "ci") -> str:
     Returns
     -------
     str
-        One line for a POSIX shell. Rows whose key contains this one are excluded, for ``-k`` matches parts.
+        One line for a POSIX shell. The brackets keep ``-k`` from taking rows and tests whose name contains this one.
     """
-    longer = [other for other in TOLERANCES if key in other and other != key]
-    expression = " and not ".join([key, *longer])
     named = [] if protocol == "ci" else [f"--mlff-protocol={protocol}"]
-    return shlex.join(["pytest", f"--mlff-model={spec}", *named, "-k", expression])
+    return shlex.join(["pytest", f"--mlff-model={spec}", *named, "-k", f"[{key}]"])
 
 
 def _comparison(record: Record, unit: str) -> list[tuple[str, str]]:

@@ -29,6 +29,11 @@ _BOTH = "Melting needs both phases right: compare parity, rdf and solid_rdf of e
 _STABLE = f"The solid is too stable, so the melting point too high, as with attractions too strong. {_BOTH}"
 _WEAK = f"The solid is not stable enough, so the melting point too low, as with attractions too weak. {_BOTH}"
 
+_NO_NUMBER = (
+    "There is no number to say on which side the candidate lies. If the run broke off, look at stability, dimer and "
+    "hot first, and at the kept frame; else at rdf and parity."
+)
+
 _HINTS: dict[str, str | tuple[str, str]] = {
     "parity-liquid": "Typical causes: too few liquid configurations near this density, a cutoff or "
     "neighbour list that differs from the reference's, or units. If only 4000 atoms fail: whatever "
@@ -91,15 +96,16 @@ _HINTS: dict[str, str | tuple[str, str]] = {
 }
 
 
-def hint(key: str, *, too_high: bool = True) -> str:
+def hint(key: str, *, too_high: bool | None = True) -> str:
     """Say what a failure of a row usually means.
 
     Parameters
     ----------
     key : str
         Row key.
-    too_high : bool
-        Whether the candidate came out above the reference; matters for rows judged on both sides.
+    too_high : bool or None
+        Whether the candidate came out above the reference; matters for rows judged on both sides. None where there
+        is no number to say it.
 
     Returns
     -------
@@ -112,4 +118,6 @@ def hint(key: str, *, too_high: bool = True) -> str:
         if not dash:
             return ""
     text = _HINTS[stem]
-    return text if isinstance(text, str) else text[0 if too_high else 1]
+    if isinstance(text, str):
+        return text
+    return _NO_NUMBER if too_high is None else text[0 if too_high else 1]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_mlff.analysis.continuity import find_jump, irregular_intervals, wrong_sign
+from pytest_mlff.analysis.continuity import find_jump, finest_step, irregular_intervals, wrong_sign
 from pytest_mlff.errors import ObservableError
 
 GRID = np.arange(3.4, 9.5, 0.02)
@@ -33,6 +33,17 @@ def test_a_jump_on_a_steep_smooth_curve_is_found(where, height):
 def test_a_smooth_curve_has_no_jump():
     for place in irregular_intervals(lennard_jones_force(GRID), count=6):
         assert find_jump(lennard_jones_force, GRID[place], GRID[place + 1], width=1e-5).height < 1e-9
+
+
+@pytest.mark.parametrize("offset", [-40.0, -570.0])
+def test_the_finest_step_of_rounded_values_is_their_last_place(offset):
+    x = np.linspace(3.4, 9.5, 306)
+    curve = 0.0412 * ((3.4 / x) ** 12 - (3.4 / x) ** 6)
+    rounded = (curve + offset).astype(np.float32)
+    assert finest_step(rounded) == np.spacing(np.float32(-offset))
+    assert finest_step(13.0 * rounded.astype(float)) == pytest.approx(13.0 * np.spacing(np.float32(-offset)))
+    assert finest_step(curve + offset) == 0.0
+    assert finest_step(np.ones(9)) == 0.0
 
 
 def test_a_curve_needs_six_points():

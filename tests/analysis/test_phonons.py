@@ -206,6 +206,17 @@ def test_density_of_states_is_normalised_and_keeps_negative_modes():
         density_of_states(spectrum, max_frequency=0.5)
 
 
+def test_a_zero_mode_that_rounding_made_negative_gets_no_bin_of_its_own():
+    spectrum = phonon_spectrum(spring_rows((3, 3, 3)), mass=MASS)
+    modes, width = spectrum["frequency"].to_numpy(), 1.05 * float(spectrum["frequency"].max()) / 40
+    for lowest, bins in ((-0.01, 40), (-2.5, 43)):
+        moved = modes.copy()
+        moved[np.argmin(modes)] = lowest * width
+        dos = density_of_states(spectrum.assign(frequency=("mode", moved)), max_frequency=40 * width, n_bins=40)
+        assert dos.sizes["frequency"] == bins
+        assert float(dos["dos"].sum()) * width == pytest.approx(1.0)
+
+
 def test_dispersion_of_nearest_neighbour_springs_along_cube_edge():
     """Along Γ–X: λ = 8k sin²(qa/4) longitudinal, 4k sin²(qa/4) transverse, twice."""
     bands = dispersion(spring_rows((2, 2, 2)), mass=MASS, path=("Γ", "X"), n_points=17)

@@ -8,6 +8,7 @@ import pytest
 from pytest_mlff.calibration import cost as module
 from pytest_mlff.calibration.cost import INVARIANCE_CALLS, at_look, cases, cost, gate_calls, outcomes
 from pytest_mlff.calibration.gate import FIELDS
+from pytest_mlff.errors import SpecError
 from pytest_mlff.simulation.protocols import PROTOCOLS
 from pytest_mlff.simulation.slabs import BRACKET
 from pytest_mlff.verdict.decide import student_quantile
@@ -162,4 +163,5 @@ def test_a_bare_number_always_decides():
 
 
 def test_without_data_there_is_no_table(tmp_path):
-    assert cost(null=tmp_path / "null.jsonl", power=tmp_path / "power.jsonl") == ""
+    with pytest.raises(SpecError, match=r"null\.jsonl holds no results; run"):
+        cost(null=tmp_path / "null.jsonl", power=tmp_path / "power.jsonl")

@@ -381,6 +381,42 @@ def test_rounding_of_a_large_energy_is_no_mismatch(judged):
     assert 1e-4 < record.candidate < 6e-3
 
 
+@pytest.mark.parametrize("per_atom", [-5.0, -40.0, -570.0])
+def test_an_energy_that_is_rounded_far_coarser_than_the_limit_is_no_defect(judged, per_atom):
+    """What pseudopotential totals of DFT look like in float32: too coarse to differentiate, and said to be."""
+
+    class Coarse(Spoiled):
+        def energy(self, energy, atoms):
+            return float(np.float32(energy + per_atom * len(atoms)))
+
+    records = judged(Coarse(), ["energy_forces", "stress", "cutoff_continuity"])
+    assert records["cutoff_continuity"].status == "PASS"
+    if per_atom < -5.0:
+        assert {records[key].status for key in ("energy_forces", "stress")} == {"INCONCLUSIVE"}
+        assert "too coarse for this limit, give it in float64" in records["energy_forces"].reason
+        assert "the energy is rounded: jumps below" in records["cutoff_continuity"].reason
+    else:
+        assert "FAIL" not in {record.status for record in records.values()}
+
+
+def test_a_coarse_energy_does_not_hide_a_defect_that_is_larger(judged):
+    class Half(Spoiled):
+        def energy(self, energy, atoms):
+            return float(np.float32(0.5 * energy - 5.0 * len(atoms)))
+
+    class Unshifted(Spoiled):
+        """A jump of 20 meV at 7 Å."""
+
+        def energy(self, energy, atoms):
+            near = len(atoms) == 2 and abs(np.subtract(*atoms.positions)).max() > 7.0
+            return float(np.float32(energy - 40.0 * len(atoms))) + 0.02 * near
+
+    assert judged(Half(), ["energy_forces"])["energy_forces"].status == "FAIL"
+    record = judged(Unshifted(), ["cutoff_continuity"])["cutoff_continuity"]
+    assert record.status == "FAIL"
+    assert "energy, 20" in record.reason
+
+
 def test_one_structure_may_decide_alone(judged):
     class WrongForPairs(Spoiled):
         def energy(self, energy, atoms):

@@ -32,6 +32,14 @@ def test_cases_are_decided_by_the_seed_whatever_the_users_profile(tmp_path, monk
     assert list(tmp_path.iterdir()) == []
 
 
+def test_two_choices_that_make_one_case_are_drawn_once():
+    """Hypothesis tells choices apart, not what is made of them."""
+    narrow = st.builds(lambda a, b: (a, b % 2), whole(3), whole(5))
+    for seed in range(20):
+        found = draw(narrow, 12, f"{seed}")
+        assert len(found) == len(set(found)) == 12
+
+
 def test_there_may_be_fewer_cases_than_asked_for():
     assert sorted(draw(whole(2), 12, "0")) == [0, 1, 2, 3]
 

@@ -17,6 +17,7 @@ from pytest_mlff.schema import trajectory_dataset
 from pytest_mlff.settings import Settings
 from pytest_mlff.simulation.budget import Budget
 from pytest_mlff.simulation.systems import ARGON
+from pytest_mlff.synthetic import brownian_walkers
 
 CI = {row.key: row for row in rows("ci", {})}
 LIQUID = [row for row in CI.values() if row.check == "liquid"]
@@ -75,6 +76,22 @@ def test_a_spent_budget_is_no_error(context):
     for record in liquid.run(where, LIQUID).values():
         assert record.status == ("INFO" if record.check == "net_force" else "INCONCLUSIVE")
         assert "before segment 1 of 2 at 100K-256" in record.reason
+
+
+def test_a_contrast_that_never_halves_is_said_to_be_a_bound(context):
+    still = brownian_walkers(
+        n_replicas=4,
+        n_frames=60,
+        n_atoms=30,
+        box=[23.7] * 3,
+        diffusivity=1e-4,
+        frame_interval=0.1078,
+        rng=np.random.default_rng(0),
+    )
+    trajectory = still.assign_attrs(force_calls=0)
+    found = xpcs._compare(context(ReferenceModel()), CI["xsvs_time"], xpcs.measure("xsvs_time", trajectory), "", 0)
+    assert found.note.startswith("a lower bound: the contrast stays above half")
+    assert found.candidate.stderr == 0.0
 
 
 def test_net_force_is_the_rms_over_frames_of_the_force_on_an_atom(context):

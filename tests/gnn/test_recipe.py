@@ -42,6 +42,8 @@ def test_a_file_of_ones_own(tmp_path):
     mine = load_recipe(path, configurations=10)
     assert (mine.name, mine.network.cutoff, mine.network.species) == ("mine", 6.0, (18, 36))
     assert (mine.training.steps, mine.training.schedule) == (5, "exponential")
+    path.write_text("[training]\nmomentum_weight = 0\n")
+    assert load_recipe(path, configurations=10).training.momentum_weight == 0.0
 
 
 @pytest.mark.parametrize(
@@ -52,6 +54,10 @@ def test_a_file_of_ones_own(tmp_path):
         ("[network]\nhidden = 1.5", "hidden = 1.5: expected a int such as 128"),
         ("[network]\nlayer_norm = 1", "layer_norm = 1: expected a bool such as True"),
         ("[network]\ncutoff = -1", "cutoff = -1: expected a positive number"),
+        ("[network]\nspecies = ['Ar']", r"species = \['Ar'\]: expected a list of whole numbers such as \[18\]"),
+        ("[network]\nspecies = 18", r"expected a list of whole numbers such as \[18\]"),
+        ("[training]\nmomentum_weight = -1", "momentum_weight = -1: expected a number that is not negative"),
+        ("[training]\nmomentum_weight = false", "expected a number that is not negative"),
         ("[training]\nschedule = 'linear'", "schedule = 'linear': expected one of cosine, exponential"),
         ("[training]\nsteps = 5\nepochs = 1", "both epochs and steps"),
         ("[training]\nsteps = 0", "steps = 0 must be positive"),
@@ -75,11 +81,11 @@ def test_a_wrong_name_lists_the_recipes():
 
 def test_a_training_is_of_the_dataset_it_names(tmp_path, monkeypatch):
     calls = {}
-    data = type("Data", (), {"attrs": {"name": "liquid", "sha256": "ab"}})()
+    data = type("Data", (), {"attrs": {"name": "liquid", "sha256": "ab", "system": '{"symbol": "Kr"}'}})()
     monkeypatch.setattr(recipe, "read_dataset", lambda path: data)
     monkeypatch.setattr(recipe, "configurations", lambda data, split: [split] * 3)
     monkeypatch.setattr(recipe, "train", lambda *args, **named: calls.update(args=args, **named))
     train_recipe("smooth", tmp_path / "data.nc", tmp_path / "out.pt", seed=4)
     assert calls["provenance"] == {"dataset": "liquid", "sha256": "ab"}
-    assert calls["seed"] == 4
+    assert (calls["seed"], calls["species"]) == (4, 36)
     assert calls["args"][2] == {"train": ["train"] * 3, "validation": ["validation"] * 3}

@@ -304,6 +304,24 @@ def test_an_empty_split_is_refused(splits, tmp_path, name, absent):
     assert not (tmp_path / "model.pt").exists()
 
 
+def test_a_training_that_diverges_says_so_and_keeps_its_checkpoint(splits, tmp_path):
+    path = tmp_path / "model.pt"
+    wild = replace(SHORT, learning_rate=1e20, validation_steps=1)
+    with pytest.raises(SpecError, match=r"diverged: the loss of step \d+ is (nan|inf); lower learning_rate \(1e\+20\)"):
+        go_on(splits, path, config=wild, checkpoint_seconds=0.0)
+    assert load_checkpoint(path).resume["step"] >= 1
+
+
+def test_the_species_that_is_trained_is_that_of_the_data(splits, tmp_path):
+    two = replace(NETWORK, species=(10, 18))
+    fresh = initialised(two, seed=5).state_dict()["embedding.weight"]
+    found = go_on(splits, tmp_path / "model.pt", network=two, config=replace(SHORT, steps=3))
+    moved = (found.weights["embedding.weight"] != fresh).any(dim=1)
+    assert moved.tolist() == [False, True]
+    with pytest.raises(SpecError, match=r"atomic number 36; the network's species are \(10, 18\)"):
+        go_on(splits, tmp_path / "other.pt", network=two, species=36)
+
+
 @pytest.mark.parametrize("schedule", ["cosine", "exponential"])
 def test_the_rate_falls_from_the_first_to_the_final_one(schedule):
     config = TrainingConfig(steps=101, learning_rate=1e-3, final_learning_rate=1e-5, schedule=schedule)

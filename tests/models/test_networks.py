@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pytest_mlff.ablation import MODEL_A, MODEL_B, cells
+from pytest_mlff.ablation import SHIPPED, cells
 from pytest_mlff.errors import SpecError
 from pytest_mlff.models import networks
 from pytest_mlff.models.load import load_model
@@ -97,7 +97,7 @@ def test_the_shipped_models_load_and_stay_small() -> None:
     names = networks.builtin_names()
     assert names == ["model-a", "model-b", "model-b-wide"]
     for name in names:
-        path = networks._folder() / f"{name}.pt"
+        path = networks.builtin_path(name)
         assert path.stat().st_size <= 5_000_000
         model = load_model(f"builtin:{name}")
         training = model.calculator.checkpoint.training
@@ -107,8 +107,8 @@ def test_the_shipped_models_load_and_stay_small() -> None:
         assert np.isfinite(training["curve"][-1]["loss"])
 
 
-@pytest.mark.parametrize(("name", "cell_name"), [("model-a", MODEL_A), ("model-b", MODEL_B)])
-def test_the_shipped_models_are_the_cells_that_they_are_said_to_be(name: str, cell_name: str) -> None:
+@pytest.mark.parametrize(("cell_name", "name"), SHIPPED.items())
+def test_the_shipped_models_are_the_cells_that_they_are_said_to_be(cell_name: str, name: str) -> None:
     pytest.importorskip("torch")
     from pytest_mlff.gnn.recipe import load_recipe
 
@@ -118,7 +118,7 @@ def test_the_shipped_models_are_the_cells_that_they_are_said_to_be(name: str, ce
     assert (found.training["provenance"]["dataset"], found.training["seed"]) == (cell.composition, cell.seed)
     assert (found.network, found.training["training"]) == (recipe.network, asdict(recipe.training))
     assert found.training["curve"][-1]["step"] == recipe.training.steps
-    assert "start" not in found.training
+    assert bool(found.training.get("start")) == bool(cell.start)
 
 
 def test_the_device_is_handed_on(checkpoint: Path) -> None:

@@ -263,3 +263,27 @@ def test_a_package_without_init_files(user_module: Write, tmp_path: Path) -> Non
 @given(st.text(max_size=30).filter(lambda text: ":" not in text and not text.strip().endswith(".py")))
 def test_garbage_without_a_colon_is_refused(text: str) -> None:
     refusal(text)
+
+
+@pytest.mark.parametrize("escape", ["importorskip('no_such_network')", "skip('x')", "exit('x')"])
+@pytest.mark.parametrize("when", ["import", "call", "forces"])
+def test_what_leaves_a_test_does_not_leave_the_loader(user_module: Write, escape: str, when: str) -> None:
+    """They are no ``Exception``; pytest would end with an internal error."""
+    lines = {name: f"pytest.{escape}" if name == when else "pass" for name in ("import", "call", "forces")}
+    source = f"""
+import pytest
+
+{lines["import"]}
+
+
+class Model:
+    def get_forces(self, atoms):
+        {lines["forces"]}
+        return 0 * atoms.positions
+
+
+def calculator():
+    {lines["call"]}
+    return Model()
+"""
+    assert refusal(str(user_module("calc", source)))

@@ -31,6 +31,10 @@ def parse(text: str, *ecosystems: str) -> ParsedSpec:
         ("dir(1)/calc.py:soft(2)", "file", "dir(1)/calc.py", "soft", True),
         ("/runs/12:30/calc.py:soft", "file", "/runs/12:30/calc.py", "soft", False),
         ("/runs/12:30/calc.py", "path", "/runs/12:30/calc.py", "", False),
+        ("C:\\runs\\best.pt", "path", "C:\\runs\\best.pt", "", False),
+        ("D:/runs/calc.py", "file", "D:/runs/calc.py", "calculator", False),
+        ("C:\\runs\\calc.py:soft(2)", "file", "C:\\runs\\calc.py", "soft", True),
+        ("c:soft", "module", "c", "soft", False),
     ],
 )
 def test_forms(text: str, kind: str, target: str, attribute: str, called: bool) -> None:

@@ -48,6 +48,44 @@ def test_what_is_wrong_in_it_is_one_usage_error(gate, pytester, calls, text, mes
     assert not pytester.path.joinpath("calls.log").exists()  # refused before any model is loaded
 
 
+@pytest.mark.parametrize("text", ["[tool]\nmlff = 3\n", "[tool]\nmlff = [1]\n"])
+def test_a_table_that_is_none(gate, pytester, text):
+    pytester.makepyprojecttoml(f"[tool.pytest.ini_options]\n{text}")
+    result = gate("--mlff-model=a")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: *pyproject.toml [[]tool.mlff] = * must be a table"])
+
+
+@pytest.mark.parametrize("option", ["--mlff-json", "--mlff-config", "--mlff-cache-dir"])
+def test_the_home_of_nobody(gate, option):
+    result = gate("--mlff-model=a", f"{option}=~no-such-user/x")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: {option}=~no-such-user/x: Could not determine home directory*"])
+
+
+@pytest.mark.parametrize("form", ["{}={}", "{} {}"])
+def test_a_blank_before_a_path_elsewhere_may_not_lose_the_ini_file(gate, pytester, monkeypatch, form):
+    project, elsewhere = pytester.mkdir("project"), pytester.mkdir("elsewhere")
+    (project / "pytest.ini").write_text("[pytest]\nmlff_protocol = smoke\n")
+    (project / "fakes.py").write_text((pytester.path / "fakes.py").read_text())
+    monkeypatch.chdir(project)
+    arguments = form.format("--mlff-cache-dir", elsewhere).split(" ")
+    result = gate("--mlff-model=a", *arguments, "-k", "[rdf] or translation")
+    if len(arguments) == 1:
+        result.assert_outcomes(passed=1, deselected=16)
+    else:
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        result.stderr.fnmatch_lines([f"ERROR: write --mlff-cache-dir={elsewhere}: with a blank pytest*{project}"])
+
+
+def test_a_blank_is_fine_where_nothing_is_lost(gate, pytester, monkeypatch):
+    elsewhere = pytester.mkdir("elsewhere")
+    pytester.makeini("[pytest]\nmlff_protocol = smoke\n")
+    for place in (elsewhere, pytester.path / "cache"):
+        result = gate("--mlff-model=a", "--mlff-cache-dir", place, "-k", "translation")
+        result.assert_outcomes(passed=1, deselected=16)
+
+
 def test_a_missing_file(gate):
     result = gate("--mlff-model=a", "--mlff-config=nowhere.toml")
     assert result.ret == pytest.ExitCode.USAGE_ERROR

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import datetime
 
 import jsonschema
@@ -65,9 +66,25 @@ def test_an_old_file_is_replaced_and_nothing_else_is_left(gate, pytester):
     assert [entry.name for entry in path.parent.iterdir()] == ["run.json"]
 
 
-def test_collecting_alone_writes_nothing(gate, pytester):
-    gate("--mlff-model=a", "--mlff-json=run.json", "--collect-only")
+@pytest.mark.parametrize("alone", ["--collect-only", "--setup-plan", "--setup-only"])
+def test_what_runs_nothing_writes_nothing(gate, pytester, alone):
+    assert gate("--mlff-model=a", "--mlff-json=run.json", alone).ret == 0
     assert not (pytester.path / "run.json").exists()
+
+
+def test_a_pipe_in_its_place_is_refused(gate, pytester):
+    os.mkfifo(pytester.path / "pipe")
+    result = gate("--mlff-model=a", "--mlff-json=pipe", "-k", "rdf")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --mlff-json=*pipe is no regular file, and would be replaced by one"])
+    assert (pytester.path / "pipe").is_fifo()
+
+
+def test_a_link_stays_one(gate, pytester):
+    (pytester.path / "latest.json").symlink_to("run.json")
+    gate("--mlff-model=a", "--mlff-json=latest.json", "-k", "rdf")
+    assert (pytester.path / "latest.json").is_symlink()
+    assert read(pytester.path / "run.json")["records"]
 
 
 def test_an_interrupted_run_keeps_what_it_has(gate, pytester):

@@ -51,6 +51,48 @@ def test_nothing_applicable_is_a_failure(gate):
     )
 
 
+SKIPS_ALL = {
+    "hook": """
+        import pytest
+
+        def pytest_collection_modifyitems(items):
+            for item in items:
+                item.add_marker(pytest.mark.skip(reason="needs --integration"))
+    """,
+    "fixture": """
+        import pytest
+
+        @pytest.fixture(autouse=True)
+        def _no_network():
+            pytest.skip("no network")
+    """,
+}
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "1")])
+@pytest.mark.parametrize("way", SKIPS_ALL)
+def test_a_conftest_that_skips_every_row_does_not_open_the_gate(gate, pytester, way, workers):
+    pytester.makeconftest(SKIPS_ALL[way])
+    result = gate("--mlff-model=a", "--mlff-json=run.json", "-m", "solid", *workers, subprocess=bool(workers))
+    assert result.ret == 1
+    assert "passed" not in result.parseoutcomes()
+    result.stdout.fnmatch_lines(
+        ["mlff: nothing was judged: all * rows were skipped before they began, by a conftest.py*"]
+    )
+
+
+def test_a_users_test_that_passes_is_no_row(gate, pytester):
+    """Without the suite there is nothing that had to be judged."""
+    pytester.makepyfile(test_own="def test_own():\n    pass\n")
+    assert gate("--mlff-model=a", "test_own.py").ret == 0
+
+
+def test_benchmarks_that_are_skipped_are_no_verdict(gate):
+    result = gate("--mlff-model=a", "-m", "speed", "--benchmark-skip")
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["mlff: nothing was judged: all 6 rows*"])
+
+
 def test_info_beside_not_applicable_is_no_verdict(gate):
     plan = {"*": {"status": "NOT_APPLICABLE"}, "net_force": {"status": "INFO"}}
     assert gate("--mlff-model=a", plan=plan).ret == 1

@@ -78,6 +78,11 @@ def test_users_tests_stay_where_they_are(gate, pytester):
     assert own == ["test_b.py::test_b", "test_a.py::test_z", "test_a.py::test_a"]
 
 
+def test_it_is_collected_where_warnings_are_off_and_markers_strict(gate):
+    result = gate("--mlff-model=a", "-p", "no:warnings", "--strict-markers", "-k", "[rdf]", subprocess=True)
+    result.assert_outcomes(passed=1, deselected=53)
+
+
 def test_warnings_of_a_framework_do_not_decide(gate, pytester):
     pytester.makeini("[pytest]\nfilterwarnings = error\n")
     fakes = pytester.path / "fakes.py"

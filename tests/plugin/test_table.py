@@ -13,7 +13,7 @@ def test_it_comes_after_the_failures_in_the_catalogues_order(gate):
             "parity-liquid-256 *PASS*",
             "diffusion * 3672 ± 81 * 3649.0 ± 9.0 * µm²/s *+0.6 % [[]−4.1, +5.4] *±10 % *FAIL *6m52s",
             "melting_above *PASS*",
-            "FAIL diffusion: pytest --mlff-model=a -k diffusion --mlff-cache-dir=*",
+            "FAIL diffusion: pytest --mlff-model=a -k '[[]diffusion]' --mlff-cache-dir=*",
             "45 PASS, 1 FAIL, 8 INFO",
             "FAILED check_liquid.py::test_transport[[]diffusion]*",
         ]
@@ -33,18 +33,20 @@ def test_it_fits_120_columns(gate, monkeypatch):
 
 
 def test_the_rerun_command_runs_that_row_alone(gate, pytester):
+    """Also where an ini file says otherwise than the command line did."""
     import shlex
 
-    plan = {"rdf": {"status": "FAIL"}, "gamma_self-0.461": {"status": "FAIL"}}
-    result = gate("--mlff-model=a(x='1 2')", "--mlff-seed=3", plan=plan)
+    pytester.makeini("[pytest]\nmlff_protocol = smoke\nmlff_seed = 3\n")
+    plan = {key: {"status": "FAIL"} for key in ("rdf", "gamma_self-0.461", "stability")}
+    result = gate("--mlff-model=a(x='1 2')", "--mlff-seed=0", "--mlff-protocol=ci", plan=plan)
     lines = [line for line in result.outlines if line.startswith("FAIL ") and ": pytest" in line]
-    assert len(lines) == 2
+    assert len(lines) == 3
     for line in lines:
         program, *arguments = shlex.split(line.partition(": ")[2])
         assert program == "pytest"
         again = gate(*arguments)
         again.assert_outcomes(failed=1, deselected=53)
-        again.stdout.fnmatch_lines(["*a(x='1 2'), *seed 3*"])
+        again.stdout.fnmatch_lines(["*a(x='1 2'), *protocol ci, seed 0*"])
 
 
 def test_ascii_terminals_get_ascii(gate, monkeypatch):

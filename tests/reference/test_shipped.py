@@ -32,7 +32,9 @@ def test_checksums_and_sizes_are_those_of_the_manifest(name):
 
 
 def test_all_of_it_is_small():
-    assert sum(path.stat().st_size for path in reference.directory.iterdir()) < 25e6
+    files = [path for path in reference.directory.rglob("*") if path.is_file()]
+    assert {".nc", ".pt"} <= {path.suffix for path in files}
+    assert sum(path.stat().st_size for path in files) < 25e6
 
 
 def test_the_manifest_says_where_the_data_come_from():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from pytest_mlff.errors import ReferenceDataError
@@ -9,10 +10,28 @@ from pytest_mlff.reference import verify as module
 from pytest_mlff.reference.verify import verify
 
 
-def test_spectra_and_probe_come_out_again(tmp_path):
-    found = verify(cache_dir=tmp_path, only="crystal")
-    assert len(found) == 4
+@pytest.mark.parametrize(("part", "numbers"), [("crystal", 4), ("probe", 1)])
+def test_spectra_and_probe_come_out_again(tmp_path, part, numbers):
+    found = verify(cache_dir=tmp_path, only=part)
+    assert len(found) == numbers
     assert [item.name for item in found if not item.agrees] == []
+
+
+def test_the_probe_is_the_shipped_one_and_no_liquid_is_run_for_it(tmp_path, monkeypatch):
+    """Two machines may take the chaos of a liquid elsewhere; what is shipped is judged."""
+    monkeypatch.setattr(module, "measured_part", None)
+    monkeypatch.setattr(module, "simulate", None)
+    (same,) = verify(cache_dir=tmp_path, only="probe")
+    assert same.agrees
+    whole = module.Reference.configurations
+
+    def moved(reference, key):
+        positions, box = whole(reference, key)
+        return positions + 0.05 * np.random.default_rng(0).standard_normal(positions.shape), box
+
+    monkeypatch.setattr(module.Reference, "configurations", moved)
+    (other,) = verify(cache_dir=tmp_path, only="probe")
+    assert not other.agrees
 
 
 @pytest.mark.slow

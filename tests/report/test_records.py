@@ -146,3 +146,10 @@ def test_not_a_number_is_refused_before_anything_is_written(tmp_path):
     with pytest.raises(ValueError, match="Out of range"):
         write_json(tmp_path / "run.json", {"x": float("nan")})
     assert os.listdir(tmp_path) == []
+
+
+def test_a_name_that_is_no_unicode_does_not_cost_the_file(tmp_path):
+    """What a file name in another encoding becomes."""
+    path = tmp_path / "run.json"
+    write_json(path, {"spec": "caf\udce9.py", "µ": "Å"})
+    assert json.loads(path.read_text(encoding="utf-8")) == {"spec": "caf\udce9.py", "µ": "Å"}

@@ -118,7 +118,7 @@ def test_remarks_name_what_did_not_pass():
 
 def test_the_rerun_command_repeats_what_was_asked_for(tmp_path):
     spec = "m:f(x='1 2')"
-    assert shlex.split(rerun("xsvs_time", Settings(), spec)) == ["pytest", f"--mlff-model={spec}", "-k", "xsvs_time"]
+    assert shlex.split(rerun("xsvs_time", Settings(), spec)) == ["pytest", f"--mlff-model={spec}", "-k", "[xsvs_time]"]
     asked = Settings(
         protocol="paper", device="cuda:1", seed=3, budget_s=90.0, config_file=tmp_path / "g.toml", cache_dir=tmp_path
     )
@@ -126,13 +126,15 @@ def test_the_rerun_command_repeats_what_was_asked_for(tmp_path):
     assert set(words[2:]) == {
         "--mlff-protocol=paper",
         "-k",
-        "xsvs_time",
+        "[xsvs_time]",
         "--mlff-device=cuda:1",
         "--mlff-seed=3",
         "--mlff-budget=90",
         f"--mlff-config={tmp_path / 'g.toml'}",
         f"--mlff-cache-dir={tmp_path}",
     }
+    back = Settings(in_ini=frozenset({"protocol", "seed", "device", "model"}))
+    assert {"--mlff-protocol=ci", "--mlff-seed=0", "--mlff-device=auto"} < set(rerun("xsvs_time", back, "m").split())
     own = shlex.split(rerun("density", asked, spec, test="test_own.py::test_a[x y]"))
     assert own[-1] == "test_own.py::test_a[x y]"
     assert "--mlff-protocol=paper" in own

@@ -251,20 +251,25 @@ def test_a_spent_budget_stops_before_the_next_segment_and_keeps_the_earlier_ones
     assert model.calculator.calls - calls <= 2 * (STEPS_PER_SEGMENT + 1)
 
 
-def test_the_last_sane_frame_is_kept_as_extended_xyz(workshop, plain, run, small, liquid):
+@pytest.mark.parametrize("frame", [1, 2, 3])
+def test_the_last_sane_frame_is_kept_as_extended_xyz(workshop, plain, run, small, liquid, frame):
+    """Also where a segment has just begun."""
+    step = 10 * (frame + 1)
+
     def spoil(forces, call):
-        return forces if call < 45 else forces * np.nan
+        return forces if call < step + 5 else forces * np.nan
 
     shop = workshop(plain(spoil))
-    with pytest.raises(UnstableError, match=r"between step 40 and 50 .*; last sane frame: .*\.xyz") as caught:
+    message = rf"between step {step} and {step + 10} .*; last sane frame: .*\.xyz"
+    with pytest.raises(UnstableError, match=message) as caught:
         simulate(shop, run, liquid[:1], n_frames=8)
     atoms = ase.io.read(str(caught.value).split("last sane frame: ")[1])
     assert atoms.get_chemical_symbols() == ["Ar"] * 108
     np.testing.assert_allclose(atoms.cell.lengths(), small.box)
     np.testing.assert_allclose(atoms.positions, caught.value.last_sane, atol=1e-7)
     good = simulate(workshop(plain(), folder="good"), run, liquid[:1], n_frames=3)
-    np.testing.assert_allclose(atoms.positions, position(good)[0, 2], atol=1e-4)
-    assert len(files(shop.cache.root)) == 1  # the whole segment before it
+    np.testing.assert_allclose(atoms.positions, position(good)[0, frame - 1], atol=1e-4)
+    assert len(files(shop.cache.root)) == frame // 2  # the whole segments before it
 
 
 def test_the_last_sane_frame_outlives_a_cache_of_this_run(workshop, plain, run, liquid, tmp_path):
