@@ -30,8 +30,9 @@ NVE_STEPS = 190
 NVE_TEMPERATURE = 100.0
 """Its temperature in K at the start."""
 _STRESS_CASES = 6
-_CLEAR = 4.0
-"""Errors of its difference by which a single case must be beyond the limit to decide alone."""
+_CLEAR, _CLEAR_OF_ROUNDING = 2.0, 4.0
+"""Errors of its difference by which a single case must be beyond the limit to decide alone; where energies come in
+float32, of all differences: rounding may cancel in those of one case, error bar and all."""
 _POINTS = (Piece(LIQUID, 0, 2, 0), Piece(LIQUID, 0, 13, 0), Piece(LIQUID, 1, 32, 0), Piece(PROBE, 0, 108, 0))
 _CELLS = (Piece(PROBE, 0, 108, 0), Piece(LIQUID, 0, 256, 0), Piece(SOLID, 0, 256, 0), Piece(PROBE, 0, 108, 0))
 
@@ -40,6 +41,23 @@ class _Mismatch(NamedTuple):
     estimate: Estimate
     words: str
     structure: Structure
+    rounded: bool
+
+
+class _Energies:
+    """A curve of energies that remembers whether all of them, whole or by atom, were float32 numbers."""
+
+    def __init__(self, function: Callable[[float], float], atoms: int) -> None:
+        self.function, self.atoms, self.values = function, atoms, list[float]()
+
+    def __call__(self, distance: float) -> float:
+        self.values.append(self.function(distance))
+        return self.values[-1]
+
+    @property
+    def rounded(self) -> bool:
+        whole = np.array(self.values)
+        return any(np.array_equal(some, some.astype(np.float32)) for some in (whole, whole / self.atoms))
 
 
 def energy_forces(bench: Workbench) -> Finding:
@@ -55,8 +73,8 @@ def energy_forces(bench: Workbench) -> Finding:
     Finding
         Root mean square of u·f + dE/du over structures and random unit vectors u of all coordinates, as a
         fraction of the root mean square force component (of the liquid, where the structure's own is smaller).
-        Beyond the limit its error holds that of the differences. A case that is off by more than these explain
-        decides alone.
+        Where energies come in float32, its error holds that of the differences. A case that is off by more than its
+        error allows decides alone.
     """
 
     def measure(case: tuple[int, int, int]) -> _Mismatch:
@@ -66,9 +84,8 @@ def energy_forces(bench: Workbench) -> Finding:
         direction /= np.linalg.norm(direction)
         model = bench.evaluator(structure.cell)
         forces = model(structure.positions)
-        slope = derivative(
-            lambda step: model.energy(structure.positions + step * direction), step=STEP * np.sqrt(direction.size)
-        )
+        curve = _Energies(lambda step: model.energy(structure.positions + step * direction), len(forces))
+        slope = derivative(curve, step=STEP * np.sqrt(direction.size))
         bench.calls += model.calls
         scale = max(float(np.sqrt(np.mean(forces**2))), bench.thermal_force)
         found = Estimate(abs(float(np.sum(direction * forces)) + slope.value) / scale, slope.stderr / scale)
@@ -76,7 +93,7 @@ def energy_forces(bench: Workbench) -> Finding:
             f"{len(forces)} atoms, along a random direction: force {np.sum(direction * forces):.4g}, "
             f"−dE/dx {-slope.value:.4g} ± {slope.stderr:.1g} eV/Å"
         )
-        return _Mismatch(found, words, structure)
+        return _Mismatch(found, words, structure, curve.rounded)
 
     return _judge(bench, "energy_forces", st.tuples(whole(2), whole(5), whole(6)), measure, bench.cases)
 
@@ -103,14 +120,15 @@ def stress(bench: Workbench) -> Finding:
         volume = float(np.prod(structure.cell))
         model = bench.evaluator(structure.cell)
         given = float(np.sum(model.stress(structure.positions) * strain))
-        slope = derivative(lambda size: _strained_energy(bench, structure, size * strain), step=STRAIN)
+        curve = _Energies(lambda size: _strained_energy(bench, structure, size * strain), len(structure.positions))
+        slope = derivative(curve, step=STRAIN)
         bench.calls += model.calls
         found = Estimate(abs(given - slope.value / volume), slope.stderr / volume)
         words = (
             f"{len(structure.positions)} atoms, along {'a random' if tilted else 'a diagonal'} strain: stress "
             f"{given:.4g}, dE/ds/V {slope.value / volume:.4g} ± {found.stderr:.1g} eV/Å³"
         )
-        return _Mismatch(found, words, structure)
+        return _Mismatch(found, words, structure, curve.rounded)
 
     return _judge(bench, "stress", st.tuples(whole(2), whole(5)), measure, _STRESS_CASES)
 
@@ -179,8 +197,8 @@ def _judge(
 ) -> Finding:
     """Take the root mean square over cases, or the worst that is off beyond any error; find a smaller one.
 
-    Rounding of the energy may cancel in the differences of one case, error bar and all, and hardly so in all cases:
-    the error of a case is its own or that of all, whichever is larger.
+    Rounding of energies to float32 adds to the value: it may excuse a large one, and spoils no small one. Whatever else
+    makes the differences uncertain, such as an energy that jumps, is no excuse.
     """
     before = bench.calls
     found: dict[Case, _Mismatch] = {}
@@ -191,19 +209,23 @@ def _judge(
         return found[case].estimate
 
     cases = draw(strategy, count, bench.seed(key))
-    noise = _rms([look(case).stderr for case in cases])
+    error = _rms([look(case).stderr for case in cases])
+    rounded = all(found[case].rounded for case in cases)
+    noise, clear = (error, _CLEAR_OF_ROUNDING) if rounded else (0.0, _CLEAR)
 
     def fails(case: Case) -> bool:
         one = look(case)
-        return one.value - _CLEAR * max(one.stderr, noise) > bench.limit(key)
+        return one.value - clear * max(one.stderr, noise) > bench.limit(key)
 
     surely = [case for case in cases if fails(case)]
-    note = f"{len(cases)} cases, errors of the differences {noise:.1g}"
+    note = f"{len(cases)} cases, errors of the differences {error:.1g}"
     if noise > 0.25 * bench.limit(key):
-        note += ": the energy is too coarse for this limit, give it in float64 or without a large constant"
+        note += (
+            ": the energy comes in float32, too coarse for this limit; give it in float64 or without a large constant"
+        )
     if not surely:
         value = jackknife(np.array([look(case).value for case in cases]), _rms)
-        if value.value > bench.limit(key):  # noise adds to the value: it may excuse a large one, not spoil a small one
+        if value.value > bench.limit(key):
             value = Estimate(value.value, float(np.hypot(value.stderr, noise)), value.dof)
         return Finding(candidate=value, force_calls=bench.calls - before, note=note)
     smallest = found[shrink(strategy, fails, count, bench.seed(key)) or surely[0]]

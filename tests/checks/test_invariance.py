@@ -393,10 +393,28 @@ def test_an_energy_that_is_rounded_far_coarser_than_the_limit_is_no_defect(judge
     assert records["cutoff_continuity"].status == "PASS"
     if per_atom < -5.0:
         assert {records[key].status for key in ("energy_forces", "stress")} == {"INCONCLUSIVE"}
-        assert "too coarse for this limit, give it in float64" in records["energy_forces"].reason
+        assert "the energy comes in float32, too coarse for this limit" in records["energy_forces"].reason
         assert "the energy is rounded: jumps below" in records["cutoff_continuity"].reason
     else:
         assert {record.status for record in records.values()} == {"PASS"}
+
+
+def test_energies_by_atom_in_float32_are_rounded_as_well(judged):
+    class ByAtom(Spoiled):
+        def energy(self, energy, atoms):
+            return len(atoms) * float(np.float32(energy / len(atoms) - 20.0))
+
+    assert judged(ByAtom(), ["energy_forces"])["energy_forces"].status == "INCONCLUSIVE"
+
+
+def test_an_energy_that_jumps_is_not_excused_by_the_errors_of_its_differences(judged):
+    class Steps(Spoiled):
+        def energy(self, energy, atoms):
+            return energy + 0.003 * np.floor(atoms.positions.sum() / 0.07)
+
+    record = judged(Steps(), ["energy_forces"])["energy_forces"]
+    assert record.status == "FAIL"
+    assert "float32" not in record.reason
 
 
 def test_a_coarse_energy_does_not_hide_a_defect_that_is_larger(judged):
