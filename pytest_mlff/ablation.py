@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+import pytest_mlff
 from pytest_mlff.analysis.hessian import symmetry
 from pytest_mlff.checks.catalogue import CHECKS, run_check
 from pytest_mlff.checks.context import build_context
@@ -273,9 +274,10 @@ def journal(output: Path) -> Journal:
     Returns
     -------
     Journal
-        Keyed by names of cell and stage.
+        Keyed by names of cell and stage; of this version of the package and of the reference alone.
     """
-    return Journal(path=output, keys={"cell": str, "stage": str}, check=dict)
+    measured_with = {"version": pytest_mlff.__version__, "reference": Reference().version}
+    return Journal(path=output, keys={"cell": str, "stage": str}, measured_with=measured_with, check=dict)
 
 
 _COLUMNS = (

@@ -1,5 +1,6 @@
 """The ablation: which cells there are, that nothing is done twice, and what the table says."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -83,8 +84,17 @@ def test_a_broken_line_is_named(tmp_path):
     output = tmp_path / "results.jsonl"
     journal(output).append(("a", "gate"), {})
     with output.open("a") as stream:
-        stream.write('{"cell": "b", "stage": "gate", "values": 5}\n')
+        stream.write(output.read_text().replace("{}", "5"))
     with pytest.raises(SpecError, match=r"results\.jsonl:2: cannot continue this file"):
+        journal(output).read()
+
+
+@pytest.mark.parametrize("what", ["version", "reference"])
+def test_results_of_another_version_are_not_mixed_in(tmp_path, what):
+    output = tmp_path / "results.jsonl"
+    journal(output).append(("a", "gate"), {})
+    output.write_text(json.dumps(json.loads(output.read_text()) | {what: "other"}) + "\n")
+    with pytest.raises(SpecError, match=f"measured with {what} other"):
         journal(output).read()
 
 
