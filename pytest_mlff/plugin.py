@@ -173,8 +173,8 @@ class GateHooks:
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Decide the exit code where nothing was applicable; write the file of ``--mlff-json``."""
-        asked = session.config.option
-        planned = asked.collectonly or asked.setupplan or asked.setuponly  # nothing ran
+        alone = ("collectonly", "setupplan", "setuponly")  # nothing ran
+        planned = any(getattr(session.config.option, name, False) for name in alone)
         if not hasattr(session.config, "workerinput") and not planned:
             from pytest_mlff.report.summary import close
 

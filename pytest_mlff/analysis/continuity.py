@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from pytest_mlff.errors import ObservableError
 
-_WHOLE = 1e-3
-"""Deviation from a whole number that rounding in float64 explains."""
+_WHOLE = 1e-2
+"""Deviation from a whole number that the arithmetic behind the rounding explains."""
 
 
 class Jump(NamedTuple):
@@ -55,24 +55,35 @@ def irregular_intervals(values: ArrayLike, *, count: int) -> list[int]:
     return [int(index) + 2 for index in order]
 
 
-def finest_step(values: ArrayLike) -> float:
-    """Step in which the values of a curve come, such as the last place of rounded numbers.
+def rounding_step(values: ArrayLike) -> float:
+    """Step in which values come that were rounded to float32, in whatever unit.
 
     Parameters
     ----------
     values : array_like, shape (point,)
-        The curve, of any unit.
+        Of any unit; in float64.
 
     Returns
     -------
     float
-        Distance of the two closest values that differ, if all others differ by multiples of it; else 0.
+        Largest step that all differences are multiples of, if it is as fine as float32 has it for the largest of the
+        values: from half of its last place to sixteen. Else 0.
+
+    Notes
+    -----
+    Euclid's algorithm on the differences. Of values that were not rounded it ends below what can be a step.
     """
-    gaps = np.diff(np.unique(np.asarray(values, dtype=float)))
-    if not gaps.size:
+    numbers = np.unique(np.asarray(values, dtype=float))
+    place = float(np.finfo(np.float32).eps) * float(np.abs(numbers).max(initial=0.0))
+    gaps, step = np.diff(numbers), 0.0
+    for gap in gaps:
+        rest = float(gap)
+        while rest > 0.2 * place:
+            step, rest = rest, abs(step - round(step / rest) * rest)
+    if not 0.2 * place < step <= 16.0 * place:
         return 0.0
-    steps = gaps / gaps.min()
-    return float(gaps.min()) if np.abs(steps - np.round(steps)).max() < _WHOLE else 0.0
+    counts = gaps / step
+    return step if np.abs(counts - np.round(counts)).max() < _WHOLE else 0.0
 
 
 def find_jump(function: Callable[[float], float], low: float, high: float, *, width: float) -> Jump:

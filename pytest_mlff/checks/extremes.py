@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from pytest_mlff.analysis.continuity import find_jump, finest_step, irregular_intervals, wrong_sign
+from pytest_mlff.analysis.continuity import find_jump, irregular_intervals, rounding_step, wrong_sign
 from pytest_mlff.checks.judge import Finding
 from pytest_mlff.checks.workbench import PROBE, Structure, Workbench
 from pytest_mlff.errors import UnstableError
@@ -96,7 +96,7 @@ def cutoff_continuity(bench: Workbench) -> Finding:
             found.append((jump.height / unit, jump.position, "force", jump.height))
         if number == 0 and "energy" in bench.context.model.provides:
             energies = np.array([dimer.energy(float(distance)) for distance in grid])
-            coarse = _ROUNDED * finest_step(energies)
+            coarse = _ROUNDED * rounding_step(energies)
             for place in irregular_intervals(energies, count=_SUSPECTS):
                 jump = find_jump(dimer.energy, float(grid[place]), float(grid[place + 1]), width=_WIDTH)
                 if not jump.height <= coarse:

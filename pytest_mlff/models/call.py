@@ -18,14 +18,10 @@ from typing import Any
 
 from pytest_mlff.errors import SpecError
 from pytest_mlff.models.locate import did_you_mean
-from pytest_mlff.models.spec import ParsedSpec, described, one_line
+from pytest_mlff.models.spec import LET_THROUGH, ParsedSpec, described, one_line
 
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 _SHOWN = 12
-
-
-LET_THROUGH = (KeyboardInterrupt, GeneratorExit)
-"""What a user's code may raise and the loader does not explain."""
 
 
 @contextmanager

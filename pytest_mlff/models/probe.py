@@ -18,8 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_mlff.errors import SpecError
-from pytest_mlff.models.call import LET_THROUGH
-from pytest_mlff.models.spec import described, one_line
+from pytest_mlff.models.spec import LET_THROUGH, described, one_line
 
 PROBE_BOX = 22.0
 """Edge of the probe's cubic cells in Å."""

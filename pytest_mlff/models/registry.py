@@ -14,7 +14,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from pytest_mlff.errors import SpecError
-from pytest_mlff.models.spec import described
+from pytest_mlff.models.spec import LET_THROUGH, described
 
 GROUP = "pytest_mlff.models"
 """The entry-point group of the loaders."""
@@ -78,7 +78,9 @@ def load_loader(name: str) -> Callable[..., Any]:
         raise SpecError(f"the ecosystem {name!r} is not installed (installed: {ecosystem_list()})")
     try:
         loader = points[name].load()
-    except Exception as error:
+    except LET_THROUGH:
+        raise
+    except BaseException as error:
         raise SpecError(
             f"the loader {points[name].value} of the ecosystem {name!r} cannot be imported: {described(error)}"
         ) from error
@@ -126,5 +128,7 @@ def _recognises(name: str, path: str) -> bool:
         return False
     try:
         return bool(test(path))
-    except Exception as error:
+    except LET_THROUGH:
+        raise
+    except BaseException as error:
         raise SpecError(f"the ecosystem {name!r} failed while looking at this file: {described(error)}") from error

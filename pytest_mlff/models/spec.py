@@ -116,6 +116,10 @@ def one_line(text: str, limit: int = 300) -> str:
     return line if len(line) <= limit else line[: limit - 3] + "..."
 
 
+LET_THROUGH = (KeyboardInterrupt, GeneratorExit)
+"""What code that is not ours may raise and nobody explains; all else is told in one line, ``pytest.skip`` as well."""
+
+
 def described(error: BaseException) -> str:
     """Type and text of an exception on one line.
 

@@ -14,6 +14,8 @@ from pytest_mlff.schema import Record
 from pytest_mlff.settings import Settings, check_folder
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pytest_mlff.checks.catalogue import Row
     from pytest_mlff.models.load import LoadedModel
 
@@ -63,11 +65,7 @@ class Run:
         self.rows = rows(settings.protocol, settings.config)
         tolerances(settings.config.get("tolerances", {}))
         if settings.json is not None:
-            check_folder(settings.json.parent, "--mlff-json")
-            if settings.json.is_dir():
-                raise SpecError(f"--mlff-json={settings.json} is a folder; name a file")
-            if settings.json.exists() and not settings.json.is_file():
-                raise SpecError(f"--mlff-json={settings.json} is no regular file, and would be replaced by one")
+            _check_target(settings.json)
         check_folder(settings.cache_root, "--mlff-cache-dir")
 
         from pytest_mlff.models.load import load_model, unique_names
@@ -184,3 +182,15 @@ class Run:
             if status == pytest.ExitCode.OK:
                 status = pytest.ExitCode.TESTS_FAILED
         return status
+
+
+def _check_target(path: Path) -> None:
+    try:
+        target = path.resolve()  # what a link points at is written
+    except (OSError, RuntimeError) as error:
+        raise SpecError(f"--mlff-json={path}: {error}") from None
+    check_folder(target.parent, "--mlff-json")
+    if target.is_dir():
+        raise SpecError(f"--mlff-json={path} is a folder; name a file")
+    if target.exists() and not target.is_file():
+        raise SpecError(f"--mlff-json={path} is no regular file, and would be replaced by one")

@@ -191,7 +191,7 @@ def rerun(check: str, settings: Settings, spec: str, *, test: str | None = None)
     check : str
         Row id.
     settings : Settings
-        Of this run; whatever is not a default, or an ini file says otherwise, is repeated.
+        Of this run; whatever is not a default, or is set for every run, is repeated.
     spec : str
         The model's spec.
     test : str, optional
@@ -214,7 +214,7 @@ def rerun(check: str, settings: Settings, spec: str, *, test: str | None = None)
     options = [
         f"--mlff-{name}={value}"
         for name, (value, usual) in asked.items()
-        if value is not None and (value != usual or name in settings.in_ini)
+        if value is not None and (value != usual or name in settings.standing)
     ]
     if test is not None:
         return shlex.join(["pytest", f"--mlff-model={spec}", *options, test])

@@ -49,8 +49,9 @@ class Settings:
         Folder of cached trajectories; None for the user's cache folder.
     suite : bool
         Whether the bundled suite runs beside the paths given on the command line.
-    in_ini : frozenset of str
-        Options that the ini file sets, by name: what is asked for instead must be repeated to be had again.
+    standing : frozenset of str
+        Options that are set for every run, in the ini file or by ``addopts``: a command that is to be run again must
+        name them.
     """
 
     models: tuple[str, ...] = ()
@@ -64,7 +65,7 @@ class Settings:
     json: Path | None = None
     cache_dir: Path | None = None
     suite: bool = False
-    in_ini: frozenset[str] = frozenset()
+    standing: frozenset[str] = frozenset()
 
     @property
     def cache_root(self) -> Path:

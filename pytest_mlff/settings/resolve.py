@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_mlff.errors import SpecError
 from pytest_mlff.settings.config import read_config
 from pytest_mlff.settings.options import OPTIONS, Option, Settings
+from pytest_mlff.settings.rootdir import refuse_lost_settings
 
 if TYPE_CHECKING:
     import pytest
@@ -32,10 +34,10 @@ def resolve(config: pytest.Config) -> Settings:
     SpecError
         About a value that cannot be used.
     """
-    _refuse_lost_ini_file(config)
+    refuse_lost_settings(config)
     found = {option.field: _value(config, option) for option in OPTIONS}
     given = {name: value for name, value in found.items() if value is not None}
-    given["in_ini"] = frozenset(option.name for option in OPTIONS if config.getini(option.ini))
+    given["standing"] = frozenset(option.name for option in OPTIONS if _stands(config, option))
     pyproject = config.rootpath / "pyproject.toml"
     if "config_file" in given:
         given["config"] = read_config(given["config_file"])
@@ -44,32 +46,10 @@ def resolve(config: pytest.Config) -> Settings:
     return Settings(**given)
 
 
-_INI_FILES = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
-
-
-def _refuse_lost_ini_file(config: pytest.Config) -> None:
-    """Refuse ``--mlff-... PATH`` with a blank where it makes pytest look for the project at that path.
-
-    pytest settles its root folder before it knows the options of installed plugins, and takes an existing path that
-    stands alone for one with tests.
-    """
-    arguments, here = [str(argument) for argument in config.invocation_params.args], config.invocation_params.dir
-    if any(argument.startswith(("-c", "--rootdir", "--config-file")) for argument in arguments):
-        return
-    project = next(
-        (folder for folder in (here, *here.parents) if any((folder / x).is_file() for x in _INI_FILES)), None
-    )
-    if project is None or project == config.rootpath:
-        return
-    flags = {option.flag for option in OPTIONS if not option.is_flag}
-    for flag, value in pairwise(arguments):
-        path = (here / value).resolve()
-        around = (path, *path.parents)
-        if flag in flags and config.rootpath in around and here not in around and path.exists():
-            raise SpecError(
-                f"write {flag}={value}: with a blank pytest takes the value for a path with tests, and reads no "
-                f"settings of {project}"
-            )
+def _stands(config: pytest.Config, option: Option) -> bool:
+    """Whether an option is set for every run: in the ini file, its ``addopts``, or the environment."""
+    added = [*config.getini("addopts"), *shlex.split(os.environ.get("PYTEST_ADDOPTS", ""))]
+    return bool(config.getini(option.ini)) or any(word.partition("=")[0] == option.flag for word in added)
 
 
 def _value(config: pytest.Config, option: Option) -> Any:

@@ -322,9 +322,9 @@ def _outside(tolerance: Tolerance, low: float, high: float) -> str:
 
 
 def _apart(value: float, limit: float) -> str:
-    """Three digits, or as many as tell the value from the limit."""
-    texts = (f"{value:.{digits}g}" for digits in range(3, 18))
-    return next((text for text in texts if float(text) != float(f"{limit:g}")), repr(value))
+    """Three digits, or as many as put the value on its side of the limit."""
+    texts, shown = (f"{value:.{digits}g}" for digits in range(3, 18)), float(f"{limit:g}")
+    return next((text for text in texts if (float(text) - shown) * (value - limit) > 0.0), repr(value))
 
 
 def _what_it_takes(

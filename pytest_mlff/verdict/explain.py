@@ -73,7 +73,7 @@ def rerun_command(key: str, *, spec: str, protocol: str = "ci") -> str:
         One line for a POSIX shell. The brackets keep ``-k`` from taking rows and tests whose name contains this one.
     """
     named = [] if protocol == "ci" else [f"--mlff-protocol={protocol}"]
-    return shlex.join(["pytest", f"--mlff-model={spec}", *named, "-k", f"[{key}]"])
+    return f'{shlex.join(["pytest", f"--mlff-model={spec}", *named, "-k"])} "[{key}]"'
 
 
 def _comparison(record: Record, unit: str) -> list[tuple[str, str]]:

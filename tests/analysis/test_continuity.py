@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_mlff.analysis.continuity import find_jump, finest_step, irregular_intervals, wrong_sign
+from pytest_mlff.analysis.continuity import find_jump, irregular_intervals, rounding_step, wrong_sign
 from pytest_mlff.errors import ObservableError
 
 GRID = np.arange(3.4, 9.5, 0.02)
@@ -36,14 +36,25 @@ def test_a_smooth_curve_has_no_jump():
 
 
 @pytest.mark.parametrize("offset", [-40.0, -570.0])
-def test_the_finest_step_of_rounded_values_is_their_last_place(offset):
-    x = np.linspace(3.4, 9.5, 306)
+@pytest.mark.parametrize("points", [4, 6, 306])
+def test_the_step_of_rounded_values_is_their_last_place(offset, points):
+    x = np.linspace(3.4, 9.5, points)
     curve = 0.0412 * ((3.4 / x) ** 12 - (3.4 / x) ** 6)
     rounded = (curve + offset).astype(np.float32)
-    assert finest_step(rounded) == np.spacing(np.float32(-offset))
-    assert finest_step(13.0 * rounded.astype(float)) == pytest.approx(13.0 * np.spacing(np.float32(-offset)))
-    assert finest_step(curve + offset) == 0.0
-    assert finest_step(np.ones(9)) == 0.0
+    place = np.spacing(np.float32(-offset))
+    for unit in (1.0, 13.0, 27.2114, 1 / 96.4853):
+        steps = rounding_step(unit * rounded.astype(float)) / (unit * place)
+        assert steps == pytest.approx(round(float(steps)))
+        assert 1 <= round(float(steps)) <= 8
+        if points == 306:
+            assert round(steps) == 1
+    assert rounding_step(curve + offset) == 0.0
+    assert rounding_step(np.round(curve + offset, 2)) == 0.0  # steps, and none of float32
+
+
+@pytest.mark.parametrize("values", [[1.0], [0.0, 0.0], [2.0] * 9, [0.0, -0.5, 0.0], []])
+def test_one_value_or_one_jump_is_no_rounding(values):
+    assert rounding_step(values) == 0.0
 
 
 def test_a_curve_needs_six_points():

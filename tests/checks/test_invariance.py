@@ -393,28 +393,51 @@ def test_an_energy_that_is_rounded_far_coarser_than_the_limit_is_no_defect(judge
     assert records["cutoff_continuity"].status == "PASS"
     if per_atom < -5.0:
         assert {records[key].status for key in ("energy_forces", "stress")} == {"INCONCLUSIVE"}
-        assert "the energy comes in float32, too coarse for this limit" in records["energy_forces"].reason
+        assert "the energy comes in float32; give it in float64" in records["energy_forces"].reason
         assert "the energy is rounded: jumps below" in records["cutoff_continuity"].reason
     else:
         assert {record.status for record in records.values()} == {"PASS"}
+        assert not any("float32" in record.reason for record in records.values())
 
 
-def test_energies_by_atom_in_float32_are_rounded_as_well(judged):
-    class ByAtom(Spoiled):
+FLOAT32 = {
+    "whole": lambda energy, atoms: float(np.float32(energy - 40.0 * atoms)),
+    "by atom": lambda energy, atoms: atoms * float(np.float32(energy / atoms - 40.0)),
+    "Hartree": lambda energy, atoms: 27.2114 * float(np.float32((energy - 40.0 * atoms) / 27.2114)),
+    "kJ/mol": lambda energy, atoms: float(np.float32((energy - 40.0 * atoms) * 96.4853)) / 96.4853,
+}
+
+
+@pytest.mark.parametrize("unit", FLOAT32)
+def test_rounding_to_float32_is_known_in_every_unit(judged, unit):
+    class Rounded(Spoiled):
         def energy(self, energy, atoms):
-            return len(atoms) * float(np.float32(energy / len(atoms) - 20.0))
+            return FLOAT32[unit](energy, len(atoms))
 
-    assert judged(ByAtom(), ["energy_forces"])["energy_forces"].status == "INCONCLUSIVE"
+    records = judged(Rounded(), ["energy_forces", "stress"])
+    assert {record.status for record in records.values()} == {"INCONCLUSIVE"}
+    assert "the energy comes in float32" in records["energy_forces"].reason
 
 
-def test_an_energy_that_jumps_is_not_excused_by_the_errors_of_its_differences(judged):
+@pytest.mark.parametrize("precision", [np.float32, np.float64])
+def test_an_energy_that_jumps_is_not_excused_by_the_errors_of_its_differences(judged, precision):
     class Steps(Spoiled):
         def energy(self, energy, atoms):
-            return energy + 0.003 * np.floor(atoms.positions.sum() / 0.07)
+            return float(precision(energy + 0.003 * np.floor(atoms.positions.sum() / 0.07)))
 
     record = judged(Steps(), ["energy_forces"])["energy_forces"]
     assert record.status == "FAIL"
     assert "float32" not in record.reason
+
+
+@pytest.mark.parametrize("precision", [np.float32, np.float64])
+def test_an_energy_of_one_step_is_a_jump_and_not_rounding(judged, precision):
+    class Well(Spoiled):
+        def energy(self, energy, atoms):
+            near = len(atoms) == 2 and np.linalg.norm(np.subtract(*atoms.positions)) < 6.0
+            return float(precision(-0.5 * near))
+
+    assert judged(Well(), ["cutoff_continuity"])["cutoff_continuity"].status == "FAIL"
 
 
 def test_a_coarse_energy_does_not_hide_a_defect_that_is_larger(judged):

@@ -286,4 +286,7 @@ def calculator():
     {lines["call"]}
     return Model()
 """
-    assert refusal(str(user_module("calc", source)))
+    try:
+        assert refusal(str(user_module("calc", source)))
+    except pytest.skip.Exception:  # it would skip this test
+        pytest.fail("left the loader")

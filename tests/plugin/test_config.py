@@ -78,12 +78,50 @@ def test_a_blank_before_a_path_elsewhere_may_not_lose_the_ini_file(gate, pyteste
         result.stderr.fnmatch_lines([f"ERROR: write --mlff-cache-dir={elsewhere}: with a blank pytest*{project}"])
 
 
-def test_a_blank_is_fine_where_nothing_is_lost(gate, pytester, monkeypatch):
-    elsewhere = pytester.mkdir("elsewhere")
+@pytest.mark.parametrize("way", ["environment", "a project below", "a link"])
+def test_other_ways_to_lose_the_ini_file(gate, pytester, monkeypatch, way):
     pytester.makeini("[pytest]\nmlff_protocol = smoke\n")
-    for place in (elsewhere, pytester.path / "cache"):
-        result = gate("--mlff-model=a", "--mlff-cache-dir", place, "-k", "translation")
-        result.assert_outcomes(passed=1, deselected=16)
+    place = pytester.mkdir("nets")
+    arguments = ["--mlff-cache-dir", place]
+    if way == "environment":
+        place = pytester.path.parent / f"{pytester.path.name}-elsewhere"
+        place.mkdir()
+        monkeypatch.setenv("PYTEST_ADDOPTS", f"--mlff-cache-dir {place}")
+        arguments = []
+    elif way == "a project below":
+        (place / "pytest.ini").write_text("[pytest]\n")
+    else:
+        away = pytester.path.parent / f"{pytester.path.name}-away"
+        away.mkdir()
+        (away / "link").symlink_to(place)
+        arguments[1] = away / "link"
+    result = gate("--mlff-model=a", *arguments, "-k", "translation")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: write --mlff-cache-dir=*: with a blank pytest*{pytester.path}"])
+
+
+@pytest.mark.parametrize("where", ["elsewhere", "cache"])
+@pytest.mark.parametrize("project", ["[pytest]\nmlff_protocol = smoke\n", None])
+def test_a_blank_is_fine_where_nothing_is_lost(gate, pytester, where, project):
+    pytester.mkdir(where)
+    if project is None:  # no settings of pytest in it
+        pytester.makepyprojecttoml("[project]\nname = 'x'\n")
+        where = f"../{pytester.path.name}-{where}"
+        (pytester.path / where).mkdir()
+    else:
+        pytester.makeini(project)
+    result = gate("--mlff-model=a", "--mlff-cache-dir", where, "-k", "translation")
+    result.assert_outcomes(passed=1, deselected=53 if project is None else 16)
+
+
+def test_paths_of_ones_own_decide_where_the_ini_file_is(gate, pytester):
+    """With or without the blank."""
+    pytester.makeini("[pytest]\n")
+    below, tests = pytester.mkdir("nets"), pytester.mkdir("below")
+    (tests / "pytest.ini").write_text("[pytest]\n")
+    (tests / "test_own.py").write_text("def test_own(mlff_model):\n    pass\n")
+    for blank in (["--mlff-cache-dir", tests], [f"--mlff-cache-dir={below}"]):
+        gate("--mlff-model=a", *blank, "below").assert_outcomes(passed=1)
 
 
 def test_a_missing_file(gate):

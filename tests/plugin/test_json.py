@@ -80,6 +80,24 @@ def test_a_pipe_in_its_place_is_refused(gate, pytester):
     assert (pytester.path / "pipe").is_fifo()
 
 
+def test_a_link_to_nowhere_is_refused_before_the_run(gate, pytester, calls):
+    (pytester.path / "loop.json").symlink_to("loop.json")
+    (pytester.path / "file").touch()
+    (pytester.path / "lost.json").symlink_to("file/run.json")
+    for name in ("loop.json", "lost.json"):
+        result = gate("--mlff-model=a", f"--mlff-json={name}", "-k", "rdf")
+        assert result.ret == pytest.ExitCode.USAGE_ERROR, name
+        (error,) = [line for line in result.errlines if line]
+        assert error.startswith("ERROR: --mlff-json")
+    assert not (pytester.path / "calls.log").exists()
+
+
+def test_plugins_of_pytest_may_be_off(gate, pytester):
+    result = gate("--mlff-model=a", "--mlff-json=run.json", "-p", "no:setupplan", "-p", "no:setuponly", "-k", "rdf")
+    assert result.ret == 0
+    assert read(pytester.path / "run.json")["records"]
+
+
 def test_a_link_stays_one(gate, pytester):
     (pytester.path / "latest.json").symlink_to("run.json")
     gate("--mlff-model=a", "--mlff-json=latest.json", "-k", "rdf")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 
 def test_it_comes_after_the_failures_in_the_catalogues_order(gate):
     result = gate("--mlff-model=a", plan={"diffusion": {"status": "FAIL"}})
@@ -13,7 +15,7 @@ def test_it_comes_after_the_failures_in_the_catalogues_order(gate):
             "parity-liquid-256 *PASS*",
             "diffusion * 3672 ± 81 * 3649.0 ± 9.0 * µm²/s *+0.6 % [[]−4.1, +5.4] *±10 % *FAIL *6m52s",
             "melting_above *PASS*",
-            "FAIL diffusion: pytest --mlff-model=a -k '[[]diffusion]' --mlff-cache-dir=*",
+            'FAIL diffusion: pytest --mlff-model=a -k "[[]diffusion]" --mlff-cache-dir=*',
             "45 PASS, 1 FAIL, 8 INFO",
             "FAILED check_liquid.py::test_transport[[]diffusion]*",
         ]
@@ -32,11 +34,14 @@ def test_it_fits_120_columns(gate, monkeypatch):
     assert len([line for line in result.outlines if line.endswith("11000  6m52s")]) == 3
 
 
-def test_the_rerun_command_runs_that_row_alone(gate, pytester):
+@pytest.mark.parametrize(
+    "ini", ["mlff_protocol = smoke\nmlff_seed = 3", "addopts = --mlff-protocol=smoke --mlff-seed 3"]
+)
+def test_the_rerun_command_runs_that_row_alone(gate, pytester, ini):
     """Also where an ini file says otherwise than the command line did."""
     import shlex
 
-    pytester.makeini("[pytest]\nmlff_protocol = smoke\nmlff_seed = 3\n")
+    pytester.makeini(f"[pytest]\n{ini}\n")
     plan = {key: {"status": "FAIL"} for key in ("rdf", "gamma_self-0.461", "stability")}
     result = gate("--mlff-model=a(x='1 2')", "--mlff-seed=0", "--mlff-protocol=ci", plan=plan)
     lines = [line for line in result.outlines if line.startswith("FAIL ") and ": pytest" in line]

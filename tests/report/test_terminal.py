@@ -133,7 +133,7 @@ def test_the_rerun_command_repeats_what_was_asked_for(tmp_path):
         f"--mlff-config={tmp_path / 'g.toml'}",
         f"--mlff-cache-dir={tmp_path}",
     }
-    back = Settings(in_ini=frozenset({"protocol", "seed", "device", "model"}))
+    back = Settings(standing=frozenset({"protocol", "seed", "device", "model"}))
     assert {"--mlff-protocol=ci", "--mlff-seed=0", "--mlff-device=auto"} < set(rerun("xsvs_time", back, "m").split())
     own = shlex.split(rerun("density", asked, spec, test="test_own.py::test_a[x y]"))
     assert own[-1] == "test_own.py::test_a[x y]"

@@ -340,6 +340,7 @@ def test_the_unaffordable_is_not_promised():
         (UPPER, 0.08, "at least 0.08 u, where 0.05 u are allowed"),
         (LOWER, 0.8, "at most 0.8 u, where 0.95 u are demanded"),
         (LOWER, 0.94996, "at most 0.94996 u, where 0.95 u are demanded"),
+        (dataclasses.replace(UPPER, limit=1.234), 1.2345, "at least 1.2345 u, where 1.234 u are allowed"),
         (UPPER, 0.0500001, "at least 0.0500001 u, where 0.05 u are allowed"),
         (RELATIVE, 2.20002, "at least 10.001 % above the reference, where 10 % are allowed"),
         (GROWS, -1.0, "should be positive"),

@@ -44,7 +44,7 @@ def test_text_of_a_failure_in_full():
         "             repulsive core too small, which at fixed density leaves more room. Compare rdf and",
         "             parity-liquid; was this state point in the training data?",
         "  cost       20000 force calls, 631 s, 2 looks",
-        f"  rerun      pytest '--mlff-model={SPEC}' -k '[diffusion]'",
+        f"  rerun      pytest '--mlff-model={SPEC}' -k \"[diffusion]\"",
     ]
 
 
