@@ -140,7 +140,7 @@ def read_only(*args, **kwargs):
 def test_what_cannot_be_written_whole_is_not_written(tmp_path, monkeypatch, function, failure, what):
     store = Cache(tmp_path)
     monkeypatch.setattr(cache.os, function, failure)
-    with pytest.raises(CacheError, match=f"cache directory .*{KEY[:2]}: {what}.*name another \(pytest: --mlff-cache-dir"):
+    with pytest.raises(CacheError, match=f"cache directory .*{KEY[:2]}: {what}.*name another .pytest: --mlff-cache"):
         store.save(KEY, {"x": np.arange(10)})
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
