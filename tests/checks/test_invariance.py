@@ -400,7 +400,15 @@ def test_an_energy_that_is_rounded_far_coarser_than_the_limit_is_no_defect(judge
         assert not any("float32" in record.reason for record in records.values())
 
 
+def summed(energy, atoms):
+    """A total in float32 of terms in float32, as a network sums its atoms."""
+    terms = np.random.default_rng(int(abs(energy) * 1e9)).normal(energy / atoms - 40.0, 1.0, atoms)
+    terms += energy / atoms - 40.0 - terms.mean()
+    return float(np.cumsum(terms.astype(np.float32), dtype=np.float32)[-1])
+
+
 FLOAT32 = {
+    "a sum": summed,
     "whole": lambda energy, atoms: float(np.float32(energy - 40.0 * atoms)),
     "by atom": lambda energy, atoms: atoms * float(np.float32(energy / atoms - 40.0)),
     "Hartree": lambda energy, atoms: 27.2114 * float(np.float32((energy - 40.0 * atoms) / 27.2114)),
