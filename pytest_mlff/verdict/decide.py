@@ -23,6 +23,9 @@ BORDERLINE = 0.05
 
 _ON_THE_LIMIT = "borderline: the model lies on the limit, and if it stays there no affordable sampling would decide"
 
+_BARELY = 1.1
+"""Below this many times the sampling the number says nothing."""
+
 AFFORDABLE = 100.0
 """Beyond this many times the sampling no number is promised."""
 
@@ -349,9 +352,15 @@ def _what_it_takes(
     if spare <= 0.0 and measured.reference_variance > 0.0:
         return "the reference's own error is too large to decide: longer reference runs are needed", None
     factor = own / spare if spare > 0.0 else math.inf
-    start = f"the interval straddles the limit and must shrink {half / margin:.2g}-fold: " if margin > 0 else ""
+    shrink = half / margin if margin > 0.0 else math.inf
+    start = f"the interval straddles the limit and must shrink {shrink:.2g}-fold: " if margin > 0 else ""
     if factor > AFFORDABLE:
         return f"{start}more than {AFFORDABLE:g} times the sampling", None
+    if factor < _BARELY:
+        return (
+            "the interval barely straddles the limit: a little more sampling would decide, if the deviation stays",
+            factor,
+        )
     return f"{start}about {factor:.2g} times the sampling would decide, if the deviation stays", factor
 
 
