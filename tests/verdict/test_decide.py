@@ -324,6 +324,14 @@ def test_a_bad_reference_is_blamed_for_it():
     assert "longer reference runs" in decision.reason
 
 
+def test_an_interval_that_barely_straddles_is_not_told_to_shrink_onefold():
+    """Model A's net force: 1.5595 ± 0.1865 of 2."""
+    decision = decide(dataclasses.replace(UPPER, limit=2.0), Estimate(1.5595, 0.1865, 7.0))
+    assert decision.status == "INCONCLUSIVE"
+    assert decision.reason.startswith("the interval barely straddles the limit: a little more")
+    assert 1.0 < decision.more_sampling < 1.1
+
+
 def test_the_unaffordable_is_not_promised():
     decision = decide(RELATIVE, Estimate(2.1, 2.0), Estimate(2.0, 0.0))
     assert "more than 100 times" in decision.reason
