@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_mlff.errors import SpecError
 from pytest_mlff.settings.config import read_config
 from pytest_mlff.settings.options import OPTIONS, Option, Settings
-from pytest_mlff.settings.rootdir import refuse_lost_settings
+from pytest_mlff.settings.rootdir import environment_arguments, refuse_lost_settings
 
 if TYPE_CHECKING:
     import pytest
@@ -48,7 +46,7 @@ def resolve(config: pytest.Config) -> Settings:
 
 def _stands(config: pytest.Config, option: Option) -> bool:
     """Whether an option is set for every run: in the ini file, its ``addopts``, or the environment."""
-    added = [*config.getini("addopts"), *shlex.split(os.environ.get("PYTEST_ADDOPTS", ""))]
+    added = [*config.getini("addopts"), *environment_arguments()]
     return bool(config.getini(option.ini)) or any(word.partition("=")[0] == option.flag for word in added)
 
 

@@ -41,7 +41,7 @@ def refuse_lost_settings(config: pytest.Config) -> None:
     SpecError
         Naming the option, and the folder whose settings would not be read.
     """
-    arguments = arguments_of(config)
+    arguments = [*environment_arguments(), *map(str, config.invocation_params.args)]
     if any(argument.startswith(("-c", "--rootdir", "--config-file")) for argument in arguments):
         return
     here, root = config.invocation_params.dir, config.rootpath
@@ -58,21 +58,15 @@ def refuse_lost_settings(config: pytest.Config) -> None:
             )
 
 
-def arguments_of(config: pytest.Config) -> list[str]:
-    """Command line of a run, with what the environment adds in front.
-
-    Parameters
-    ----------
-    config : pytest.Config
-        Of the run.
+def environment_arguments() -> list[str]:
+    """Give the arguments that the environment puts in front of the command line.
 
     Returns
     -------
     list of str
-        As pytest got them.
+        Of ``PYTEST_ADDOPTS``, as pytest splits it.
     """
-    added = shlex.split(os.environ.get("PYTEST_ADDOPTS", ""))
-    return [*added, *(str(argument) for argument in config.invocation_params.args)]
+    return shlex.split(os.environ.get("PYTEST_ADDOPTS", ""))
 
 
 def _users_paths(config: pytest.Config) -> list[Path]:
