@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest_mlff
-from pytest_mlff.errors import MlffError
+from pytest_mlff.errors import MlffError, SpecError
 from pytest_mlff.settings import Settings, check_folder
 
 if TYPE_CHECKING:
@@ -71,9 +71,10 @@ def _add_reference(parser: argparse.ArgumentParser) -> None:
     verify.set_defaults(run=_verify)
     paper = commands.add_parser("paper", help="the paper's tables beside the reference data")
     for letter in "ab":
-        text = f"records of a run on model {letter.upper()}, repeatable; then the table of all its results"
+        text = f"records of a run on model {letter.upper()}, repeatable; then the table of all results"
         paper.add_argument(f"--model-{letter}", type=Path, action="append", default=[], metavar="JSON", help=text)
-    paper.add_argument("--ablation", type=Path, metavar="FILE", help="results of `pytest-mlff ablation` on both models")
+    text = "results of `pytest-mlff ablation` on both models; then the same table"
+    paper.add_argument("--ablation", type=Path, metavar="FILE", help=text)
     paper.set_defaults(run=_paper)
     figures = commands.add_parser("figures", help="draw the paper's figures of models beside the reference")
     figures.add_argument("--output", type=Path, default=Path("figures"), metavar="DIR", help="(%(default)s)")
@@ -203,10 +204,12 @@ def _paper(options: argparse.Namespace) -> int:
     from pytest_mlff.reference.paper import comparison
     from pytest_mlff.reproduction import read_records, reproduction
 
-    if not (options.model_a or options.model_b):
+    if not (options.model_a or options.model_b or options.ablation):
         lines = comparison(Reference())
     else:
         measured = journal(options.ablation).read() if options.ablation else {}
+        if options.ablation and not {(MODEL_A, "measure"), (MODEL_B, "measure")} & set(measured):
+            raise SpecError(f"{options.ablation} holds no results of stage measure on {MODEL_A} or {MODEL_B}")
         runs = ((MODEL_A, options.model_a), (MODEL_B, options.model_b))
         lines = reproduction(*(read_records(paths) | measured.get((cell, "measure"), {}) for cell, paths in runs))
     for line in lines:

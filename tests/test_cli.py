@@ -12,6 +12,7 @@ import pytest
 
 from pytest_mlff import cli
 from pytest_mlff import doctor as doctor_room
+from pytest_mlff.ablation import MODEL_A, MODEL_B, journal
 from pytest_mlff.errors import ReferenceDataError
 from pytest_mlff.schema import Estimate
 
@@ -155,6 +156,27 @@ def test_the_papers_results_beside_those_of_runs(capsys, tmp_path):
     assert cli.main(["reference", "paper", "--model-b", str(run)]) == 0
     out = capsys.readouterr().out
     assert "| phonon DOS distance, 2048 atoms | – | wrong | right | – | not run | 0.0100 ± 0.0010 |" in out
+
+
+def test_the_papers_results_beside_those_of_the_ablation_alone(capsys, tmp_path):
+    results = tmp_path / "ablation.jsonl"
+    of_model_b = {"pdos": {"candidate": 0.01, "candidate_stderr": 0.001, "status": "PASS"}}
+    journal(results).append((MODEL_B, "measure"), of_model_b)
+    assert cli.main(["reference", "paper", "--ablation", str(results)]) == 0
+    out = capsys.readouterr().out
+    assert "| phonon DOS distance, 2048 atoms | – | wrong | right | – | not run | 0.0100 ± 0.0010 |" in out
+
+
+@pytest.mark.parametrize("models", [[], ["--model-b", "b.json"]])
+def test_an_ablation_of_neither_model_is_refused(models, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("b.json").write_text('{"records": []}')
+    journal(Path("others.jsonl")).append(("smooth-liquid-0", "measure"), {})
+    for file in ("others.jsonl", "nowhere.jsonl"):
+        assert cli.main(["reference", "paper", *models, "--ablation", file]) == 2
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert err == f"pytest-mlff: {file} holds no results of stage measure on {MODEL_A} or {MODEL_B}\n"
 
 
 def test_null(stand_in, capsys, tmp_path):

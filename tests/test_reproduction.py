@@ -1,12 +1,17 @@
 """The reproduction table: every row is one of the gate's, and what was not run is not claimed."""
 
 import json
+from pathlib import Path
 
 import pytest
 
+from pytest_mlff.ablation import MODEL_A, MODEL_B
 from pytest_mlff.errors import SpecError
+from pytest_mlff.reference.paper import COUNTERPARTS, PUBLISHED
 from pytest_mlff.reproduction import QUANTITIES, read_records, reproduction
 from pytest_mlff.verdict.tolerances import TOLERANCES
+
+DOCS = Path(__file__).parents[1] / "docs"
 
 
 def test_every_line_is_a_row_of_the_gate_or_of_the_ablation():
@@ -14,6 +19,20 @@ def test_every_line_is_a_row_of_the_gate_or_of_the_ablation():
     for item in QUANTITIES:
         key = item.row
         assert key in known or key.startswith("paper_step-") or key.rsplit("-", 2)[0] in known, key
+
+
+def test_every_published_value_is_shown():
+    assert set(PUBLISHED) <= {item.row for item in (*QUANTITIES, *COUNTERPARTS)}
+
+
+def test_the_page_has_the_table():
+    measured = {}
+    for line in (DOCS / "data" / "ablation.jsonl").read_text("utf-8").splitlines():
+        result = json.loads(line)
+        measured[result["cell"], result["stage"]] = result["values"]
+    models = (("gate-model-a.json", MODEL_A), ("gate-model-b.json", MODEL_B))
+    ours = [read_records([DOCS / "data" / file]) | measured[cell, "measure"] for file, cell in models]
+    assert "\n".join(reproduction(*ours)) in (DOCS / "reproduction.md").read_text("utf-8")
 
 
 def test_the_table_shows_numbers_with_errors_and_says_what_was_not_run(tmp_path):

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from pytest_mlff.errors import SpecError
 from pytest_mlff.settings import OPTIONS, Settings, check_folder, read_config, validate_config
+from pytest_mlff.settings.names import suggest
 from pytest_mlff.settings.options import (
     parse_bool,
     parse_device,
@@ -73,6 +74,22 @@ def test_seed(text, seed):
 def test_seed_refused(text):
     with pytest.raises(argparse.ArgumentTypeError, match="whole number >= 0"):
         parse_seed(text)
+
+
+@pytest.mark.parametrize(
+    ("word", "known", "near"),
+    [
+        ("liqiud", ("liquid", "solid"), " (did you mean 'liquid'?)"),
+        ("lennardjones", {"LennardJones", "Morse"}, " (did you mean 'LennardJones'?)"),
+        ("rdg", ("solid_rdf", "rdf"), " (did you mean 'rdf'?)"),
+        ("ab1", ("ab2", "ab34", "ab3", "ab4"), " (did you mean 'ab4' or 'ab3' or 'ab2'?)"),
+        ("gas", ("liquid", "solid"), ""),
+        ("", ("liquid",), ""),
+        ("liquid", (), ""),
+    ],
+)
+def test_names_that_are_near(word, known, near):
+    assert suggest(word, known) == near
 
 
 def test_choices_suggest_the_nearest():

@@ -1,7 +1,9 @@
 """The gate without pytest: all rows of one model and one seed, as plain values.
 
-The checks are those of a user's run, in their order, with the same caches and seeds; ``speed`` is left out: its
-rows carry a verdict only against a limit that the user sets, and a calibration that shares a machine measures no time.
+The checks are those of a user's run, in their order and with the same seeds. They share one cache as there, but a new
+one that goes away after them: nothing of an earlier run enters, and hundreds of seeds leave nothing behind. ``speed``
+is left out: its rows carry a verdict only against a limit that the user sets, and a calibration that shares a machine
+measures no time.
 """
 
 from __future__ import annotations

@@ -18,10 +18,7 @@ from pytest_mlff.errors import SpecError
 from pytest_mlff.journal import Journal
 from pytest_mlff.reference.model import ReferenceModel
 from pytest_mlff.settings import ProtocolName
-from pytest_mlff.verdict.tolerances import TOLERANCES, Tolerance
-
-NARROW = 1 / 6
-"""Largest null spread of a judged row, as a fraction of its tolerance."""
+from pytest_mlff.verdict.tolerances import NARROW, TOLERANCES, Tolerance
 
 
 def null_spread(*, seeds: int, output: Path, protocol: ProtocolName = "ci", only_table: bool = False) -> str:

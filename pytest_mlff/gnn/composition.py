@@ -7,15 +7,15 @@ project lie in ``compositions/``; ``docs/dataset.md`` explains the format. May i
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
 from pytest_mlff.errors import SpecError
-from pytest_mlff.settings.config import suggest
+from pytest_mlff.settings.names import suggest
 from pytest_mlff.settings.parsers import one_of, positive, whole
+from pytest_mlff.settings.toml import parsed, read_toml
 from pytest_mlff.simulation.slabs import BRACKET, COEXISTENCE_LADDER, SlabGeometry
 from pytest_mlff.simulation.systems import ARGON, System
 
@@ -141,16 +141,10 @@ def load_composition(name_or_path: str | Path, *, system: System = ARGON) -> Com
     path = FOLDER / f"{name_or_path}.toml" if str(name_or_path) in known else Path(name_or_path)
     if path.suffix != ".toml":
         raise SpecError(
-            f"no composition {str(name_or_path)!r}{suggest(str(name_or_path), tuple(known))}; "
+            f"no composition {str(name_or_path)!r}{suggest(str(name_or_path), known)}; "
             f"there are {', '.join(known)}, or give the path of a .toml file"
         )
-    try:
-        text = path.read_text(encoding="utf-8")
-        table = tomllib.loads(text)
-    except OSError as error:
-        raise SpecError(f"{path}: cannot read this composition: {error.strerror or error}") from None
-    except ValueError as error:  # not TOML, or not UTF-8
-        raise SpecError(f"{path}: not valid TOML: {error}") from None
+    table, text = read_toml(path, "composition")
     top = _Table(f"{path}", table, ("seed", "run"))
     return Composition(
         name=path.stem,
@@ -177,10 +171,7 @@ class _Table:
             if default is not None:
                 return default
             raise SpecError(f"{self.where}: {key!r} is missing")
-        try:
-            return parse(self._content[key])
-        except ValueError as error:
-            raise SpecError(f"{self.where}: {key} = {self._content[key]!r}: {error}") from None
+        return parsed(self.where, key, self._content[key], parse)
 
 
 def _tables(value: Any) -> list[dict[str, Any]]:

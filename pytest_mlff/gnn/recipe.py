@@ -7,7 +7,6 @@ stand in place of ``steps``. Those that come with the package lie in ``recipes/`
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
@@ -22,9 +21,12 @@ from pytest_mlff.gnn.composition import Split
 from pytest_mlff.gnn.dataset import Configuration, configurations, read_dataset
 from pytest_mlff.gnn.network import NetworkConfig
 from pytest_mlff.gnn.training import AUGMENTATIONS, SCHEDULES, Progress, TrainingConfig, train
+from pytest_mlff.settings.names import suggest
 from pytest_mlff.settings.parsers import not_negative, one_of, positive
+from pytest_mlff.settings.toml import parsed, read_toml
 
 _FOLDER = Path(__file__).with_name("recipes")
+_TABLES = ("network", "training")
 _MAY_VANISH = {"momentum_weight"}
 _WORDS = {"schedule": SCHEDULES, "augmentation": AUGMENTATIONS}
 
@@ -82,19 +84,21 @@ def load_recipe(name_or_path: str | Path, *, configurations: int) -> Recipe:
     shipped = _FOLDER / f"{name_or_path}.toml"
     path = shipped if shipped.is_file() else Path(name_or_path)
     if not path.is_file():
-        raise SpecError(f"no recipe or file {str(name_or_path)!r}; recipes: {', '.join(recipe_names())}")
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SpecError(f"{path} cannot be read as TOML: {error}") from error
-    strange = sorted(set(content) - {"network", "training"})
-    if strange:
-        raise SpecError(f"{path}: unknown table {strange[0]!r}; a recipe has [network] and [training]")
+        name, known = str(name_or_path), recipe_names()
+        raise SpecError(f"no recipe or file {name!r}{suggest(name, known)}; recipes: {', '.join(known)}")
+    content, _ = read_toml(path, "recipe")
+    for name, table in content.items():
+        if name not in _TABLES:
+            raise SpecError(
+                f"{path}: unknown table [{name}]{suggest(name, _TABLES)}; a recipe has [network] and [training]"
+            )
+        if not isinstance(table, dict):
+            raise SpecError(f"{path}: {name} = {table!r} must be a table: [{name}]")
     training = dict(content.get("training", {}))
     if "epochs" in training:
         if "steps" in training:
             raise SpecError(f"{path}: [training] has both epochs and steps; give one")
-        training["steps"] = round(_parsed(path, "epochs", training.pop("epochs"), positive) * configurations)
+        training["steps"] = round(parsed(path, "epochs", training.pop("epochs"), positive) * configurations)
     network = _checked(path, NetworkConfig, content.get("network", {}))
     return Recipe(
         name=path.stem,
@@ -167,14 +171,14 @@ def _checked(path: Path, kind: type, table: Mapping[str, Any]) -> dict[str, Any]
     checked: dict[str, Any] = {}
     for key, value in table.items():
         if key not in defaults:
-            raise SpecError(f"{path}: unknown key {key!r}; there are {', '.join(defaults)}")
+            raise SpecError(f"{path}: unknown key {key!r}{suggest(key, defaults)}; known: {', '.join(defaults)}")
         wanted = defaults[key]
         if key in _WORDS:
-            value = _parsed(path, key, value, one_of(_WORDS[key]))
+            value = parsed(path, key, value, one_of(_WORDS[key]))
         elif isinstance(wanted, float):
-            value = _parsed(path, key, value, not_negative if key in _MAY_VANISH else positive)
+            value = parsed(path, key, value, not_negative if key in _MAY_VANISH else positive)
         elif isinstance(wanted, tuple):
-            value = _parsed(path, key, value, _numbers)
+            value = parsed(path, key, value, _numbers)
         elif type(value) is not type(wanted):
             raise SpecError(f"{path}: {key} = {value!r}: expected a {type(wanted).__name__} such as {wanted!r}")
         checked[key] = value
@@ -185,10 +189,3 @@ def _numbers(value: Any) -> tuple[int, ...]:
     if not isinstance(value, list) or not value or any(type(number) is not int for number in value):
         raise ValueError("expected a list of whole numbers such as [18]")
     return tuple(value)
-
-
-def _parsed(path: Path, key: str, value: Any, parse: Callable[[Any], Any]) -> Any:
-    try:
-        return parse(value)
-    except ValueError as error:
-        raise SpecError(f"{path}: {key} = {value!r}: {error}") from None

@@ -11,14 +11,13 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from difflib import get_close_matches
 from pathlib import Path
 from traceback import extract_tb
 from typing import Any
 
 from pytest_mlff.errors import SpecError
-from pytest_mlff.models.locate import did_you_mean
 from pytest_mlff.models.spec import LET_THROUGH, ParsedSpec, described, one_line
+from pytest_mlff.settings.names import suggest
 
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 _SHOWN = 12
@@ -138,9 +137,9 @@ def check_leftovers(calculator: Any, thing: Any, parsed: ParsedSpec) -> None:
         *defaults,
     }
     for key, _ in parsed.keywords:
-        if key in stored and key not in known and (defaults or get_close_matches(key, known, n=1, cutoff=0.75)):
+        if key in stored and key not in known and (defaults or suggest(key, known, cutoff=0.75)):
             raise SpecError(
-                f"{parsed.attribute} does not take the argument {key!r}{did_you_mean(key, known)}, "
+                f"{parsed.attribute} does not take the argument {key!r}{suggest(key, known)}, "
                 f"it would be ignored; {_takes(type(calculator), type(calculator).__name__)}"
             )
 
@@ -194,9 +193,7 @@ def _check_arguments(thing: Any, signature: inspect.Signature, parsed: ParsedSpe
     accepted = accepted_keywords(thing)
     for key, _ in parsed.keywords:
         if key not in accepted and f"'{key}'" in problem:
-            raise SpecError(
-                f"{parsed.attribute} does not take the argument {key!r}{did_you_mean(key, accepted)}; {takes}"
-            )
+            raise SpecError(f"{parsed.attribute} does not take the argument {key!r}{suggest(key, accepted)}; {takes}")
     raise SpecError(f"{parsed.attribute} does not take these arguments: {problem}; {takes}")
 
 

@@ -13,35 +13,12 @@ import pkgutil
 import sys
 import warnings
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 from pytest_mlff.errors import SpecError
 from pytest_mlff.models.registry import ecosystem_list
-
-
-def did_you_mean(name: str, candidates: Iterable[str], *, cutoff: float = 0.6) -> str:
-    """Name what is spelled alike.
-
-    Parameters
-    ----------
-    name : str
-        The name that does not exist.
-    candidates : iterable of str
-        Those that do.
-    cutoff : float
-        Least similarity, 0 to 1.
-
-    Returns
-    -------
-    str
-        `` (close: a, b)``, or an empty text.
-    """
-    public = sorted({candidate for candidate in candidates if not candidate.startswith("__")})
-    folded = {candidate.lower(): candidate for candidate in reversed(public)}
-    close = [folded[match] for match in get_close_matches(name.lower(), folded, n=3, cutoff=cutoff)]
-    return f" (close: {', '.join(close)})" if close else ""
+from pytest_mlff.settings.names import suggest
 
 
 def find_module(name: str) -> ModuleSpec | None:
@@ -93,9 +70,9 @@ def _find_one(full: str, path: Sequence[str] | None) -> ModuleSpec | None:
 
 
 def _no_module(name: str, full: str, part: str, path: Sequence[str] | None) -> str:
-    siblings = [module.name for module in pkgutil.iter_modules(path)]
+    siblings = [module.name for module in pkgutil.iter_modules(path) if not module.name.startswith("__")]
     prefix = full.removesuffix(part)
-    close = did_you_mean(part, siblings, cutoff=0.5 if prefix else 0.7)
+    near = suggest(part, siblings, cutoff=0.5 if prefix else 0.7)
     here = Path(*name.split(".")).with_suffix(".py")
     if here.is_file():
         return (
@@ -103,7 +80,7 @@ def _no_module(name: str, full: str, part: str, path: Sequence[str] | None) -> s
             f"write {here}:name, or python -m pytest, which adds the working directory to sys.path"
         )
     also = "" if "." in name else f", nor an installed ecosystem of that name (installed: {ecosystem_list()})"
-    return f"there is no module {full!r}{close}{also}; check the spelling, or install it into {sys.prefix}"
+    return f"there is no module {full!r}{near}{also}; check the spelling, or install it into {sys.prefix}"
 
 
 def check_name(module: str, spec: ModuleSpec | None, name: str) -> None:
@@ -159,7 +136,7 @@ def no_name(where: str, name: str, candidates: Iterable[str]) -> str:
         The message, with up to three close names, else up to six that exist.
     """
     public = sorted({candidate for candidate in candidates if not candidate.startswith("_")})
-    known = did_you_mean(name, public)
+    known = suggest(name, public)
     if not known and public:
         known = f" (it has: {', '.join(public[:6])}{', ...' if len(public) > 6 else ''})"
     return f"{where} has no {name!r}{known}"

@@ -6,7 +6,6 @@ reference cannot judge anything.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pytest_mlff.errors import ReferenceDataError
+from pytest_mlff.settings.names import suggest
 from pytest_mlff.settings.shipped import MANIFEST, default_directory
 
 if TYPE_CHECKING:
@@ -145,10 +145,9 @@ class _Groups(Mapping[str, "xr.Dataset"]):
         import xarray as xr
 
         if name not in self._names:
-            close = difflib.get_close_matches(name, self._names, n=3, cutoff=0.4)
-            near = f"; close: {', '.join(close)}" if close else ""
             raise ReferenceDataError(
-                f"the reference data have no {name!r} among {len(self)} groups of {self._path.name}{near}"
+                f"the reference data have no {name!r} among {len(self)} groups of {self._path.name}"
+                f"{suggest(name, self._names)}"
             )
         if name not in self._read:
             with xr.open_dataset(self._path, group=name, engine="h5netcdf") as dataset:

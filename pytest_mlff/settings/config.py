@@ -5,7 +5,6 @@ Names of tolerances and of state points are checked by the rooms that own them.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -13,33 +12,14 @@ from types import MappingProxyType
 from typing import Any
 
 from pytest_mlff.errors import SpecError
+from pytest_mlff.settings.names import suggest
 from pytest_mlff.settings.parsers import positive, whole
+from pytest_mlff.settings.toml import parsed, read_toml
 
 Config = Mapping[str, Mapping[str, Any]]
 
 NO_CONFIG: Config = MappingProxyType({})
 """What a user who wrote no configuration has."""
-
-
-def suggest(word: str, known: tuple[str, ...]) -> str:
-    """Name the known word that was probably meant.
-
-    Parameters
-    ----------
-    word : str
-        What the user typed.
-    known : tuple of str
-        What there is.
-
-    Returns
-    -------
-    str
-        Such as ``" (did you mean 'liquid'?)"``; empty when nothing is near.
-    """
-    import difflib
-
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 def _looks(value: Any) -> tuple[int, ...]:
@@ -110,12 +90,9 @@ def validate_config(tables: Mapping[str, Any], *, where: str) -> Config:
 def _validate_key(table: str, key: str, value: Any, where: str) -> Any:
     parsers = _TABLES.get(table)
     if parsers is not None and key not in parsers:
-        known = tuple(parsers)
-        raise SpecError(f"{where}: unknown key {key!r} in [{table}]{suggest(key, known)}; known: {', '.join(known)}")
-    try:
-        return positive(value) if parsers is None else parsers[key](value)
-    except ValueError as error:
-        raise SpecError(f"{where}: [{table}] {key} = {value!r}: {error}") from None
+        near, known = suggest(key, parsers), ", ".join(parsers)
+        raise SpecError(f"{where}: unknown key {key!r} in [{table}]{near}; known: {known}")
+    return parsed(where, f"[{table}] {key}", value, positive if parsers is None else parsers[key])
 
 
 def read_config(path: Path) -> Config:
@@ -136,19 +113,7 @@ def read_config(path: Path) -> Config:
     SpecError
         When the file cannot be read, is not TOML (with file and line), or holds something unknown.
     """
-    import tomllib
-
-    try:
-        tables: Any = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        message = str(error)
-        line = re.search(r"at line (\d+)", message)
-        place = f"{path}:{line[1]}" if line else f"{path}"
-        raise SpecError(f"{place}: not valid TOML: {message}") from None
-    except UnicodeDecodeError as error:
-        raise SpecError(f"{path}: not valid TOML: not UTF-8 at byte {error.start}") from None
-    except OSError as error:
-        raise SpecError(f"{path}: cannot read this configuration: {error.strerror or error}") from None
+    tables, _ = read_toml(path, "configuration")
     if path.name != "pyproject.toml":
         return validate_config(tables, where=str(path))
     tool = tables.get("tool", {})

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from pytest_mlff.errors import SpecError
-from pytest_mlff.settings.config import NO_CONFIG, Config, suggest
+from pytest_mlff.settings.config import NO_CONFIG, Config
+from pytest_mlff.settings.names import suggest
 
 ProtocolName = Literal["smoke", "ci", "paper"]
 Inconclusive = Literal["fail", "skip", "pass"]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
 from pytest_mlff.errors import SpecError
+from pytest_mlff.settings.names import suggest
 from pytest_mlff.verdict.tolerances import TOLERANCES, Tolerance
 
 
@@ -34,7 +34,8 @@ def tolerances(overrides: Mapping[str, float]) -> Mapping[str, Tolerance]:
     table = dict(TOLERANCES)
     for key, limit in overrides.items():
         if key not in table:
-            raise SpecError(f"no tolerance row {key!r}; {_suggestion(key)}")
+            near = suggest(str(key), table)
+            raise SpecError(f"no tolerance row {key!r}" + (near or f"; the rows are {', '.join(table)}"))
         row = table[key]
         _refuse_bad_limit(row, limit)
         default = "" if row.limit is None else f" (default {row.limit:g}: {row.reason})"
@@ -46,13 +47,6 @@ def tolerances(overrides: Mapping[str, float]) -> Mapping[str, Tolerance]:
             source="user's configuration",
         )
     return MappingProxyType(table)
-
-
-def _suggestion(key: str) -> str:
-    close = difflib.get_close_matches(str(key), TOLERANCES, n=3, cutoff=0.5)
-    if close:
-        return f"did you mean {' or '.join(map(repr, close))}?"
-    return f"the rows are {', '.join(TOLERANCES)}"
 
 
 def _refuse_bad_limit(row: Tolerance, limit: object) -> None:

@@ -26,15 +26,15 @@ def refusal(spec: str) -> str:
 @pytest.mark.parametrize(
     ("spec", "said"),
     [
-        ("numpi:Foo()", "there is no module 'numpi' (close: numpy), nor an installed ecosystem of that name"),
-        ("ase.calculatorz.lj:LennardJones()", "there is no module 'ase.calculatorz' (close: calculators, "),
-        ("ase.calculators.lx:LennardJones()", "there is no module 'ase.calculators.lx' (close: lj)"),
+        ("numpi:Foo()", "there is no module 'numpi' (did you mean 'numpy'?), nor an installed ecosystem of that name"),
+        ("ase.calculatorz.lj:LennardJones()", "there is no module 'ase.calculatorz' (did you mean 'calculators' or "),
+        ("ase.calculators.lx:LennardJones()", "there is no module 'ase.calculators.lx' (did you mean 'lj'?)"),
         ("ase.calculators.lj.more:X()", "'ase.calculators.lj' is a module, not a package"),
-        ("ase.calculators.lj:LennardJonez()", "has no 'LennardJonez' (close: LennardJones)"),
-        ("ase.calculators.lj:lennardjones()", "has no 'lennardjones' (close: LennardJones)"),
+        ("ase.calculators.lj:LennardJonez()", "has no 'LennardJonez' (did you mean 'LennardJones'?)"),
+        ("ase.calculators.lj:lennardjones()", "has no 'lennardjones' (did you mean 'LennardJones'?)"),
         ("ase.calculators.lj:LennardJones.of()", "LennardJones has no 'of'"),
         ("ase.calculators.lj:LennardJones(cutoff=8.5)", "does not take the argument 'cutoff', it would be"),
-        ("ase.calculators.lj:LennardJones(sigme=3.4)", "'sigme' (close: sigma), it would be ignored; "),
+        ("ase.calculators.lj:LennardJones(sigme=3.4)", "'sigme' (did you mean 'sigma'?), it would be ignored; "),
         ("ase.calculators.lj:LennardJones(sigme=3.4)", "takes: epsilon, sigma, rc, ro, smooth"),
         ("ase.calculators.lj:LennardJones(3.4)", "does not take these arguments: too many positional"),
         ("ase.calculators.tip3p:TIP3P(cutoff=3)", "not take the argument 'cutoff'; TIP3P takes: rc, width"),
@@ -138,7 +138,9 @@ class Popped(Net):
         super().__init__(**kwargs)
 """
     user_module("mod10", source)
-    assert "'devise' (close: device), it would be ignored; Net takes: model, device" in refusal("mod10:Net(devise='x')")
+    assert "'devise' (did you mean 'device'?), it would be ignored; Net takes: model, device" in refusal(
+        "mod10:Net(devise='x')"
+    )
     assert load_model("mod10:Net(label='x')").calculator.label == "x"  # ASE's own argument
     assert load_model("mod10:Free(depth=4)").calculator.depth == 4  # read from the parameters: used
     assert load_model("mod10:Popped(width=4, depth=2)").calculator.width == 4
@@ -200,9 +202,9 @@ class Noisy(Spring):
 @pytest.mark.parametrize(
     ("spec", "said"),
     [
-        ("heavy.inner.deep:Nett()", "module 'heavy.inner.deep' has no 'Nett' (close: Net)"),
-        ("heavy.inner.dip:Net()", "there is no module 'heavy.inner.dip' (close: deep)"),
-        ("heavy.iner:Net()", "there is no module 'heavy.iner' (close: inner)"),
+        ("heavy.inner.deep:Nett()", "module 'heavy.inner.deep' has no 'Nett' (did you mean 'Net'?)"),
+        ("heavy.inner.dip:Net()", "there is no module 'heavy.inner.dip' (did you mean 'deep'?)"),
+        ("heavy.iner:Net()", "there is no module 'heavy.iner' (did you mean 'inner'?)"),
         ("heavy:inter", "module 'heavy' has no 'inter'"),
     ],
 )

@@ -34,7 +34,7 @@ def test_from_the_ini_file_beside_it(gate, pytester, monkeypatch):
     [
         ("[liquid\nreplicas = 4", "*gate.toml:1: not valid TOML: *"),
         ("[liquids]\n", "*gate.toml: unknown table [[]liquids] (did you mean 'liquid'?)*"),
-        ("[tolerances]\nrfd = 0.1\n", "*no tolerance row 'rfd'; did you mean *rdf*"),
+        ("[tolerances]\nrfd = 0.1\n", "*no tolerance row 'rfd' (did you mean 'rdf'*"),
         ("[liquid]\nstate_points = ['1K-7']\n", "*1K-7*"),
     ],
 )

@@ -130,7 +130,7 @@ def test_a_file_that_is_gone_or_that_the_manifest_does_not_know_is_refused(shipp
 
 def test_what_the_reference_does_not_cover_is_named_with_what_it_does(shipped):
     reference = Reference(shipped)
-    with pytest.raises(ReferenceDataError, match=r"no '100K-256/rdf' among \d+ groups .*close: .*diffusion"):
+    with pytest.raises(ReferenceDataError, match=r"no '100K-256/rdf' among \d+ groups .*\(did you mean .*diffusion"):
         reference.observable("100K-256", "rdf")
     with pytest.raises(ReferenceDataError, match=r"no 'start/90K-256' among .*start/100K-256"):
         reference.configurations("start/90K-256")

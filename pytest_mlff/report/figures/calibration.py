@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from pytest_mlff.report.figures.style import COLOURS, MARKERS, MUTED, PAGE, write_figure
+from pytest_mlff.verdict.tolerances import NARROW
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-NARROW = 1 / 6
-"""Largest spread that a judged row may have, in tolerances."""
 
 PANELS = {
     "force parity": ("parity-liquid-256", "parity-solid-256"),
