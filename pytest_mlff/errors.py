@@ -7,6 +7,7 @@ The tree::
     ├── ObservableError      data an observable cannot be computed from (also a ValueError)
     ├── UnstableError        a trajectory that left physics: NaN, runaway temperature, overlap
     ├── ModelError           the candidate's calculator raised while it was being run
+    │   └── RefusedError     it says itself that it cannot be asked this (``checks.symmetries``)
     ├── BudgetExhausted      the wall-clock budget is spent; what is undecided stays undecided
     ├── CacheError           the cache directory cannot be used
     └── ReferenceDataError   reference data are missing, altered, or do not cover the request

@@ -1,4 +1,4 @@
-"""Pieces of periodic geometry that several observables share. Orthorhombic, fixed cells only."""
+"""Pieces of periodic geometry, and of time, that several observables share. Orthorhombic, fixed cells only."""
 
 from __future__ import annotations
 
@@ -196,3 +196,35 @@ def frame_interval(trajectory: xr.Dataset) -> float:
             f"frames are {steps.min()} to {steps.max()} ps apart; expected evenly spaced, increasing times"
         )
     return interval
+
+
+def count_lags(n_frames: int, interval: float, max_lag: float) -> int:
+    """Count the lags from 0 to ``max_lag``.
+
+    Parameters
+    ----------
+    n_frames : int
+        Frames of the run.
+    interval : float
+        Time between frames in ps.
+    max_lag : float
+        Longest lag in ps.
+
+    Returns
+    -------
+    int
+        Lags 0, 1, ... frames that do not exceed ``max_lag``. A millionth of a frame counts as rounding.
+
+    Raises
+    ------
+    ObservableError
+        If ``max_lag`` is no frame long, or the run does not reach it: a window that depends on the run's
+        length is not used.
+    """
+    last = int(np.floor(max_lag / interval + 1e-6)) if np.isfinite(max_lag) else n_frames
+    if not 1 <= last < n_frames:
+        raise ObservableError(
+            f"max_lag = {max_lag:g} ps; the run has {n_frames} frames, {interval:g} ps apart: pass a lag "
+            f"from {interval:g} to {interval * (n_frames - 1):g} ps or use a longer run"
+        )
+    return last + 1

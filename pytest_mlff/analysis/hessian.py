@@ -236,43 +236,6 @@ def spectrum_of(rows: xr.Dataset, row: FloatArray) -> BlockSpectrum:
     )
 
 
-def pairs_near(positions: ArrayLike, box: ArrayLike, radius: float, width: float) -> int:
-    """Count the pairs whose minimum-image distance lies within ``width`` of ``radius``.
-
-    Parameters
-    ----------
-    positions : array_like, shape (N, 3)
-        Å.
-    box : array_like, shape (3,)
-        Edges of the orthorhombic cell in Å.
-    radius, width : float
-        Å; ``radius + width`` at most half the shortest edge.
-
-    Returns
-    -------
-    int
-        Number of pairs, each once.
-
-    Raises
-    ------
-    ObservableError
-        If the shell does not fit into half the box.
-    """
-    edges, place = np.asarray(box, dtype=float), np.asarray(positions, dtype=float)
-    if radius + width > 0.5 * edges.min():
-        raise ObservableError(
-            f"radius + width = {radius + width:.3f} Å exceeds half the box ({0.5 * edges.min():.3f} Å); "
-            f"pass a smaller radius or use a larger system"
-        )
-    count = 0
-    for atom in range(len(place) - 1):
-        difference = place[atom + 1 :] - place[atom]
-        difference -= edges * np.round(difference / edges)
-        distance = np.linalg.norm(difference, axis=1)
-        count += int(np.count_nonzero(np.abs(distance - radius) <= width))
-    return count
-
-
 def _symbol(blocks: FloatArray, sites: IntArray, shape: tuple[int, ...]) -> ComplexArray:
     """H(q) (N, 3, 3) on the reciprocal lattice of the cell.
 

@@ -16,7 +16,7 @@ from numpy.polynomial import Legendre
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
-from pytest_mlff.analysis.geometry import minimum_image, replica_positions, wrap
+from pytest_mlff.analysis.geometry import half_shortest_edge, minimum_image, replica_positions, wrap
 from pytest_mlff.analysis.statistics import jackknife, replica_mean
 from pytest_mlff.errors import ObservableError
 from pytest_mlff.schema import Estimate, validate_trajectory
@@ -145,7 +145,7 @@ def neighbour_counts(
     ObservableError
         For a cutoff beyond half the shortest edge.
     """
-    half = float(np.min(np.asarray(box, dtype=np.float64))) / 2
+    half = half_shortest_edge(box)
     if not 0.0 < cutoff <= half:
         raise ObservableError(f"cutoff = {cutoff} Å; expected at most half the shortest edge, {half:.2f} Å")
     inside = wrap(position, box)
@@ -361,7 +361,6 @@ def melting_temperature(
     drift_replica: ArrayLike,
     *,
     degree: int | None = None,
-    drift_stderr: ArrayLike | None = None,
 ) -> Estimate:
     """Melting temperature of a ladder of slab runs, with its error from replicas.
 
@@ -372,10 +371,6 @@ def melting_temperature(
         replicas are left out together.
     degree : int, optional
         Of the polynomial fitted to the means; None interpolates as the paper does.
-    drift_stderr : array_like, shape (temperature,), optional
-        Weights of the fit: errors known from elsewhere (the reference's long runs); without them all weigh the
-        same. Weights from the same few replicas would prefer temperatures whose scatter happens to be small:
-        with eight replicas the error then comes out 20 % too small.
 
     Returns
     -------
@@ -387,14 +382,19 @@ def melting_temperature(
     ------
     ObservableError
         For an array of another shape.
+
+    Notes
+    -----
+    All temperatures weigh the same in the fit. Weights from the same few replicas would prefer temperatures
+    whose scatter happens to be small: with eight replicas the error then comes out 20 % too small.
     """
     values = np.asarray(drift_replica, dtype=np.float64)
     if values.ndim != 2 or values.shape[0] != np.size(temperatures):
         raise ObservableError(f"drift_replica has shape {values.shape}; expected ({np.size(temperatures)}, replicas)")
     if degree is None:
         return jackknife(values.T, lambda part: crossing_temperature(temperatures, part.mean(axis=0)))
-    errors = np.ones(len(values)) if drift_stderr is None else drift_stderr
+    equal = np.ones(len(values))
     return jackknife(
         values.T,
-        lambda part: zero_velocity_temperature(temperatures, part.mean(axis=0), errors, degree=degree).value,
+        lambda part: zero_velocity_temperature(temperatures, part.mean(axis=0), equal, degree=degree).value,
     )

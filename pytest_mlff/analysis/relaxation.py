@@ -195,29 +195,6 @@ def mean_relaxation_rate(
     return _rates(curve, "mean_rate", rows, alone.T).assign_attrs(window=float(window))
 
 
-def rate_estimates(rates: xr.Dataset, name: str = "gamma") -> dict[float, Estimate]:
-    """Rates as numbers with errors.
-
-    Parameters
-    ----------
-    rates : xr.Dataset
-        From :func:`relaxation_rate` or :func:`mean_relaxation_rate`.
-    name : {"gamma", "mean_rate"}
-        Which variable.
-
-    Returns
-    -------
-    dict of float to Estimate
-        By the centre of the shell in Å⁻¹; replicas − 1 degrees of freedom.
-    """
-    dof = float(rates.sizes["replica"] - 1)
-    columns = (rates["q"], rates[name], rates[f"{name}_stderr"])
-    return {
-        float(q): Estimate(float(value), float(error), dof)
-        for q, value, error in zip(*(column.to_numpy() for column in columns), strict=True)
-    }
-
-
 def decay_rate(lag: NDArray[np.float64], values: NDArray[np.float64]) -> float:
     """Rate of A exp(−k τ) by least squares.
 

@@ -164,37 +164,6 @@ def _nearest(box: ArrayLike, centre: float) -> NDArray[np.int64]:
     return chosen
 
 
-def n_lags(n_frames: int, frame_interval: float, max_lag: float) -> int:
-    """Count the lags from 0 to ``max_lag``.
-
-    Parameters
-    ----------
-    n_frames : int
-        Frames of the run.
-    frame_interval : float
-        Time between frames in ps.
-    max_lag : float
-        Longest lag in ps.
-
-    Returns
-    -------
-    int
-        Lags 0, 1, ... frames that do not exceed ``max_lag``.
-
-    Raises
-    ------
-    ObservableError
-        If the run does not reach ``max_lag``: a window that depends on the run's length is not used.
-    """
-    last = int(np.floor(max_lag / frame_interval * (1.0 + 1e-9)))
-    if last < 1 or last >= n_frames:
-        raise ObservableError(
-            f"max_lag = {max_lag} ps is lag {last} of a run of {n_frames} frames every {frame_interval:.4g} "
-            f"ps; it must lie between {frame_interval:.4g} and {(n_frames - 1) * frame_interval:.4g} ps"
-        )
-    return last + 1
-
-
 def shell_modes(
     position: NDArray[np.floating], box: ArrayLike, shells: Sequence[Shell]
 ) -> Iterator[NDArray[np.complex64]]:

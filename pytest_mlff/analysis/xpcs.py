@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_mlff.analysis.geometry import frame_interval, replica_positions
+from pytest_mlff.analysis.geometry import count_lags, frame_interval, replica_positions
 from pytest_mlff.analysis.shells import (
     MAX_LAG,
     PAPER_SHELLS,
     Pooling,
     Shell,
-    n_lags,
     self_correlation,
     shell_modes,
     time_correlation,
@@ -222,7 +221,7 @@ def _prepared(
     """Shells, frame interval in ps and number of lags of a trajectory that has been checked."""
     validate_trajectory(trajectory)
     interval = frame_interval(trajectory)
-    lags = n_lags(trajectory.sizes["frame"] - trim, interval, max_lag)
+    lags = count_lags(trajectory.sizes["frame"] - trim, interval, max_lag)
     found = wave_vector_shells(trajectory["box"].to_numpy(), shells=shells, pooling=pooling)
     return found, interval, lags
 

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_mlff.analysis.geometry import frame_interval, replica_positions
+from pytest_mlff.analysis.geometry import count_lags, frame_interval, replica_positions
 from pytest_mlff.analysis.shells import (
     MAX_LAG,
     PAPER_SHELLS,
     Pooling,
-    n_lags,
     shell_modes,
     wave_vector_shells,
 )
@@ -254,7 +253,7 @@ def field_contrast(correlation: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _from_field(trajectory: xr.Dataset, shell: float, pooling: Pooling, max_exposure: float) -> xr.Dataset:
     interval = frame_interval(trajectory)
-    lags = n_lags(trajectory.sizes["frame"], interval, max_exposure)
+    lags = count_lags(trajectory.sizes["frame"], interval, max_exposure)
     field = field_correlation(trajectory, shells=[shell], pooling=pooling, max_lag=(lags - 1) * interval)
     samples = field["field_correlation_replica"].to_numpy()[:, 0, : lags - 1]
     return _contrast_dataset(samples, field_contrast, interval, float(field["mean_q"][0]), int(field["n_vectors"][0]))
@@ -263,7 +262,7 @@ def _from_field(trajectory: xr.Dataset, shell: float, pooling: Pooling, max_expo
 def _from_intensity(trajectory: xr.Dataset, shell: float, average: Average, max_exposure: float) -> xr.Dataset:
     validate_trajectory(trajectory)
     interval = frame_interval(trajectory)
-    exposures = n_lags(trajectory.sizes["frame"], interval, max_exposure) - 1
+    exposures = count_lags(trajectory.sizes["frame"], interval, max_exposure) - 1
     box = trajectory["box"].to_numpy()
     found = wave_vector_shells(box, shells=[shell])
     samples = []

@@ -290,7 +290,7 @@ def small_cell(bench: Workbench) -> Finding:
     return worst_case(bench, "small_cell", st.tuples(whole(1), whole(4)), trial)
 
 
-class RefusedError(Exception):
+class RefusedError(ModelError):
     """The model says itself that it cannot be asked this."""
 
 

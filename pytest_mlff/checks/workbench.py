@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pytest_mlff.analysis.geometry import minimum_image
 from pytest_mlff.checks.context import CheckContext
 from pytest_mlff.errors import CacheError
 from pytest_mlff.reference.model import ReferenceModel
@@ -115,8 +116,7 @@ class Workbench:
         whole_one = positions[-1]
         if piece.atoms >= len(whole_one):
             return Structure(whole_one, box)
-        vector = whole_one - whole_one[piece.centre % len(whole_one)]
-        vector -= box * np.round(vector / box)
+        vector = minimum_image(whole_one - whole_one[piece.centre % len(whole_one)], box)
         near = np.argsort(np.einsum("ij,ij->i", vector, vector), kind="stable")[: piece.atoms]
         return Structure(whole_one[near], box)
 
@@ -134,8 +134,7 @@ class Workbench:
             Its atoms in a cubic cell of edge ``VACUUM``.
         """
         found = self.structure(piece)
-        vector = found.positions - found.positions[0]
-        vector -= found.cell * np.round(vector / found.cell)
+        vector = minimum_image(found.positions - found.positions[0], found.cell)
         return Structure(vector - vector.mean(axis=0) + 0.5 * VACUUM, np.full(3, VACUUM))
 
     def evaluator(self, cell: np.ndarray, calculator: Any = None) -> ModelForces:

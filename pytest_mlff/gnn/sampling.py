@@ -15,6 +15,7 @@ import openmm
 
 from pytest_mlff.analysis.geometry import wrap
 from pytest_mlff.gnn.composition import SPLITS, Composition, Kind, Split, State
+from pytest_mlff.simulation.openmm_system import exact_context, native_context, periodic_system
 from pytest_mlff.simulation.slabs import prepare_slab
 from pytest_mlff.simulation.systems import System, fcc_positions
 from pytest_mlff.units import ANGSTROM_PER_NM, BOLTZMANN_EV, KJ_PER_MOL_PER_EV
@@ -172,11 +173,7 @@ def reference_forces(frames: np.ndarray, box: Any, system: System) -> np.ndarray
     ndarray of float64, shape (frame, atom, xyz)
         eV/Å.
     """
-    context = openmm.Context(
-        _openmm_system(frames.shape[1], box, system),
-        openmm.VerletIntegrator(system.timestep),
-        openmm.Platform.getPlatformByName("Reference"),
-    )
+    context = exact_context(_native_system(frames.shape[1], box, system), openmm.VerletIntegrator(system.timestep))
     forces = np.empty(frames.shape)
     for frame, position in enumerate(frames):
         context.setPositions(position.astype(float) / ANGSTROM_PER_NM)
@@ -185,14 +182,8 @@ def reference_forces(frames: np.ndarray, box: Any, system: System) -> np.ndarray
     return forces
 
 
-def _openmm_system(n_atoms: int, box: Any, system: System) -> Any:
-    made = openmm.System()
-    x, y, z = (float(edge) / ANGSTROM_PER_NM for edge in box)
-    made.setDefaultPeriodicBoxVectors((x, 0, 0), (0, y, 0), (0, 0, z))
-    for _ in range(n_atoms):
-        made.addParticle(system.mass)
-    made.addForce(system.potential().openmm_force(n_atoms))
-    return made
+def _native_system(n_atoms: int, box: Any, system: System) -> Any:
+    return periodic_system([system.mass] * n_atoms, box, system.potential().openmm_force(n_atoms))
 
 
 class _Dynamics:
@@ -204,10 +195,7 @@ class _Dynamics:
         self._integrator = openmm.NoseHooverIntegrator(
             state.temperatures[0], system.collision_rate, system.timestep, system.chain_length, 1, 1
         )
-        properties = {"Threads": "1", "DeterministicForces": "true"}
-        platform = openmm.Platform.getPlatformByName("CPU")
-        made = _openmm_system(state.n_atoms, state.box, system)
-        self._context: Any = openmm.Context(made, self._integrator, platform, properties)
+        self._context = native_context(_native_system(state.n_atoms, state.box, system), self._integrator)
 
     def place(self, position: np.ndarray, temperature: float, seed: int) -> None:
         """Set positions in Å and draw velocities without net momentum."""

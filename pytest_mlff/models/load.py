@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -64,21 +64,6 @@ class LoadedModel:
     dtype: str
     version: str
     notes: tuple[str, ...] = ()
-
-    @property
-    def native_force(self) -> Callable[[int], Any] | None:
-        """``calculator.openmm_force``, (number of atoms) -> ``openmm.Force``, or None."""
-        return _offer(self.calculator, "openmm_force")
-
-    @property
-    def batched(self) -> Callable[..., Any] | None:
-        """``calculator.batch_forces``, the forces of several configurations at once, or None."""
-        return _offer(self.calculator, "batch_forces")
-
-
-def _offer(calculator: Any, name: str) -> Callable[..., Any] | None:
-    method = getattr(calculator, name, None)
-    return method if callable(method) else None
 
 
 def load_model(spec: str, *, device: str = "auto", name: str | None = None) -> LoadedModel:
@@ -137,32 +122,6 @@ def _told(caught: Sequence[warnings.WarningMessage]) -> list[str]:
     to_users = [warning for warning in caught if issubclass(warning.category, UserWarning | RuntimeWarning)]
     texts = [f"{warning.category.__name__}: {one_line(str(warning.message), 160)}" for warning in to_users]
     return list(dict.fromkeys(texts))[:3]
-
-
-def load_from_spec(spec: str, device: str = "auto") -> Any:
-    """Load a force field's calculator alone, unprobed: for another process that was handed plain data.
-
-    Parameters
-    ----------
-    spec : str
-        The spec.
-    device : str
-        As for :func:`load_model`.
-
-    Returns
-    -------
-    object
-        The ASE calculator.
-
-    Raises
-    ------
-    SpecError
-        One line that says what was tried and what would work.
-    """
-    parsed = parse_spec(spec)
-    with about(spec), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return _load(parsed, device)[1]
 
 
 def unique_names(models: Sequence[LoadedModel]) -> tuple[LoadedModel, ...]:

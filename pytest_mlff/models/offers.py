@@ -98,14 +98,10 @@ def _in_cell(force: Any, positions: NDArray[np.float64], width: float) -> NDArra
     """Evaluate an OpenMM force on one probe configuration in a cubic cell, in eV/Å."""
     import openmm
 
-    system = openmm.System()
-    edge = width / ANGSTROM_PER_NM
-    system.setDefaultPeriodicBoxVectors((edge, 0, 0), (0, edge, 0), (0, 0, edge))
-    for _ in positions:
-        system.addParticle(39.948)
-    system.addForce(force)
-    platform = openmm.Platform.getPlatformByName("Reference")
-    context = openmm.Context(system, openmm.VerletIntegrator(0.001), platform)
+    from pytest_mlff.simulation.openmm_system import exact_context, periodic_system
+
+    system = periodic_system([39.948] * len(positions), [width] * 3, force)
+    context = exact_context(system, openmm.VerletIntegrator(0.001))
     context.setPositions(positions / ANGSTROM_PER_NM)
     forces = context.getState(getForces=True).getForces(asNumpy=True)
     unit = openmm.unit.kilojoule_per_mole / openmm.unit.nanometer

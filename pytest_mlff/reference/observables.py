@@ -24,10 +24,10 @@ Q_MAX = {256: 4.0, 4000: 2.6}
 
 
 def _rdf(trajectory: xr.Dataset) -> xr.Dataset:
+    from pytest_mlff.analysis.geometry import half_shortest_edge
     from pytest_mlff.analysis.rdf import radial_distribution
 
-    half_edge = 0.5 * float(trajectory["box"].min())
-    r_max = min(4 * ARGON_SIGMA, 0.999 * half_edge)
+    r_max = min(4 * ARGON_SIGMA, 0.999 * half_shortest_edge(trajectory["box"].values))
     return radial_distribution(_strided(trajectory), r_max=r_max)
 
 

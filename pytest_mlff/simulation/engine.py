@@ -3,8 +3,7 @@
 The reference (and any model that offers ``openmm_force``) runs as a native force, every other model as a
 ``PythonForce`` around its calculator. What is specific to OpenMM, and measured: NaN forces from a PythonForce
 pass silently and an exception inside it arrives without its type, so the wrapper keeps both; the state XML
-with integrator parameters resumes a Nosé–Hoover chain exactly; the CPU platform sums in thread order unless
-``DeterministicForces`` is set, and at these sizes one thread is as fast as two.
+with integrator parameters resumes a Nosé–Hoover chain exactly. Systems and platforms: ``openmm_system``.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from scipy.spatial import cKDTree
 from pytest_mlff.errors import ModelError, UnstableError
 from pytest_mlff.schema import Model
 from pytest_mlff.simulation.forces import ModelForces
+from pytest_mlff.simulation.openmm_system import exact_context, native_context, periodic_system
 from pytest_mlff.simulation.systems import StatePoint, System
 from pytest_mlff.units import ANGSTROM_PER_NM, BOLTZMANN_EV, KJ_PER_MOL_PER_EV
 
@@ -126,15 +126,10 @@ class Engine:
             self._context = self._make_context(openmm.PythonForce(self._wrapper))
 
     def _make_context(self, force: Any) -> Any:
-        n_total = self.state.n_atoms * self.n_replicas
-        omm = openmm.System()
-        x, y, z = (edge / ANGSTROM_PER_NM for edge in self.state.box)
-        omm.setDefaultPeriodicBoxVectors((x, 0, 0), (0, y, 0), (0, 0, z))
-        for _ in range(n_total):
-            omm.addParticle(self.system.mass)
         if not self.native:
             force.setUsesPeriodicBoundaryConditions(True)
-        omm.addForce(force)
+        masses = [self.system.mass] * (self.state.n_atoms * self.n_replicas)
+        omm = periodic_system(masses, self.state.box, force)
         integrator = openmm.NoseHooverIntegrator(self.system.timestep)
         # the chain counts 3N degrees of freedom, but momentum is conserved: 3N − 3 carry the temperature
         chain_temperature = self.state.temperature * (1 - 1 / self.state.n_atoms)
@@ -151,10 +146,7 @@ class Engine:
                 1,
                 1,
             )
-        if self.native:
-            properties = {"Threads": "1", "DeterministicForces": "true"}
-            return openmm.Context(omm, integrator, openmm.Platform.getPlatformByName("CPU"), properties)
-        return openmm.Context(omm, integrator, openmm.Platform.getPlatformByName("Reference"))
+        return native_context(omm, integrator) if self.native else exact_context(omm, integrator)
 
     def start(self, positions: np.ndarray) -> None:
         """Place the atoms and draw Maxwell–Boltzmann velocities without net momentum.

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_mlff.analysis.geometry import (
+    count_lags,
     frame_interval,
     half_shortest_edge,
     minimum_image,
@@ -119,3 +120,22 @@ def test_frame_interval_of_even_and_uneven_frames():
         frame_interval(run.isel(frame=[2, 1, 0]))
     with pytest.raises(ObservableError, match="needs two"):
         frame_interval(run.isel(frame=[0]))
+
+
+def test_lags_are_fixed_by_the_window_not_by_the_run():
+    assert count_lags(116, 0.1078, 6.0) == count_lags(5000, 0.1078, 6.0) == 56
+    assert count_lags(7, 0.5, 3.0) == 7
+
+
+@given(st.integers(1, 4999), st.floats(1e-3, 10.0))
+def test_a_lag_that_is_a_whole_number_of_frames_counts(frames, interval):
+    """Rounding costs no lag and adds none."""
+    assert count_lags(5000, interval, frames * interval) == frames + 1
+    assert count_lags(5000, interval, frames * interval * (1 - 1e-12)) == frames + 1
+    assert count_lags(5000, interval, (frames - 1e-3) * interval + interval) == frames + 1
+
+
+@pytest.mark.parametrize("max_lag", [3.0, 0.3, -1.0, np.inf, np.nan])
+def test_lags_beyond_the_run_are_refused(max_lag):
+    with pytest.raises(ObservableError, match=r"max_lag = .*; the run has 6 frames, .* from 0\.5 to 2\.5 ps"):
+        count_lags(6, 0.5, max_lag)

@@ -12,7 +12,6 @@ from pytest_mlff.analysis import hessian
 from pytest_mlff.analysis.hessian import (
     block_circulant_spectrum,
     crystal_symmetry,
-    pairs_near,
     symmetry,
     symmetry_estimate,
 )
@@ -219,22 +218,3 @@ def test_symmetry_of_a_noisy_row_lies_within_its_error():
         found = crystal_symmetry(rows_dataset(near, double, positions, box, (4, 4, 4), stderr=2e-3))
         ratios.append((1.0 - found.value) / found.stderr)
     assert 0.6 < np.mean(ratios) < 1.1
-
-
-def test_pairs_near_counts_shells_of_the_lattice_and_agrees_with_a_double_loop():
-    positions, box = crystal((4, 4, 4))
-    assert pairs_near(positions, box, EDGE / np.sqrt(2.0), 1e-6) == 256 * 12 // 2
-    assert pairs_near(positions, box, EDGE, 1e-6) == 256 * 6 // 2
-    assert pairs_near(positions, box, 4.5, 0.5) == 0
-    rng = np.random.default_rng(7)
-    box = np.array([10.0, 12.0, 14.0])
-    loose = rng.uniform(-5.0, 15.0, (40, 3))
-    count = 0
-    for a, b in itertools.combinations(loose, 2):
-        distance = min(
-            np.linalg.norm(b - a + box * np.array(shift)) for shift in itertools.product(range(-2, 3), repeat=3)
-        )
-        count += abs(distance - 3.5) <= 0.4
-    assert pairs_near(loose, box, 3.5, 0.4) == count
-    with pytest.raises(ObservableError, match="half the box"):
-        pairs_near(loose, box, 4.9, 0.2)

@@ -146,6 +146,19 @@ def test_the_slope_is_taken_inside_the_window_only():
     assert self_diffusivity(caged).attrs["lag_window_ps"] == list(LAG_WINDOW)
 
 
+def test_both_ends_of_the_window_are_fitted():
+    """A straight line through v²t² on an even grid from a to b has the slope v²(a + b)."""
+    velocity = np.random.default_rng(9).normal(size=(3, 1, 10, 3))
+    velocity -= velocity.mean(axis=2, keepdims=True)
+    run = trajectory_dataset(velocity * INTERVAL * np.arange(50)[:, None, None], BOX, INTERVAL)
+    speed2 = np.sum(velocity[:, 0] ** 2, axis=-1).mean(axis=-1)
+    for first, last in ((10, 30), (3, 4)):
+        found = self_diffusivity(run, lag_window=(first * INTERVAL, last * INTERVAL))
+        expected = speed2 * (first + last) * INTERVAL / 6.0
+        np.testing.assert_allclose(found["D_replica"], expected, rtol=1e-9)
+        assert float(found["D"]) == pytest.approx(expected.mean(), rel=1e-9)
+
+
 def test_error_bars_follow_student():
     rng = np.random.default_rng(5)
     found = [self_diffusivity(walkers(rng)) for _ in range(400)]

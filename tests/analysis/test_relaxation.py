@@ -9,13 +9,12 @@ from pytest_mlff.analysis.relaxation import (
     decay_rate,
     fitted_rate,
     mean_relaxation_rate,
-    rate_estimates,
     relaxation_rate,
 )
 from pytest_mlff.analysis.shells import wave_vector_shells
 from pytest_mlff.analysis.xpcs import field_correlation, intensity_autocorrelation
 from pytest_mlff.errors import ObservableError
-from pytest_mlff.schema import Estimate, trajectory_dataset
+from pytest_mlff.schema import trajectory_dataset
 
 LAG = 0.1078 * np.arange(3, 19)
 BOX = [14.0] * 3
@@ -109,14 +108,15 @@ def test_mean_relaxation_rate_of_walkers():
     assert exact == pytest.approx(gamma, rel=0.02)
 
 
-def test_estimates_carry_value_error_and_degrees_of_freedom():
+def test_replicas_have_rates_of_their_own_and_one_replica_no_error():
     found = relaxation_rate(walkers(6), kind="self", shells=(0.9, 1.4))
-    estimates = rate_estimates(found)
-    assert list(estimates) == [0.9, 1.4]
-    assert estimates[1.4] == Estimate(float(found["gamma"][1]), float(found["gamma_stderr"][1]), 7.0)
+    assert found["q"].to_numpy().tolist() == [0.9, 1.4]
     assert found["gamma_replica"].dims == ("replica", "q")
-    assert float(found["gamma_replica"].mean("replica")[1]) == pytest.approx(estimates[1.4].value, rel=0.05)
-    assert np.isnan(rate_estimates(relaxation_rate(walkers(6, replicas=1), shells=[0.9]))[0.9].stderr)
+    assert found["gamma_replica"].shape == (8, 2)
+    assert float(found["gamma_replica"].mean("replica")[1]) == pytest.approx(float(found["gamma"][1]), rel=0.05)
+    alone = relaxation_rate(walkers(6, replicas=1), shells=[0.9])
+    assert np.isfinite(alone["gamma"][0])
+    assert np.isnan(alone["gamma_stderr"][0])
 
 
 def test_windows_are_kept_and_told():
@@ -163,8 +163,8 @@ def many():
         for length, part in (("whole", data), ("half", data.isel(frame=slice(40)))):
             curve = field_correlation(part, shells=[1.4], max_lag=2.0, **option)
             sets = [curve.isel(replica=slice(8 * k, 8 * k + 8)) for k in range(SEEDS)]
-            estimates = [rate_estimates(fitted_rate(one))[1.4] for one in sets]
-            found[name, length] = np.array([(one.value, one.stderr) for one in estimates])
+            rates = [fitted_rate(one) for one in sets]
+            found[name, length] = np.array([(float(one["gamma"][0]), float(one["gamma_stderr"][0])) for one in rates])
     return found
 
 

@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 from pytest_mlff.analysis.geometry import wave_number
 from pytest_mlff.analysis.shells import (
     PAPER_SHELLS,
-    n_lags,
     self_correlation,
     shell_modes,
     time_correlation,
@@ -84,15 +83,6 @@ def test_bad_shells_are_refused():
         wave_vector_shells(BOX_256, shells=[1.0, 1.0])
     with pytest.raises(ObservableError, match="positive"):
         wave_vector_shells(BOX_256, shells=[])
-
-
-def test_lags_are_fixed_by_the_window_not_by_the_run():
-    assert n_lags(116, 0.1078, 6.0) == n_lags(5000, 0.1078, 6.0) == 56
-    assert n_lags(7, 0.5, 3.0) == 7
-    with pytest.raises(ObservableError, match="must lie between"):
-        n_lags(6, 0.5, 3.0)
-    with pytest.raises(ObservableError, match="must lie between"):
-        n_lags(6, 0.5, 0.3)
 
 
 @pytest.mark.parametrize("kind", ["real", "complex", "complex64"])

@@ -7,12 +7,11 @@ from dataclasses import FrozenInstanceError, replace
 from multiprocessing import get_context
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_mlff.models.load import LoadedModel, load_from_spec, load_model, unique_names
+from pytest_mlff.models.load import LoadedModel, load_model, unique_names
 from pytest_mlff.schema import Model
 
 LJ = "ase.calculators.lj:LennardJones(sigma=3.4, epsilon=0.0103, rc=8.5)"
@@ -29,8 +28,6 @@ def test_an_ase_built_in() -> None:
     assert len(found.fingerprint) == 64
     assert model.version.startswith("ase 3.")
     assert (model.device, model.dtype, model.notes) == ("cpu", "float64", ())
-    assert model.native_force is None
-    assert model.batched is None
     with pytest.raises(FrozenInstanceError):
         model.name = "other"
 
@@ -91,21 +88,15 @@ def test_an_edited_file_is_read_again_at_once(
     assert not (tmp_path / "__pycache__").exists()
 
 
-def test_what_a_calculator_offers(user_module: Write) -> None:
+def test_offers_that_are_the_calculator_are_taken_without_a_word(user_module: Write) -> None:
     user_module(
         "mod2",
         "class Rich(Spring):\n"
         "    def batch_forces(self, positions, numbers, box):\n"
         "        return -self.stiffness * (positions - box / 2)\n",
     )
-    model = load_model("mod2:Rich()")
-    assert model.native_force is None
-    assert model.batched is not None
-    assert model.batched(np.full((2, 1, 3), 10.0), [18], np.full(3, 22.0)).tolist() == [[[0.01] * 3]] * 2
-    native = load_model("pytest_mlff.potentials:lennard_jones()")
-    assert native.native_force is not None
-    assert native.native_force(7).getNumParticles() == 7
-    assert native.batched is None
+    for spec in ("mod2:Rich()", "pytest_mlff.potentials:lennard_jones()"):
+        assert load_model(spec).notes == ()
 
 
 @pytest.mark.parametrize(
@@ -150,13 +141,13 @@ class Wordy(Spring):
 """
     user_module("mod6w", source)
     assert load_model("mod6w:Wordy()").notes == ("UserWarning: argon was never seen",)
-    assert load_from_spec("mod6w:Wordy()") is not None
 
 
 def test_another_process_loads_it_from_plain_data() -> None:
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        calculator = pool.submit(load_from_spec, LJ, "auto").result()
-    assert calculator.parameters["rc"] == 8.5
+        there = pool.submit(load_model, LJ, device="auto").result()
+    assert there.calculator.parameters["rc"] == 8.5
+    assert there.fingerprint == load_model(LJ).fingerprint
 
 
 def test_unique_names(user_module: Write) -> None:

@@ -40,8 +40,8 @@ def test_a_checkpoint_is_recognised_by_its_bytes(checkpoint: Path) -> None:
     assert model.provides == {"forces"}
     assert model.repeatable
     assert (model.dtype, model.device) == ("float32", "cpu")
-    assert model.batched is not None
-    assert model.native_force is None
+    assert callable(model.calculator.batch_forces)
+    assert not hasattr(model.calculator, "openmm_force")
     assert model.fingerprint == load_model(f"gnn:{checkpoint}").fingerprint
 
 

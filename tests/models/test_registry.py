@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pytest_mlff.errors import SpecError
-from pytest_mlff.models.load import load_from_spec, load_model
+from pytest_mlff.models.load import load_model
 from pytest_mlff.models.registry import installed_ecosystems
 
 Install = Callable[..., None]
@@ -64,7 +64,7 @@ def test_a_loader_gets_the_target_and_the_device(install: Install) -> None:
     assert model.calculator.asked_for == "cuda:1"
     assert model.name == "some-thing"
     assert "fake-mlff 1.5" in model.version
-    assert load_from_spec("fake:abc").asked_for == "auto"
+    assert load_model("fake:abc").calculator.asked_for == "auto"
 
 
 def test_a_plain_path_goes_to_the_one_that_recognises_it(install: Install, tmp_path: Path) -> None:

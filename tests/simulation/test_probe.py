@@ -5,7 +5,8 @@ import openmm
 import pytest
 from ase import Atoms
 
-from pytest_mlff.analysis.hessian import pairs_near, symmetry
+from pytest_mlff.analysis.geometry import minimum_image
+from pytest_mlff.analysis.hessian import symmetry
 from pytest_mlff.errors import ObservableError
 from pytest_mlff.potentials import lennard_jones
 from pytest_mlff.simulation.derivatives import dense_hessian
@@ -45,13 +46,21 @@ def argon_forces(box):
     return forces
 
 
+def distances(positions, box):
+    """Of every pair, once, in Å."""
+    apart = minimum_image(positions[:, None] - positions[None], box)
+    return np.linalg.norm(apart, axis=-1)[np.triu_indices(len(positions), k=1)]
+
+
+def pairs_near(positions, box, radius, width):
+    """How many pairs are within ``width`` of ``radius``."""
+    return int(np.count_nonzero(np.abs(distances(positions, box) - radius) <= width))
+
+
 def first_peak(positions, box):
     """Place and height of the first peak of g(r), bins of 0.4 Å."""
-    apart = positions[:, None] - positions[None]
-    apart -= box * np.round(apart / box)
-    distance = np.linalg.norm(apart, axis=-1)[np.triu_indices(len(positions), k=1)]
     edges = np.arange(2.0, 8.0, 0.4)
-    counts = np.histogram(distance, bins=edges)[0]
+    counts = np.histogram(distances(positions, box), bins=edges)[0]
     shell = 4 / 3 * np.pi * (edges[1:] ** 3 - edges[:-1] ** 3) * len(positions) ** 2 / 2 / box.prod()
     ratio = counts / shell
     top = int(np.argmax(ratio))
