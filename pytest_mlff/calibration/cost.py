@@ -20,6 +20,7 @@ from pytest_mlff.calibration.null import read_null, tolerance_of
 from pytest_mlff.calibration.power import SYMBOLS, Done, read_power
 from pytest_mlff.calibration.rates import rate
 from pytest_mlff.errors import SpecError
+from pytest_mlff.simulation.probe import PROBE_ATOMS
 from pytest_mlff.simulation.protocols import PROTOCOLS
 from pytest_mlff.simulation.slabs import BRACKET
 from pytest_mlff.simulation.systems import ARGON
@@ -174,13 +175,13 @@ def _shares(row: str) -> tuple[str, int]:
     check = tolerance_of(row).check
     if row in BRACKET:
         return row, BRACKET[row].geometry.n_atoms
-    if row == "stability" or check == "invariance":
+    if check in ("stability", "invariance"):
         return "constant", 0
     if check == "forces":
         return row, int(row.rpartition("-")[2])
     if row == "symmetry-liquid":
-        return row, 108
-    if check == "phonons" or row == "symmetry-solid":
+        return row, PROBE_ATOMS
+    if check in ("phonons", "solid_hessian"):
         return "crystal", 4 * CI.hessian_cells**3
     return "solid" if check == "solid" else "liquid", ATOMS
 

@@ -9,60 +9,50 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from pytest_mlff.schema import Record
 from pytest_mlff.simulation.protocols import Protocol, protocol
-from pytest_mlff.verdict.tolerances import TOLERANCES
+from pytest_mlff.verdict.tolerances import TOLERANCES, Check
 
 if TYPE_CHECKING:
     from pytest_mlff.checks.context import CheckContext
 
-CHECKS = (
-    "forces",
-    "solid_hessian",
-    "phonons",
-    "speed",
-    "invariance",
-    "stability",
-    "solid",
-    "liquid",
-    "xpcs",
-    "melting",
-)
+CHECKS: tuple[Check, ...] = get_args(Check)
 """Order in which checks run: those that need no trajectory, then the shortest, then the long ones."""
 
+# beginning of a row's key → test of the suite that carries it
 _TESTS = (
-    ("parity-", "forces", "check_forces.test_parity"),
-    ("translation", "invariance", "check_invariance.test_symmetry"),
-    ("rotation", "invariance", "check_invariance.test_symmetry"),
-    ("permutation", "invariance", "check_invariance.test_symmetry"),
-    ("wrapping", "invariance", "check_invariance.test_symmetry"),
-    ("supercell", "invariance", "check_invariance.test_symmetry"),
-    ("small_cell", "invariance", "check_invariance.test_symmetry"),
-    ("determinism", "invariance", "check_invariance.test_symmetry"),
-    ("momentum", "invariance", "check_invariance.test_conservation"),
-    ("torque", "invariance", "check_invariance.test_conservation"),
-    ("energy_forces", "invariance", "check_invariance.test_conservation"),
-    ("stress", "invariance", "check_invariance.test_conservation"),
-    ("nve_drift", "invariance", "check_invariance.test_conservation"),
-    ("cutoff_continuity", "invariance", "check_invariance.test_extremes"),
-    ("dimer", "invariance", "check_invariance.test_extremes"),
-    ("hot", "invariance", "check_invariance.test_extremes"),
-    ("symmetry-", "solid_hessian", "check_solid.test_hessian"),
-    ("pdos", "phonons", "check_phonons.test_density_of_states"),
-    ("negative_modes", "phonons", "check_phonons.test_density_of_states"),
-    ("ms_per_", "speed", "check_speed.test_cost"),
-    ("stability", "stability", "check_liquid.test_stability"),
-    ("solid_rdf", "solid", "check_solid.test_structure"),
-    ("net_force", "liquid", "check_liquid.test_stability"),
-    ("rdf", "liquid", "check_liquid.test_structure"),
-    ("structure_factor", "liquid", "check_liquid.test_structure"),
-    ("diffusion", "liquid", "check_liquid.test_transport"),
-    ("gamma_", "xpcs", "check_xpcs.test_relaxation"),
-    ("mean_relaxation_rate", "xpcs", "check_xpcs.test_relaxation"),
-    ("xsvs_time", "xpcs", "check_xpcs.test_contrast"),
-    ("melting_", "melting", "check_melting.test_melting"),
+    ("parity-", "check_forces.test_parity"),
+    ("translation", "check_invariance.test_symmetry"),
+    ("rotation", "check_invariance.test_symmetry"),
+    ("permutation", "check_invariance.test_symmetry"),
+    ("wrapping", "check_invariance.test_symmetry"),
+    ("supercell", "check_invariance.test_symmetry"),
+    ("small_cell", "check_invariance.test_symmetry"),
+    ("determinism", "check_invariance.test_symmetry"),
+    ("momentum", "check_invariance.test_conservation"),
+    ("torque", "check_invariance.test_conservation"),
+    ("energy_forces", "check_invariance.test_conservation"),
+    ("stress", "check_invariance.test_conservation"),
+    ("nve_drift", "check_invariance.test_conservation"),
+    ("cutoff_continuity", "check_invariance.test_extremes"),
+    ("dimer", "check_invariance.test_extremes"),
+    ("hot", "check_invariance.test_extremes"),
+    ("symmetry-", "check_solid.test_hessian"),
+    ("pdos", "check_phonons.test_density_of_states"),
+    ("negative_modes", "check_phonons.test_density_of_states"),
+    ("ms_per_", "check_speed.test_cost"),
+    ("stability", "check_liquid.test_stability"),
+    ("solid_rdf", "check_solid.test_structure"),
+    ("net_force", "check_liquid.test_stability"),
+    ("rdf", "check_liquid.test_structure"),
+    ("structure_factor", "check_liquid.test_structure"),
+    ("diffusion", "check_liquid.test_transport"),
+    ("gamma_", "check_xpcs.test_relaxation"),
+    ("mean_relaxation_rate", "check_xpcs.test_relaxation"),
+    ("xsvs_time", "check_xpcs.test_contrast"),
+    ("melting_", "check_melting.test_melting"),
 )
 _PER_STATE = ("liquid", "xpcs")
 
@@ -119,12 +109,13 @@ def rows(protocol_name: str, config: Mapping[str, Mapping[str, Any]]) -> tuple[R
     found = []
     for key, tolerance in TOLERANCES.items():
         if protocol_name in tolerance.protocols:
-            found.extend(_rows_of(key, chosen))
+            found.extend(_rows_of(key, tolerance.check, chosen))
     return tuple(sorted(found, key=lambda row: CHECKS.index(row.check)))
 
 
-def _rows_of(key: str, chosen: Protocol) -> list[Row]:
-    check, test = next((check, test) for prefix, check, test in _TESTS if key.startswith(prefix))
+def _rows_of(key: str, check: Check | None, chosen: Protocol) -> list[Row]:
+    assert check is not None, "a row of the package comes from one of its checks"
+    test = next(test for prefix, test in _TESTS if key.startswith(prefix))
     if check not in _PER_STATE:
         return [Row(id=key, key=key, check=check, test=test)]
     several = len(chosen.liquid_states) > 1

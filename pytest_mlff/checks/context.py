@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import pytest_mlff
+from pytest_mlff.errors import SpecError
 from pytest_mlff.reference.data import Reference
 from pytest_mlff.schema import Model
 from pytest_mlff.simulation.budget import Budget
@@ -106,10 +107,17 @@ class CheckContext:
             In Å.
         box : ndarray, shape (3,)
             Cell edges in Å.
+
+        Raises
+        ------
+        SpecError
+            If the set holds fewer: two replicas from one start are not independent.
         """
         position, box = self.reference.configurations(name)
+        if count > len(position):
+            raise SpecError(f"{count} replicas asked for; the reference has {len(position)} configurations of {name!r}")
         order = np.random.default_rng([self.seed, *name.encode()]).permutation(len(position))
-        return position[order[np.arange(count) % len(position)]], box
+        return position[order[:count]], box
 
     def trajectory(self, state: str, *, replicas: int, frames: int) -> xr.Dataset:
         """Trajectory of the candidate at a state point of the reference.

@@ -26,13 +26,12 @@ from pytest_mlff.errors import BudgetExhausted
 from pytest_mlff.reference.model import ReferenceModel
 from pytest_mlff.reference.observables import measure
 from pytest_mlff.simulation.budget import Budget
+from pytest_mlff.simulation.protocols import STARTS
 from pytest_mlff.simulation.slabs import BRACKET
 
 if TYPE_CHECKING:
     import xarray as xr
 
-REFERENCE_RUNS = 64
-"""Runs of the reference at each state: all start configurations that there are."""
 MAX_LAG = 4.0
 """Longest lag in ps that is shown: beyond the windows of all fits."""
 BINS = 36
@@ -40,7 +39,7 @@ BINS = 36
 
 
 def reference_context(context: CheckContext) -> CheckContext:
-    """Context of the reference beside that of a model: more runs, one look, no budget.
+    """Context of the reference beside that of a model: a run from every start, one look, no budget.
 
     Parameters
     ----------
@@ -54,8 +53,8 @@ def reference_context(context: CheckContext) -> CheckContext:
     """
     protocol, melting = context.protocol, context.protocol.melting
     if melting is not None:
-        melting = replace(melting, replicas=REFERENCE_RUNS)
-    protocol = replace(protocol, replicas=REFERENCE_RUNS, looks=protocol.looks[:1], melting=melting)
+        melting = replace(melting, replicas=melting.slabs)
+    protocol = replace(protocol, replicas=STARTS, looks=protocol.looks[:1], melting=melting)
     return replace(context, model=ReferenceModel(context.system), protocol=protocol, budget=Budget())
 
 

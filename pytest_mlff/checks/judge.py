@@ -83,7 +83,6 @@ def judge(
         finding.candidate,
         finding.reference,
         looks_planned=looks_planned,
-        look=look,
         protocol=context.protocol.name,
     )
     reference = finding.reference

@@ -11,7 +11,7 @@ from pytest_mlff.checks.context import CheckContext
 from pytest_mlff.checks.judge import Finding, Stopwatch, judge, without_verdict
 from pytest_mlff.errors import BudgetExhausted, UnstableError
 from pytest_mlff.schema import Estimate, Record
-from pytest_mlff.simulation.md import ENGINE_VERSION, Run, simulate
+from pytest_mlff.simulation.md import Run, engine_identity, simulate
 from pytest_mlff.simulation.systems import state_point
 
 STATE = "100K-256"
@@ -39,7 +39,7 @@ def failure(context: CheckContext) -> str:
         If the calculator raised: that says nothing about physics, and may have been the machine's fault.
     """
     parts = {
-        "engine": ENGINE_VERSION,
+        **engine_identity(),
         "state": STATE,
         "steps": context.protocol.stability_steps,
         "seed": context.seed,

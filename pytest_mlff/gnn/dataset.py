@@ -32,7 +32,7 @@ from pytest_mlff.gnn.sampling import (
 )
 from pytest_mlff.settings import check_folder
 from pytest_mlff.simulation.cache import Cache
-from pytest_mlff.simulation.md import ENGINE_VERSION, NoProgress, Progress
+from pytest_mlff.simulation.md import ENGINE_VERSION, NoProgress, Progress, engine_identity
 from pytest_mlff.simulation.systems import ARGON, System
 
 if TYPE_CHECKING:
@@ -218,9 +218,7 @@ def _frames(trajectory: Trajectory, cache: Cache, system: System) -> np.ndarray:
         del described[name]
     key = {
         "kind": "training trajectory",
-        "engine": ENGINE_VERSION,
-        "version": version("pytest-mlff"),
-        "openmm": version("openmm"),
+        **engine_identity(),
         "system": asdict(system),
         "trajectory": described,
     }

@@ -18,7 +18,15 @@ from pytest_mlff.mutants.neighbors import (
     orthogonal_cell,
     stale_list,
 )
-from pytest_mlff.mutants.pair import core_hole, force_step, frozen_noise, liquid_only, soft_core, wrong_hessian
+from pytest_mlff.mutants.pair import (
+    core_hole,
+    force_step,
+    frozen_noise,
+    liquid_only,
+    mean_field,
+    soft_core,
+    wrong_hessian,
+)
 from pytest_mlff.mutants.registry import MUTANTS
 from pytest_mlff.mutants.results import (
     anisotropic,
@@ -69,6 +77,7 @@ __all__ = [
     "liquid_only",
     "lost_outside",
     "max_neighbors",
+    "mean_field",
     "missing_image",
     "nan_after",
     "nearest_image",

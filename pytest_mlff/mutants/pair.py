@@ -221,6 +221,27 @@ def frozen_noise(one_minus_r2: float) -> PairMutant:
     return PairMutant(f"lj+{size}*{ENVELOPE}*({waves})", change)
 
 
+def mean_field(height: float) -> PairMutant:
+    """Weak repulsion as wide as the cutoff: it cancels between neighbours, but not in the pressure.
+
+    Parameters
+    ----------
+    height : float
+        Energy of a pair at contact in eV.
+
+    Returns
+    -------
+    PairMutant
+        The reference and ``height`` · (1 − (r/r_c)²)², which ends smoothly.
+    """
+
+    def change(r: FloatArray, energy: FloatArray, slope: FloatArray) -> tuple[FloatArray, FloatArray]:
+        value, fall = envelope(r)
+        return energy + height * value, slope + height * fall
+
+    return PairMutant(f"lj+{height}*{ENVELOPE}", change)
+
+
 _WAVES = ((2.1, 0.3), (3.3, 1.9), (4.7, 4.1), (5.9, 2.6))
 """Wave number (1/Å) and phase (rad) of the waves of the frozen noise."""
 _UNIT_NOISE = 0.02911

@@ -70,7 +70,7 @@ def build(
     for part in wanted:
         for key, dataset in measured_part(workshop, part):
             (configurations if "fraction" in dataset else observables)[key] = dataset
-    _write(output, observables, configurations, system)
+    _write(output, observables, configurations, system, only)
 
 
 def _run_in_parallel(cache_dir: Path, wanted: list[str], jobs: int) -> None:
@@ -111,7 +111,14 @@ def _existing(output: Path) -> tuple[Groups, Groups]:
     return dict(reference.observables), dict(reference.all_configurations)
 
 
-def _write(output: Path, observables: Groups, configurations: Groups, system: System) -> None:
+def _write(output: Path, observables: Groups, configurations: Groups, system: System, only: str | None = None) -> None:
+    """Write the files and the manifest, which tells a part that was built anew from the others."""
+    command = f"pytest-mlff reference build --system {system.name}"
+    origin = _origin(command)
+    if only is not None:
+        before = json.loads((output / MANIFEST).read_text())
+        rebuilt = {**before.get("rebuilt", {}), only: _origin(f"{command} --only {only}")}
+        origin = {**{name: before[name] for name in origin}, "rebuilt": rebuilt}
     files = {}
     for name, groups in ((OBSERVABLES, observables), (CONFIGURATIONS, configurations)):
         content = _netcdf(groups)
@@ -123,17 +130,23 @@ def _write(output: Path, observables: Groups, configurations: Groups, system: Sy
         }
     manifest = {
         "schema": 1,
-        "command": f"pytest-mlff reference build --system {system.name}",
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        **origin,
         "seed": SEED,
         "system": asdict(system),
         "states": {name: asdict(state) for name, state in state_points(system).items()},
         "plans": {f"{phase}-{atoms}": asdict(plan) for (phase, atoms), plan in PLANS.items()},
-        "versions": {name: version(name) for name in ("pytest-mlff", "openmm", "numpy", "scipy", "ase", "xarray")},
-        "python": platform.python_version(),
         "files": files,
     }
     write_atomically(output / MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
+
+
+def _origin(command: str) -> dict[str, Any]:
+    return {
+        "command": command,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {name: version(name) for name in ("pytest-mlff", "openmm", "numpy", "scipy", "ase", "xarray")},
+        "python": platform.python_version(),
+    }
 
 
 def _netcdf(groups: Mapping[str, xr.Dataset]) -> bytes:

@@ -8,18 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import pytest_mlff
 from pytest_mlff.analysis.interface import Criterion, interface_drift, melting_temperature
 from pytest_mlff.reference.data import unpack
 from pytest_mlff.reference.packing import number, packed
 from pytest_mlff.reference.runs import SEED
 from pytest_mlff.schema import Estimate
-from pytest_mlff.simulation.md import ENGINE_VERSION, SEGMENT_FRAMES, Run, Workshop, simulate
+from pytest_mlff.simulation.md import SEGMENT_FRAMES, Run, Workshop, engine_identity, simulate
+from pytest_mlff.simulation.protocols import PROTOCOLS
 from pytest_mlff.simulation.slabs import (
     BRACKET,
     COEXISTENCE_LADDER,
@@ -33,14 +32,17 @@ from pytest_mlff.simulation.slabs import (
 if TYPE_CHECKING:
     import xarray as xr
 
-BRACKET_SLABS, LADDER_SLABS = 64, 24
-"""Slabs kept for the bracket, and for each ladder: as many as a run of ``paper`` takes."""
-LADDER_RUNS = 16
-"""Slabs that the reference's own ladders run: melting points to 0.5 and 0.7 K."""
-BRACKET_FRAMES = 45
+_BRACKET, _LADDERS = PROTOCOLS["ci"].melting, PROTOCOLS["paper"].melting
+assert _BRACKET is not None
+assert _LADDERS is not None
+BRACKET_SLABS, LADDER_SLABS = _BRACKET.slabs, _LADDERS.slabs
+"""Slabs kept for each temperature of the bracket, and for each ladder."""
+BRACKET_FRAMES = _BRACKET.looks[-1]
 """Frames of the reference's own bracket runs: those of the last look."""
-BRACKET_SEGMENT = 15
+BRACKET_SEGMENT = _BRACKET.looks[0]
 """Frames per cached segment of a bracket run: those between two looks."""
+LADDER_RUNS = 16
+"""Slabs that the reference's own ladders run."""
 LADDER_SEGMENT = 50
 """The same of a ladder's: their lengths are multiples of it, so that no step is taken in vain."""
 
@@ -82,9 +84,7 @@ def _slabs(workshop: Workshop, rung: Rung, count: int, preparation: Preparation)
         "temperature": rung.start_temperature,
         "preparation": asdict(preparation),
         "system": asdict(workshop.system),
-        "engine": ENGINE_VERSION,
-        "openmm": version("openmm"),
-        "version": pytest_mlff.__version__,
+        **engine_identity(),
     }
 
     def prepare(seed: int) -> dict[str, np.ndarray]:

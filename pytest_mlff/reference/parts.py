@@ -25,7 +25,8 @@ from pytest_mlff.simulation.cache import Cache
 from pytest_mlff.simulation.derivatives import STEP, crystal_rows, dense_hessian
 from pytest_mlff.simulation.forces import ModelForces
 from pytest_mlff.simulation.md import NoProgress, Progress, Workshop
-from pytest_mlff.simulation.probe import make_probe
+from pytest_mlff.simulation.probe import PROBE_ATOMS, make_probe
+from pytest_mlff.simulation.protocols import STARTS
 from pytest_mlff.simulation.systems import (
     ARGON,
     LIQUID_DENSITIES,
@@ -40,12 +41,9 @@ if TYPE_CHECKING:
 
     Stream = Iterator[tuple[str, xr.Dataset]]
 
-N_STARTS = 64
-"""Start configurations of each state point."""
 PARITY_COUNTS = {256: 1000, 4000: 100}
 CRYSTAL_CELLS = (6, 8)
 """Cubic cells along an edge of the crystals whose spectra are kept: 864 and 2048 atoms."""
-PROBE_ATOMS = 108
 PARITY_ONLY = "20K-solid-4000"
 """State that gives parity configurations and nothing else."""
 
@@ -118,7 +116,7 @@ def _state_part(workshop: Workshop, state: StatePoint) -> Stream:
     trajectory = reference_trajectory(workshop, state, PLANS[state.phase, state.n_atoms])
     for name in LIQUID if state.phase == "liquid" else SOLID:
         yield f"{state.name}/{name}", _without_replicas(measure(name, trajectory))
-    yield f"start/{state.name}", packed(_spread(trajectory, N_STARTS), state.box)
+    yield f"start/{state.name}", packed(_spread(trajectory, STARTS), state.box)
 
 
 def _without_replicas(observable: xr.Dataset) -> xr.Dataset:

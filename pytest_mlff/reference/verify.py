@@ -19,14 +19,15 @@ from pytest_mlff.reference.observables import VARIABLES, estimate, measure
 from pytest_mlff.reference.parts import make_workshop, measured_part, probe_symmetry
 from pytest_mlff.schema import Estimate
 from pytest_mlff.simulation.md import Progress, Run, Workshop, simulate
+from pytest_mlff.simulation.protocols import PROTOCOLS
 from pytest_mlff.simulation.systems import StatePoint, state_points
 
 if TYPE_CHECKING:
     import xarray as xr
 
 SEED = 4711
-REPLICAS, FRAMES = 8, 232
-"""Lengths of the second run of a state point: those of the last look of the ``ci`` protocol."""
+CI = PROTOCOLS["ci"]
+"""The second run of a state point is as long as the last look of this protocol."""
 SIGMAS = 4.5
 """A deviation beyond this many joint standard errors is none by chance: two-sided 0.3 % for 7 degrees of freedom."""
 SAME = 1e-6
@@ -130,8 +131,8 @@ def _again(reference: Reference, workshop: Workshop, part: str) -> Iterator[tupl
 
 def _statistical(reference: Reference, workshop: Workshop, state: StatePoint) -> Iterator[Comparison]:
     starts, _ = reference.configurations(f"start/{state.name}")
-    run = Run(state=state, seed=SEED, equilibration_steps=186)
-    trajectory = simulate(workshop, run, starts[:REPLICAS], n_frames=FRAMES)
+    run = Run(state=state, seed=SEED, equilibration_steps=CI.equilibration_steps)
+    trajectory = simulate(workshop, run, starts[: CI.replicas], n_frames=CI.looks[-1])
     for name, variable in VARIABLES.items():
         stored, again = reference.observable(state.name, name), measure(name, trajectory)
         several = stored[variable].ndim == 1

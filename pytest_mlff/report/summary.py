@@ -48,7 +48,7 @@ def failure_text(run: Run, record: Record, *, test: str | None = None) -> str:
     spec, settings = run.spec_of(record.model), run.settings
     of_suite = any(row.id == record.check for row in run.rows)
     command = rerun(record.check, settings, spec, test=None if of_suite else test)
-    return explain(in_printed_units(record), spec=spec, protocol=settings.protocol, rerun=command)
+    return explain(in_printed_units(record), rerun=command)
 
 
 def header(run: Run) -> list[str]:

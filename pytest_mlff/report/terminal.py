@@ -14,8 +14,7 @@ from pytest_mlff.report.progress import format_time
 from pytest_mlff.schema import Record
 from pytest_mlff.settings import Settings
 from pytest_mlff.units import MICRON2_PER_S
-from pytest_mlff.verdict.explain import rerun_command
-from pytest_mlff.verdict.format import format_deviation, format_estimate, format_number, format_tolerance
+from pytest_mlff.verdict.format import format_candidate, format_deviation, format_estimate, format_tolerance
 
 _PRINTED = {"Å²/ps": ("µm²/s", MICRON2_PER_S)}
 _HEADINGS = ("check", "candidate", "reference", "unit", "deviation", "tolerance", "verdict", "calls", "time")
@@ -136,7 +135,7 @@ def _cells(record: Record) -> tuple[str, ...]:
     has_reference = record.reference is not None
     return (
         record.check,
-        _candidate(record),
+        format_candidate(record),
         format_estimate(record.reference, record.reference_stderr) if has_reference else "",
         record.unit,
         format_deviation(record.deviation, record.interval, percent=percent) if record.deviation is not None else "",
@@ -144,12 +143,6 @@ def _cells(record: Record) -> tuple[str, ...]:
         record.status,
         *cost,
     )
-
-
-def _candidate(record: Record) -> str:
-    if record.candidate_stderr is None and record.interval is not None:
-        return format_number(record.candidate)  # a distance: its error is the interval of the deviation
-    return format_estimate(record.candidate, record.candidate_stderr)
 
 
 def remarks(records: Iterable[Record], rerun: Callable[[Record], str]) -> Iterator[tuple[Piece, ...]]:
@@ -216,9 +209,11 @@ def rerun(check: str, settings: Settings, spec: str, *, test: str | None = None)
         for name, (value, usual) in asked.items()
         if value is not None and (value != usual or name in settings.standing)
     ]
+    command = ["pytest", f"--mlff-model={spec}"]
     if test is not None:
-        return shlex.join(["pytest", f"--mlff-model={spec}", *options, test])
-    return f"{rerun_command(check, spec=spec)} {shlex.join(options)}".rstrip()
+        return shlex.join([*command, *options, test])
+    # the brackets keep -k from taking rows and tests whose name contains this one
+    return f'{shlex.join([*command, "-k"])} "[{check}]" {shlex.join(options)}'.rstrip()
 
 
 def fit_encoding(text: str, encoding: str | None) -> str:

@@ -11,6 +11,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -32,7 +33,18 @@ if TYPE_CHECKING:
 SEGMENT_FRAMES = 58
 """Frames per cached segment: what a killed run can lose, 580 steps of argon."""
 ENGINE_VERSION = 1
-"""Raised when the engine changes so that trajectories do: it is part of every cache key."""
+"""Raised when the engine changes so that trajectories do."""
+
+
+def engine_identity() -> dict[str, Any]:
+    """Say which code makes trajectories: part of the key of everything that holds one.
+
+    Returns
+    -------
+    dict
+        Versions of the engine, of this package and of OpenMM. A run never goes on from the state of another version.
+    """
+    return {"engine": ENGINE_VERSION, "version": pytest_mlff.__version__, "openmm": version("openmm")}
 
 
 class Progress(Protocol):
@@ -203,8 +215,7 @@ class _Group:
         segment_frames = described.pop("segment_frames")
         self.parts: dict[str, Any] = {
             "kind": "trajectory",
-            "engine": ENGINE_VERSION,
-            "version": pytest_mlff.__version__,
+            **engine_identity(),
             "model": workshop.model.fingerprint,
             "system": asdict(workshop.system),
             "run": described,

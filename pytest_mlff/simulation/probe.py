@@ -17,6 +17,9 @@ from pytest_mlff.errors import ObservableError
 
 FloatArray: TypeAlias = NDArray[np.float64]
 
+PROBE_ATOMS = 108
+"""Atoms of the probe that the reference ships."""
+
 
 def make_probe(
     positions: ArrayLike, box: ArrayLike, *, cutoff: float, margin: float = 0.04, max_iterations: int = 2000

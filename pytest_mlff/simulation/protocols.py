@@ -18,6 +18,9 @@ LIQUID_STATES = tuple(f"{temperature}K-{n_atoms}" for n_atoms in (256, 4000) for
 MIN_LOOK = 58
 """Frames (6.3 ps) of the shortest liquid run that every estimator can use."""
 
+STARTS = 64
+"""Start configurations that the reference has of each state point, and slabs at each temperature of the bracket."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Melting:
@@ -27,11 +30,14 @@ class Melting:
     ----------
     replicas : int
         Slabs per temperature.
+    slabs : int
+        As many as the reference has, each of which serves one replica.
     looks : tuple of int
         Frames of each slab at each look.
     """
 
     replicas: int
+    slabs: int
     looks: tuple[int, ...]
 
 
@@ -109,7 +115,7 @@ _CI = replace(
     solid_replicas=4,
     solid_frames=29,
     hessian_cells=8,
-    melting=Melting(replicas=12, looks=(15, 30, 45)),
+    melting=Melting(replicas=12, slabs=STARTS, looks=(15, 30, 45)),
 )
 
 _PAPER = replace(
@@ -121,7 +127,7 @@ _PAPER = replace(
     invariance_cases=40,
     solid_replicas=8,
     solid_frames=464,
-    melting=Melting(replicas=24, looks=(300,)),
+    melting=Melting(replicas=24, slabs=24, looks=(300,)),
 )
 
 PROTOCOLS: Mapping[str, Protocol] = {"smoke": _SMOKE, "ci": _CI, "paper": _PAPER}
@@ -142,24 +148,26 @@ def protocol(name: str, config: Mapping[str, Mapping[str, Any]]) -> Protocol:
     Returns
     -------
     Protocol
-        The protocol to run.
+        The protocol to run. What it does not run at all stays out.
 
     Raises
     ------
     SpecError
-        For a state point the reference does not cover, or a length that is too short or no whole number of frames.
+        For a state point the reference does not cover, more replicas than it has starts for, or a length that is
+        too short or no whole number of frames.
     """
     chosen = PROTOCOLS[name]
-    liquid, solid = config.get("liquid", {}), config.get("solid", {})
+    liquid = config.get("liquid", {}) if chosen.liquid_states else {}
+    solid = config.get("solid", {}) if chosen.solid_replicas else {}
     changes: dict[str, Any] = {}
     if "replicas" in liquid:
-        changes["replicas"] = liquid["replicas"]
+        changes["replicas"] = _replicas("liquid", liquid["replicas"], STARTS)
     if "looks" in liquid:
         changes["looks"] = tuple(_look(steps) for steps in liquid["looks"])
     if "state_points" in liquid:
         changes["liquid_states"] = tuple(_known_state(state) for state in liquid["state_points"])
     if "replicas" in solid:
-        changes["solid_replicas"] = solid["replicas"]
+        changes["solid_replicas"] = _replicas("solid", solid["replicas"], STARTS)
     if "steps" in solid:
         changes["solid_frames"] = _frames("solid.steps", solid["steps"])
     if "configurations" in config.get("forces", {}):
@@ -174,13 +182,22 @@ def protocol(name: str, config: Mapping[str, Mapping[str, Any]]) -> Protocol:
 
 def _melting(chosen: Melting, table: Mapping[str, Any]) -> Melting:
     if "replicas" in table:
-        chosen = replace(chosen, replicas=table["replicas"])
+        chosen = replace(chosen, replicas=_replicas("melting", table["replicas"], chosen.slabs))
     if "steps" in table:
         frames, steps = _frames("melting.steps", table["steps"]), table["steps"]
         if frames < 2:
             raise SpecError(f"melting.steps = {steps} steps; expected at least 20: a drift needs two frames")
         chosen = replace(chosen, looks=(frames,))
     return chosen
+
+
+def _replicas(table: str, count: int, starts: int) -> int:
+    if count > starts:
+        raise SpecError(
+            f"{table}.replicas = {count}; expected at most {starts}: each replica starts from a configuration of the "
+            "reference that no other has"
+        )
+    return count
 
 
 def _frames(what: str, steps: int, stride: int = 10) -> int:

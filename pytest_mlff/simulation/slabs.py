@@ -2,18 +2,19 @@
 
 A slab is an FCC crystal whose cell is split along z: one part stays solid, the other is melted while the atoms
 of the first are held. Both interfaces are (100) faces. Only the reference prepares slabs; both sides of a check
-then start from the same ones. May import ``systems``, ``potentials``, ``units`` and ``errors``.
+then start from the same ones. May import ``openmm_system``, ``systems``, ``potentials``, ``units`` and
+``errors``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import openmm
 
 from pytest_mlff.errors import SpecError
+from pytest_mlff.simulation.openmm_system import native_context, periodic_system
 from pytest_mlff.simulation.systems import StatePoint, System, fcc_positions
 from pytest_mlff.units import ANGSTROM_PER_NM
 
@@ -260,18 +261,12 @@ def _run_stage(
     seed: int,
 ) -> np.ndarray:
     """Native NVT dynamics with some atoms held: OpenMM does not move atoms of mass zero."""
-    openmm_system = openmm.System()
-    x, y, z = (edge / ANGSTROM_PER_NM for edge in box)
-    openmm_system.setDefaultPeriodicBoxVectors((x, 0, 0), (0, y, 0), (0, 0, z))
-    for mass in np.where(held, 0.0, system.mass).tolist():
-        openmm_system.addParticle(mass)
-    openmm_system.addForce(system.potential().openmm_force(len(position)))
+    masses = np.where(held, 0.0, system.mass).tolist()
+    openmm_system = periodic_system(masses, box, system.potential().openmm_force(len(position)))
     integrator = openmm.NoseHooverIntegrator(
         temperature, system.collision_rate, system.timestep, system.chain_length, 1, 1
     )
-    properties = {"Threads": "1", "DeterministicForces": "true"}
-    platform = openmm.Platform.getPlatformByName("CPU")
-    context: Any = openmm.Context(openmm_system, integrator, platform, properties)
+    context = native_context(openmm_system, integrator)
     context.setPositions(position / ANGSTROM_PER_NM)
     context.setVelocitiesToTemperature(temperature, seed)
     integrator.step(steps)
@@ -291,22 +286,21 @@ def _geometry(name: str, cells: tuple[int, int, int], densities: tuple[float, fl
     )
 
 
-BRACKET_CENTRE = 74.0
-"""Temperature in K at which slabs like the bracket's neither grow nor melt at zero pressure.
+def _settled(geometry: SlabGeometry, temperature: float) -> Rung:
+    return Rung(geometry=geometry, temperature=temperature, start_temperature=temperature)
 
-Measured in the cell of 74 K (halves at ρ* 0.9441 and 0.8276), 64 slabs of 448 and 512 atoms, 5 ps each: drift
-(+0.3 ± 1.1)e-3 /ps, that is 74.2 ± 0.8 K.
+
+BRACKET_CENTRE, BRACKET_OFFSET = 74.0, 15.0
+"""Temperature in K at which slabs like the bracket's neither grow nor melt at zero pressure, and K to either side.
+
+The first measured in the cell of 74 K (halves at ρ* 0.9441 and 0.8276): ``docs/melting.md``.
 """
 
 BRACKET = {
-    "melting_below": Rung(
-        geometry=_geometry("below", (4, 3, 4), (0.9818, 0.8858)), temperature=59.0, start_temperature=59.0
-    ),
-    "melting_above": Rung(
-        geometry=_geometry("above", (4, 4, 4), (0.8997, 0.7644)), temperature=89.0, start_temperature=89.0
-    ),
+    "melting_below": _settled(_geometry("below", (4, 3, 4), (0.9818, 0.8858)), BRACKET_CENTRE - BRACKET_OFFSET),
+    "melting_above": _settled(_geometry("above", (4, 4, 4), (0.8997, 0.7644)), BRACKET_CENTRE + BRACKET_OFFSET),
 }
-"""By tolerance row: 15 K below and above :data:`BRACKET_CENTRE`.
+"""By tolerance row.
 
 Each has the cell in which solid and liquid are free of pressure at its own temperature (zero virial, from NVT
 runs at 65, 80 and 95 K). In one cell for both, pressure follows temperature and takes the melting point along:
@@ -314,9 +308,8 @@ half of the drift, and four times the force calls for the same certainty. Thinne
 themselves: with three liquid layers the drift at 74 K is +0.010 ± 0.002 /ps. Slabs are relaxed at their own
 temperature by the reference, so that no force call of a candidate is spent on a transient.
 
-Drift of the reference in 1/ps over 300 steps, 32 slabs: below +0.028, s.d. of a slab 0.016; above -0.021, s.d.
-0.013. An interface diffuses, so certainty grows with √(force calls) whatever the estimator, and colder or denser
-slabs do not grow more surely. Twelve slabs and looks at 150 and 300 steps decide both rows with 99 %.
+An interface diffuses, so certainty grows with √(force calls) whatever the estimator, and colder or denser slabs do
+not grow more surely.
 """
 
 _PAPER_GEOMETRY = _geometry("paper", (6, 8, 8), (0.844, 0.844))
@@ -336,8 +329,7 @@ PAPER_LADDER = Ladder(
 """The paper's protocol: one density, three temperatures, interpolation.
 
 The crystal is stretched at this density and breathes for 20 ps when it is cooled to 20 K, and the paper's count
-follows (its melting point moves between 58.9 and 64.1 K with the window); the bonds do not: 60.6 to 61.4 K. Measured
-with 4 replicas: 61.0 ± 0.9 K, s.d. of one replica's ladder 1.9 K; the paper has 55.2 ± 1.3 K.
+follows (its melting point moves between 58.9 and 64.1 K with the window); the bonds do not: 60.6 to 61.4 K.
 """
 
 COEXISTENCE_LADDER = Ladder(
@@ -354,6 +346,6 @@ COEXISTENCE_LADDER = Ladder(
 )
 """Halves near coexistence in one fixed cell.
 
-Measured with 12 replicas: 69.1 ± 0.8 K, s.d. of one replica's ladder 2.7 K (with ``"bonds"`` 67.8 ± 1.1 K and 3.7 K;
-a parabola gives 3.5 K and 4.3 K). A melting point to a sixth of 5 % so takes 22 replicas.
+The standard deviation of one replica's ladder, from 12 of them, is 2.7 K (with ``"bonds"`` 3.7 K; a parabola gives 3.5
+and 4.3 K). A melting point to a sixth of 5 % so takes 22 replicas.
 """

@@ -8,8 +8,7 @@ import pytest
 
 from pytest_mlff.checks.catalogue import Row
 
-# a warning of the model's framework is not its physics: users with "error" filters get a verdict too
-pytestmark = [pytest.mark.mlff, pytest.mark.invariance, pytest.mark.filterwarnings("default")]
+pytestmark = pytest.mark.invariance
 
 
 def test_symmetry(mlff_row: Row, mlff_judge: Callable[[Row], None]) -> None:

@@ -17,7 +17,7 @@ from pytest_mlff.checks.catalogue import Row
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
 
-pytestmark = [pytest.mark.mlff, pytest.mark.speed, pytest.mark.filterwarnings("default")]
+pytestmark = pytest.mark.speed
 
 ROUNDS, ROUNDS_OF_SLOW, SLOW_S = 5, 2, 2.0
 """Timed calls; fewer where one takes longer than ``SLOW_S``, or a large network would spend minutes here."""

@@ -8,13 +8,7 @@ import pytest
 
 from pytest_mlff.checks.catalogue import Row
 
-# a warning of the model's framework is not its physics: users with "error" filters get a verdict too
-pytestmark = [
-    pytest.mark.mlff,
-    pytest.mark.liquid,
-    pytest.mark.dynamics,
-    pytest.mark.filterwarnings("default"),
-]
+pytestmark = [pytest.mark.liquid, pytest.mark.dynamics]
 
 
 def test_relaxation(mlff_row: Row, mlff_judge: Callable[[Row], None]) -> None:

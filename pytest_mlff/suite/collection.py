@@ -89,6 +89,9 @@ class SuiteModule(pytest.Module):
     def __init__(self, *, rows: Sequence[Row], **node: Any) -> None:
         super().__init__(**node)
         self.tests = frozenset(row.test for row in rows)
+        self.add_marker(pytest.mark.mlff)
+        # a warning of the model's framework is not its physics: users with "error" filters get a verdict too
+        self.add_marker(pytest.mark.filterwarnings("default"))
 
     def funcnamefilter(self, name: str) -> bool:
         """Whether a function is a test of this run."""

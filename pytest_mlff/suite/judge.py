@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
-from pytest_mlff.errors import BudgetExhausted, MlffError, UnstableError
+from pytest_mlff.errors import BudgetExhausted, MlffError
 from pytest_mlff.schema import Record, Status
 
 if TYPE_CHECKING:
@@ -44,15 +44,11 @@ def record_of_error(row: Row, model: str, error: BaseException) -> Record:
     Returns
     -------
     Record
-        FAIL for an unstable trajectory in the row ``stability``, INCONCLUSIVE for a spent budget, else ERROR.
+        INCONCLUSIVE for a spent budget, else ERROR; without a limit, which the user may have changed.
     """
     from pytest_mlff.verdict.tolerances import TOLERANCES
 
-    status: Status = "ERROR"
-    if isinstance(error, UnstableError) and row.key == "stability":
-        status = "FAIL"
-    elif isinstance(error, BudgetExhausted):
-        status = "INCONCLUSIVE"
+    status: Status = "INCONCLUSIVE" if isinstance(error, BudgetExhausted) else "ERROR"
     reason = str(error) if isinstance(error, MlffError) else f"{type(error).__name__}: {error}"
     known = TOLERANCES.get(row.key)
     return Record(
@@ -60,6 +56,7 @@ def record_of_error(row: Row, model: str, error: BaseException) -> Record:
         model=model,
         status=status,
         observable=known.observable if known else "",
+        unit=known.unit if known else "",
         kind=known.kind if known else "info",
         reason=" ".join(reason.split()),
     )
@@ -271,14 +268,14 @@ def run_state(
         Name of a state point, such as ``"100K-256"``.
     replicas, frames : int, optional
         How many runs and how long; by default the protocol's replicas and first look, or those of ``ci``
-        where the protocol has none.
+        where the protocol has none, the user's changes included.
 
     Returns
     -------
     xr.Dataset
         The trajectory, from the cache as far as it is there.
     """
-    from pytest_mlff.simulation.protocols import PROTOCOLS
+    from pytest_mlff.simulation.protocols import protocol
 
-    lengths = context.protocol if context.protocol.looks else PROTOCOLS["ci"]
+    lengths = context.protocol if context.protocol.looks else protocol("ci", context.config)
     return context.trajectory(state, replicas=replicas or lengths.replicas, frames=frames or lengths.looks[0])

@@ -44,8 +44,6 @@ class Decision:
         a reference, else None.
     interval : tuple of float or None
         Its interval, in the same unit; None where there is no error bar.
-    final : bool
-        Whether the caller is done: decided, the last planned look, or not decidable by more sampling.
     reason : str
         Why, in one sentence; for INCONCLUSIVE what it would take.
     more_sampling : float or None
@@ -56,7 +54,6 @@ class Decision:
     status: Literal["PASS", "FAIL", "INCONCLUSIVE", "INFO"]
     deviation: float | None
     interval: tuple[float, float] | None
-    final: bool
     reason: str
     more_sampling: float | None = None
 
@@ -175,7 +172,6 @@ def decide(
     reference: Estimate | None = None,
     *,
     looks_planned: int = 1,
-    look: int = 1,
     alpha: float = 0.05,
     protocol: str | None = None,
 ) -> Decision:
@@ -191,8 +187,6 @@ def decide(
         The reference's value; needed for relative and absolute rows, ignored for upper, lower and sign rows.
     looks_planned : int
         Number L of looks that may be taken; each uses an interval of level 1 − alpha/L (Bonferroni).
-    look : int
-        Which look this is, from 1.
     alpha : float
         Error probability shared by all looks.
     protocol : str, optional
@@ -206,11 +200,11 @@ def decide(
     Raises
     ------
     ObservableError
-        For a negative standard error, looks or alpha out of range, or a row that must be judged against a
+        For a negative standard error, looks_planned or alpha out of range, or a row that must be judged against a
         reference that is missing, not finite or (relative rows) not positive.
     """
-    if not (1 <= look <= looks_planned and 0.0 < alpha < 1.0):
-        raise ObservableError(f"look {look} of {looks_planned}, alpha = {alpha}: 1 ≤ look ≤ planned, alpha in (0, 1)")
+    if not (looks_planned >= 1 and 0.0 < alpha < 1.0):
+        raise ObservableError(f"looks_planned = {looks_planned}, alpha = {alpha}: expected ≥ 1 and between 0 and 1")
     for estimate in (candidate, reference):
         _refuse_negative_error(estimate)
     judged = tolerance.kind != "info" and (protocol is None or protocol in tolerance.verdict_in)
@@ -219,17 +213,16 @@ def decide(
             status="FAIL" if judged else "INFO",
             deviation=None,
             interval=None,
-            final=True,
             reason=f"the candidate's value is {candidate.value}: nothing could be measured",
         )
     problem = _unusable(tolerance, reference)
     if problem and judged:
         raise ObservableError(f"{tolerance.key}: {problem}")
     if problem or (tolerance.kind == "info" and reference is None):
-        return Decision(status="INFO", deviation=None, interval=None, final=True, reason=problem)
+        return Decision(status="INFO", deviation=None, interval=None, reason=problem)
     measured = _measure(tolerance, candidate, reference)
     bounds = interval(measured.estimate, level=1.0 - alpha / looks_planned)
-    return _compare(tolerance, measured, bounds, judged=judged, last=look == looks_planned)
+    return _compare(tolerance, measured, bounds, judged=judged)
 
 
 def _unusable(tolerance: Tolerance, reference: Estimate | None) -> str:
@@ -270,39 +263,35 @@ def _region(tolerance: Tolerance) -> tuple[float, float]:
     return (smallest, math.inf) if limit > 0 else (-math.inf, -smallest)
 
 
-def _compare(
-    tolerance: Tolerance, measured: _Measured, bounds: tuple[float, float], *, judged: bool, last: bool
-) -> Decision:
+def _compare(tolerance: Tolerance, measured: _Measured, bounds: tuple[float, float], *, judged: bool) -> Decision:
     shown = signed_root if tolerance.squared else float
     deviation, (low, high) = shown(measured.estimate.value), bounds
     known = not math.isnan(low)
     visible = (shown(low), shown(high)) if known else None
     if not judged:
-        return Decision(status="INFO", deviation=deviation, interval=visible, final=True, reason="")
+        return Decision(status="INFO", deviation=deviation, interval=visible, reason="")
     if not known:
         reason = (
             "no error bar: the value cannot be judged (too few replicas: two for a value, three for a distance; or "
             "nothing could be measured without one of them)"
         )
-        return Decision(status="INCONCLUSIVE", deviation=deviation, interval=None, final=True, reason=reason)
+        return Decision(status="INCONCLUSIVE", deviation=deviation, interval=None, reason=reason)
     allowed = _region(tolerance)
     if allowed[0] <= low and high <= allowed[1]:
         return Decision(
             status="PASS",
             deviation=deviation,
             interval=visible,
-            final=True,
             reason="the interval is within the limit",
         )
     if low > allowed[1] or high < allowed[0]:
         reason = _outside(tolerance, shown(low), shown(high))
-        return Decision(status="FAIL", deviation=deviation, interval=visible, final=True, reason=reason)
+        return Decision(status="FAIL", deviation=deviation, interval=visible, reason=reason)
     reason, factor = _what_it_takes(tolerance, measured, bounds, deviation)
     return Decision(
         status="INCONCLUSIVE",
         deviation=deviation,
         interval=visible,
-        final=last,
         reason=reason,
         more_sampling=factor,
     )
@@ -343,10 +332,7 @@ def _what_it_takes(
     half = 0.5 * (bounds[1] - bounds[0])
     margin = min(abs(value - end) for end in _region(tolerance) if math.isfinite(end))
     if _borderline(tolerance, deviation):
-        return (
-            _ON_THE_LIMIT,
-            None,
-        )
+        return _ON_THE_LIMIT, None
     own = stderr**2 - measured.reference_variance
     spare = (margin / half * stderr) ** 2 - measured.reference_variance
     if spare <= 0.0 and measured.reference_variance > 0.0:

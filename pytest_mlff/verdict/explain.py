@@ -5,30 +5,31 @@ Reads a record, decides nothing. Written for a developer who has to find a fault
 
 from __future__ import annotations
 
-import shlex
 import textwrap
 
 from pytest_mlff.schema import Record
-from pytest_mlff.verdict.format import format_deviation, format_estimate, format_number, format_tolerance
+from pytest_mlff.verdict.format import (
+    format_candidate,
+    format_deviation,
+    format_estimate,
+    format_number,
+    format_tolerance,
+)
 from pytest_mlff.verdict.hints import hint
 
 _WIDTH = 96
 _MEASURED = ("PASS", "FAIL", "INCONCLUSIVE", "INFO")
 
 
-def explain(record: Record, *, spec: str, protocol: str = "ci", rerun: str | None = None) -> str:
+def explain(record: Record, *, rerun: str) -> str:
     """Tell the story of one row.
 
     Parameters
     ----------
     record : Record
         The row's outcome; ``record.check`` is its key.
-    spec : str
-        The model's spec string, for the command that runs this row again.
-    protocol : str
-        The protocol of the run; named in the command unless it is the default.
-    rerun : str, optional
-        The whole command, where the caller knows more of the run than spec and protocol.
+    rerun : str
+        The command that runs this row again.
 
     Returns
     -------
@@ -39,7 +40,7 @@ def explain(record: Record, *, spec: str, protocol: str = "ci", rerun: str | Non
     unit = f" {record.unit}" if record.unit else ""
     lines = [("", f"{record.status}  {record.check}: {record.observable or 'not measured'}, model {record.model}")]
     if record.status in _MEASURED:
-        lines.append(("candidate", _candidate(record) + unit))
+        lines.append(("candidate", format_candidate(record) + unit))
         if record.reference is not None:
             lines.append(("reference", format_estimate(record.reference, record.reference_stderr) + unit))
         lines.extend(_comparison(record, unit))
@@ -51,29 +52,8 @@ def explain(record: Record, *, spec: str, protocol: str = "ci", rerun: str | Non
     if record.force_calls:
         looks = f", {record.looks} look{'s' if record.looks > 1 else ''}" if record.looks else ""
         lines.append(("cost", f"{record.force_calls} force calls, {record.wall_s:.0f} s{looks}"))
-    lines.append(("rerun", rerun or rerun_command(record.check, spec=spec, protocol=protocol)))
+    lines.append(("rerun", rerun))
     return "\n".join(_aligned(label, text) for label, text in lines)
-
-
-def rerun_command(key: str, *, spec: str, protocol: str = "ci") -> str:
-    """Give the shell command that runs one row again.
-
-    Parameters
-    ----------
-    key : str
-        Row key.
-    spec : str
-        The model's spec string.
-    protocol : str
-        Named in the command unless it is ``ci``.
-
-    Returns
-    -------
-    str
-        One line for a POSIX shell. The brackets keep ``-k`` from taking rows and tests whose name contains this one.
-    """
-    named = [] if protocol == "ci" else [f"--mlff-protocol={protocol}"]
-    return f'{shlex.join(["pytest", f"--mlff-model={spec}", *named, "-k"])} "[{key}]"'
 
 
 def _comparison(record: Record, unit: str) -> list[tuple[str, str]]:
@@ -89,12 +69,6 @@ def _comparison(record: Record, unit: str) -> list[tuple[str, str]]:
     if record.tolerance is not None and record.kind != "info":
         lines.append(("tolerance", format_tolerance(record.kind, record.tolerance) + suffix))
     return lines
-
-
-def _candidate(record: Record) -> str:
-    if record.candidate_stderr is None and record.interval is not None:
-        return format_number(record.candidate, 3)  # a distance: its interval is asymmetric, an error has no place
-    return format_estimate(record.candidate, record.candidate_stderr)
 
 
 def _aligned(label: str, text: str) -> str:

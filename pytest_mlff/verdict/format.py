@@ -1,11 +1,13 @@
 """Numbers as people read them: an error to two digits, its value to the same place, intervals, percent.
 
-Used by the failure text here and by the tables of ``report``; plain strings in, plain strings out.
+Used by the failure text here and by the tables of ``report``; plain strings out.
 """
 
 from __future__ import annotations
 
 import math
+
+from pytest_mlff.schema import Record
 
 _FIXED_FROM, _FIXED_TO = 1e-3, 1e7
 """Magnitudes printed without an exponent."""
@@ -80,6 +82,24 @@ def format_number(value: float | None, digits: int = 4) -> str:
     mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
     mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
     return f"{mantissa.replace('-', '−')}e{int(exponent)}"
+
+
+def format_candidate(record: Record) -> str:
+    """Write a record's value.
+
+    Parameters
+    ----------
+    record : Record
+        Of a row.
+
+    Returns
+    -------
+    str
+        With its standard error; a distance without one, for its interval is asymmetric.
+    """
+    if record.candidate_stderr is None and record.interval is not None:
+        return format_number(record.candidate)
+    return format_estimate(record.candidate, record.candidate_stderr)
 
 
 def format_deviation(

@@ -1,7 +1,7 @@
 """The one tolerance table: what each row of the suite is judged by, how far it may be off, and why.
 
 Read by the plugin at collection, so it imports nothing but the standard library. A row may
-carry a verdict in a protocol only if a perfect model's spread there is at most a sixth of the limit
+carry a verdict in a protocol only if a perfect model's spread there is at most :data:`NARROW` of the limit
 (``docs/statistics.md``); in the protocols of ``info_in`` it does not, and the row is INFO there. What a limit comes
 to, the spread of a perfect model in units of it and the smallest error of ε or σ that the row finds, is measured and
 tabulated in ``docs/calibration.md``; a reason here is physics.
@@ -17,7 +17,13 @@ from typing import Literal
 from pytest_mlff.verdict.laws import LAWS
 
 Kind = Literal["relative", "absolute", "upper", "lower", "sign", "info"]
-Check = Literal["forces", "invariance", "liquid", "xpcs", "solid", "phonons", "melting", "speed"]
+Check = Literal[
+    "forces", "solid_hessian", "phonons", "speed", "invariance", "stability", "solid", "liquid", "xpcs", "melting"
+]
+"""In the order in which they run."""
+
+NARROW = 1 / 6
+"""Largest spread of a perfect model in a row that carries a verdict, as a fraction of the row's limit."""
 
 SHELLS = ("0.461", "0.922", "1.304", "1.595", "1.844")
 """Labels of the five |q| shells of the dynamics rows, in 1/Å."""
@@ -62,8 +68,6 @@ class Tolerance:
     ----------
     key : str
         Name of the row: the parameter in the test id, the key in the user's table of tolerances.
-    check : str
-        The check that produces it.
     observable : str
         The quantity in words.
     kind : str
@@ -75,6 +79,8 @@ class Tolerance:
         Unit of the candidate's value; empty for a pure number.
     reason, source : str
         Why this limit, and where it comes from.
+    check : str or None
+        The bundled check that produces the row; None for a row of a user's own.
     needs : frozenset of str
         What the model must provide, of ``{"energy", "forces", "stress"}``.
     protocols : frozenset of str
@@ -89,13 +95,13 @@ class Tolerance:
     """
 
     key: str
-    check: Check
     observable: str
     kind: Kind
     limit: float | None = None
     unit: str = ""
     reason: str
     source: str
+    check: Check | None = None
     needs: frozenset[str] = frozenset({"forces"})
     protocols: frozenset[str] = LONG
     info_in: frozenset[str] = frozenset()
@@ -178,7 +184,7 @@ def _dynamics(key: str, observable: str, unit: str, reason: str, source: str) ->
 def _liquid_rows() -> Iterable[Tolerance]:
     yield Tolerance(
         key="stability",
-        check="liquid",
+        check="stability",
         observable="part of the stability run not survived",
         kind="upper",
         limit=0.0,
@@ -242,7 +248,7 @@ def _solid_rows() -> Iterable[Tolerance]:
     yield _distance("solid_rdf", "solid", "g(r) of the crystal", "as in the liquid; it sees the shells' widths")
     yield Tolerance(
         key="symmetry-solid",
-        check="solid",
+        check="solid_hessian",
         observable="symmetry S of the Hessian, crystal",
         kind="lower",
         limit=0.90,
@@ -252,7 +258,7 @@ def _solid_rows() -> Iterable[Tolerance]:
     )
     yield Tolerance(
         key="symmetry-liquid",
-        check="solid",
+        check="solid_hessian",
         observable="symmetry S of the Hessian, liquid",
         kind="lower",
         limit=0.95,

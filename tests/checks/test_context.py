@@ -9,6 +9,7 @@ from pytest_mlff.checks import context as module
 from pytest_mlff.errors import CacheError, ReferenceDataError, SpecError
 from pytest_mlff.reference.model import ReferenceModel
 from pytest_mlff.simulation.md import SEGMENT_FRAMES
+from pytest_mlff.simulation.protocols import STARTS
 
 
 def test_starts_are_different_ones_drawn_by_the_seed(context, altered):
@@ -22,9 +23,12 @@ def test_starts_are_different_ones_drawn_by_the_seed(context, altered):
     assert box.shape == (3,)
 
 
-def test_more_replicas_than_starts_begin_again(context, altered):
-    starts, _ = context(altered()).starts("start/100K-256", 66)
-    np.testing.assert_array_equal(starts[64:], starts[:2])
+def test_no_two_replicas_share_a_start(context, altered):
+    here = context(altered())
+    starts, _ = here.starts("start/100K-256", STARTS)
+    assert len(np.unique(starts, axis=0)) == STARTS
+    with pytest.raises(SpecError, match=r"65 replicas asked for; the reference has 64 configurations of 'start/100K"):
+        here.starts("start/100K-256", STARTS + 1)
 
 
 def test_memo_keeps_results_by_model_and_parts(context, altered):

@@ -255,7 +255,7 @@ def test_a_broken_law_fails_its_row_and_spares_the_others(judged, broken, fails,
     for key in fails:
         record = records[key]
         assert record.candidate > record.tolerance
-        assert hint(key) in explain(record, spec="candidate").replace("\n             ", " ")
+        assert hint(key) in explain(record, rerun="").replace("\n             ", " ")
         json.dumps(record.to_dict(), allow_nan=False)
 
 
@@ -314,6 +314,22 @@ def test_shrinking_is_bounded(judged):
     record = judged(calculator, ["translation"])["translation"]
     assert record.force_calls == calculator.calls < 1000
     assert calculator.atoms / 256 < 250
+
+
+class Dies(Spoiled):
+    """Leaves physics at the fourth force."""
+
+    def forces(self, forces, atoms):
+        return forces * (np.nan if self.calls > 3 else 1.0)
+
+
+@pytest.mark.parametrize(("kind", "status", "calls"), [(Spoiled, "PASS", 191), (Dies, "FAIL", 4)])
+def test_a_run_without_thermostat_counts_its_forces_cached_or_not(judged, kind, status, calls):
+    calculator = kind()
+    first, again = (judged(calculator, ["nve_drift"])["nve_drift"] for _ in range(2))
+    assert calculator.calls == calls
+    assert (first.status, again.status) == (status, status)
+    assert (first.force_calls, again.force_calls) == (calls, calls)
 
 
 def test_a_pair_on_the_cutoff_is_no_breach(judged, monkeypatch):

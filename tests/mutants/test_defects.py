@@ -183,6 +183,7 @@ def test_the_strength_is_that_of_the_argument(liquid):
         mutants.liquid_only,
         mutants.wrong_hessian,
         mutants.force_step,
+        mutants.mean_field,
         mutants.size_dependent,
     ):
         assert error(factory(0.004)) == pytest.approx(2 * error(factory(0.002)), rel=1e-6), factory.__name__

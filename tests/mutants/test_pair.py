@@ -21,6 +21,7 @@ CURVES = [
     mutants.wrong_hessian(0.15),
     mutants.force_step(0.003),
     mutants.frozen_noise(2e-3),
+    mutants.mean_field(0.005),
     mutants.size_dependent(0.05),
     mutants.index_dependent(0.1),
 ]

@@ -37,14 +37,23 @@ def test_all_of_them(gate, pytester):
 def test_a_protocol_without_liquid_runs_lends_the_lengths_of_ci():
     from types import SimpleNamespace
 
-    from pytest_mlff.simulation.protocols import PROTOCOLS
+    from pytest_mlff.simulation.protocols import PROTOCOLS, protocol
     from pytest_mlff.suite.judge import run_state
 
-    context = SimpleNamespace(
-        protocol=PROTOCOLS["smoke"], trajectory=lambda state, *, replicas, frames: (state, replicas, frames)
-    )
+    def lent(config):
+        return run_state(
+            SimpleNamespace(
+                protocol=protocol("smoke", config),
+                config=config,
+                trajectory=lambda state, *, replicas, frames: (state, replicas, frames),
+            ),
+            "100K-256",
+        )
+
     ci = PROTOCOLS["ci"]
-    assert run_state(context, "100K-256") == ("100K-256", ci.replicas, ci.looks[0])
+    assert lent({}) == ("100K-256", ci.replicas, ci.looks[0])
+    assert lent({"liquid": {"replicas": 4}}) == ("100K-256", 4, ci.looks[0])
+    assert lent({"liquid": {"looks": (1000, 2000)}}) == ("100K-256", ci.replicas, 100)
 
 
 def test_they_are_documented_and_of_session_scope(gate):

@@ -123,12 +123,6 @@ def test_errors_of_the_package_become_records(gate, name, calls):
     assert calls().count("check xpcs a") == 1
 
 
-def test_an_unstable_model_fails_the_row_of_stability(gate):
-    result = gate("--mlff-model=a", "-k", "test_stability", plan={"stability": {"raise": "UnstableError"}})
-    result.assert_outcomes(failed=1, passed=1, deselected=52)
-    result.stdout.fnmatch_lines(["FAIL  stability: *", "stability *FAIL*"])
-
-
 def test_a_defect_keeps_its_traceback_once_and_runs_once(gate, calls):
     result = gate("--mlff-model=a", "-m", "dynamics", plan={"xpcs": {"raise": "ZeroDivisionError"}})
     result.assert_outcomes(failed=17, deselected=37)

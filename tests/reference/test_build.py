@@ -47,7 +47,7 @@ def test_picks_with_an_offset_are_held_out():
     shipped = {key: plan for key, plan in PLANS.items() if key != ("solid", 4000)}  # of that no starts
     for (phase, atoms), plan in shipped.items():
         trajectory = numbered(plan.replicas, plan.frames)
-        starts = parts._spread(trajectory, parts.N_STARTS)
+        starts = parts._spread(trajectory, parts.STARTS)
         count = -(-parts.PARITY_COUNTS[atoms] // (3 if phase == "liquid" else 1))
         parity = parts._spread(trajectory, count, offset=plan.frames // 128)
         known = {tuple(pick) for pick in starts[:, 0, :2]}
@@ -81,7 +81,7 @@ def short(monkeypatch):
     for table in (runs.PLANS, parts.PLANS, module.PLANS):
         monkeypatch.setitem(table, ("solid", 256), SHORT)
     monkeypatch.setattr(md.Run, "__init__", short_segments(md.Run.__init__))
-    monkeypatch.setattr(parts, "N_STARTS", 4)
+    monkeypatch.setattr(parts, "STARTS", 4)
 
 
 def short_segments(init):
@@ -116,6 +116,20 @@ def test_one_part_is_rebuilt_and_the_others_are_kept(short, empty):
     before = reference.version
     build(empty / "data", cache_dir=empty / "cache", only=state)
     assert Reference(empty / "data").version == before  # the same runs give the same bytes
+
+
+def test_the_manifest_says_which_part_was_built_when_and_with_what(short, empty, monkeypatch):
+    first = json.loads((empty / "data" / MANIFEST).read_text())
+    assert "rebuilt" not in first
+    monkeypatch.setattr(module, "version", lambda name: "7.7.7")
+    build(empty / "data", cache_dir=empty / "cache", only="20K-solid-256")
+    again = json.loads((empty / "data" / MANIFEST).read_text())
+    for name in ("command", "created", "versions", "python"):
+        assert again[name] == first[name]
+    (part,) = again["rebuilt"].values()
+    assert set(again["rebuilt"]) == {"20K-solid-256"}
+    assert part["command"] == "pytest-mlff reference build --system argon --only 20K-solid-256"
+    assert set(part["versions"].values()) == {"7.7.7"}
 
 
 def test_a_part_that_is_none_is_refused_and_nothing_is_written(empty):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pytest_mlff.report.terminal import count_line, fit_encoding, in_printed_units, remarks, rerun, table
 from pytest_mlff.schema import Record
 from pytest_mlff.settings import Settings
+from pytest_mlff.verdict.tolerances import TOLERANCES
 
 D = Record(
     check="diffusion",
@@ -139,6 +140,23 @@ def test_the_rerun_command_repeats_what_was_asked_for(tmp_path):
     assert own[-1] == "test_own.py::test_a[x y]"
     assert "--mlff-protocol=paper" in own
     assert "-k" not in own
+
+
+@pytest.mark.parametrize("key", TOLERANCES)
+def test_the_rerun_command_selects_this_row_and_no_other(key):
+    words = shlex.split(rerun(key, Settings(protocol="paper"), D.model))
+    expression = words[words.index("-k") + 1]
+    tests = [f"check_liquid.py::test_stability[{k}]" for k in TOLERANCES]
+    assert [k for k, test in zip(TOLERANCES, tests, strict=True) if expression in test] == [key]
+
+
+def test_pytest_understands_the_rerun_command(pytester):
+    ids = sorted(TOLERANCES)
+    pytester.makepyfile(f"import pytest\n@pytest.mark.parametrize('row', {ids!r})\ndef test_row(row): pass")
+    for key in ("rdf", "melting_point", "gamma_self-0.461"):
+        expression = shlex.split(rerun(key, Settings(), "m"))[-1]
+        result = pytester.runpytest("-k", expression, "-q", "-p", "no:cacheprovider")
+        result.assert_outcomes(passed=1, deselected=len(ids) - 1)
 
 
 @pytest.mark.parametrize(

@@ -163,14 +163,16 @@ def test_the_key_changes_with_whatever_changes_the_trajectory(workshop, run, liq
     assert key_of(*CHANGES[change](*before)) != key_of(*before)
 
 
-def test_the_key_changes_with_the_engine_and_with_the_package(workshop, run, liquid, monkeypatch):
+def test_the_key_changes_with_the_engine_the_package_and_openmm(workshop, run, liquid, monkeypatch):
     asked = (workshop(ReferenceModel()), run, liquid[:1])
     keys = [key_of(*asked)]
     monkeypatch.setattr(md, "ENGINE_VERSION", md.ENGINE_VERSION + 1)
     keys.append(key_of(*asked))
     monkeypatch.setattr(pytest_mlff, "__version__", "0.0.0.test")
     keys.append(key_of(*asked))
-    assert len(set(keys)) == 3
+    monkeypatch.setattr(md, "version", lambda name: f"{name} 0.0.0.test")
+    keys.append(key_of(*asked))
+    assert len(set(keys)) == 4
 
 
 def test_each_replica_and_segment_has_its_own_key(workshop, run, liquid):

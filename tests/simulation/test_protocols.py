@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from pytest_mlff.errors import SpecError
-from pytest_mlff.simulation.protocols import LIQUID_STATES, PROTOCOLS, Melting, protocol
+from pytest_mlff.simulation.protocols import LIQUID_STATES, PROTOCOLS, STARTS, protocol
 from pytest_mlff.simulation.systems import ARGON, state_points
 
 CI = PROTOCOLS["ci"]
@@ -46,9 +46,10 @@ CHANGES = [
     ({"liquid": {"looks": (1000, 3000)}}, {"looks": (100, 300)}),
     ({"liquid": {"state_points": ("95K-256", "110K-4000")}}, {"liquid_states": ("95K-256", "110K-4000")}),
     ({"solid": {"replicas": 3, "steps": 500}}, {"solid_replicas": 3, "solid_frames": 50}),
-    ({"melting": {"replicas": 5}}, {"melting": Melting(replicas=5, looks=CI.melting.looks)}),
-    ({"melting": {"steps": 700}}, {"melting": Melting(replicas=CI.melting.replicas, looks=(70,))}),
-    ({"melting": {"steps": 20}}, {"melting": Melting(replicas=CI.melting.replicas, looks=(2,))}),
+    ({"melting": {"replicas": 5}}, {"melting": replace(CI.melting, replicas=5)}),
+    ({"melting": {"steps": 700}}, {"melting": replace(CI.melting, looks=(70,))}),
+    ({"melting": {"steps": 20}}, {"melting": replace(CI.melting, looks=(2,))}),
+    ({"liquid": {"replicas": STARTS}}, {"replicas": STARTS}),
     (
         {"forces": {"configurations": 500}},
         {"parity": (("liquid-256", 500), ("liquid-4000", 100), ("solid-256", 500), ("solid-4000", 100))},
@@ -67,8 +68,25 @@ def test_parity_is_asked_for_in_the_sets_of_the_protocol_only():
     assert found == (("liquid-256", 7), ("solid-256", 7))
 
 
-def test_melting_stays_out_of_smoke():
-    assert protocol("smoke", {"melting": {"replicas": 4}}).melting is None
+def test_lengths_of_runs_that_smoke_lacks_change_nothing():
+    tables = {
+        "liquid": {"replicas": 4, "looks": (1160,), "state_points": ("95K-256",)},
+        "solid": {"replicas": 3, "steps": 500},
+        "melting": {"replicas": 4},
+    }
+    assert protocol("smoke", tables) == PROTOCOLS["smoke"]
+
+
+def test_more_replicas_than_starts_are_refused():
+    for name, table, most in (
+        ("ci", "liquid", 64),
+        ("ci", "solid", 64),
+        ("ci", "melting", 64),
+        ("paper", "melting", 24),
+    ):
+        protocol(name, {table: {"replicas": most}})
+        with pytest.raises(SpecError, match=rf"{table}.replicas = {most + 1}; expected at most {most}: each replica"):
+            protocol(name, {table: {"replicas": most + 1}})
 
 
 REFUSALS = [

@@ -17,7 +17,6 @@ Z95 = 1.959964  # two-sided normal quantile
 def row(kind: str, limit: float | None, **changes: object) -> Tolerance:
     base = Tolerance(
         key="row",
-        check="liquid",
         observable="a quantity",
         kind=kind,  # type: ignore[arg-type]
         limit=limit,
@@ -189,7 +188,7 @@ def test_more_planned_looks_need_a_wider_interval():
 @pytest.mark.parametrize("tolerance", [RELATIVE, ABSOLUTE, UPPER, LOWER, SQUARED, GROWS], ids=lambda t: t.kind)
 def test_nothing_measured_is_a_failure(tolerance: Tolerance, value: float):
     decision = decide(tolerance, Estimate(value, 0.1), Estimate(2.0, 0.1))
-    assert (decision.status, decision.final) == ("FAIL", True)
+    assert decision.status == "FAIL"
     assert "nothing could be measured" in decision.reason
     assert decision.deviation is None
 
@@ -200,7 +199,6 @@ def test_no_error_bar_no_verdict(tolerance: Tolerance, value: float):
     decision = decide(tolerance, Estimate(value, NAN, 0), Estimate(2.0, 0.1), looks_planned=2)
     assert (decision.status, decision.interval) == ("INCONCLUSIVE", None)
     assert "no error bar" in decision.reason
-    assert decision.final  # another look has no more replicas
 
 
 @pytest.mark.parametrize("reference", [Estimate(2.0, NAN), Estimate(2.0, 0.1, 0), Estimate(2.0, 0.1, NAN)])
@@ -230,9 +228,9 @@ def test_a_negative_error_is_a_mistake():
                 decide(tolerance, candidate, reference)
 
 
-@pytest.mark.parametrize("arguments", [{"look": 0}, {"look": 3, "looks_planned": 2}, {"alpha": 0.0}, {"alpha": 1.0}])
+@pytest.mark.parametrize("arguments", [{"looks_planned": 0}, {"alpha": 0.0}, {"alpha": 1.0}])
 def test_looks_and_alpha_are_checked(arguments: dict[str, float]):
-    with pytest.raises(ObservableError, match="look"):
+    with pytest.raises(ObservableError, match="looks_planned = "):
         decide(UPPER, Estimate(0, 0), **arguments)  # type: ignore[arg-type]
 
 
@@ -251,21 +249,13 @@ def test_a_row_judged_elsewhere_is_shown_with_its_numbers():
     tolerance = dataclasses.replace(RELATIVE, info_in=frozenset({"ci"}))
     candidate, reference = Estimate(3.0, 0.01), Estimate(2.0, 0.0)
     shown = decide(tolerance, candidate, reference, protocol="ci", looks_planned=2)
-    assert (shown.status, shown.final) == ("INFO", True)
+    assert shown.status == "INFO"
     assert shown.deviation == pytest.approx(0.5)
     assert shown.interval is not None
     assert decide(tolerance, candidate, reference, protocol="paper").status == "FAIL"
 
 
 # ------------------------------------------------------- what it would take
-
-
-def test_final_is_the_last_look_or_a_decision():
-    open_case = (RELATIVE, Estimate(2.1, 0.06), Estimate(2.0, 0.0))
-    assert not decide(*open_case, looks_planned=2, look=1).final
-    assert decide(*open_case, looks_planned=2, look=2).final
-    assert decide(RELATIVE, Estimate(2.0, 0.0), Estimate(2.0, 0.0), looks_planned=2, look=1).final
-    assert decide(RELATIVE, Estimate(9.0, 0.0), Estimate(2.0, 0.0), looks_planned=2, look=1).final
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,6 @@ INF = math.inf
 def row(kind: str, limit: float | None, **changes: object) -> Tolerance:
     base = Tolerance(
         key="row",
-        check="liquid",
         observable="a quantity",
         kind=kind,  # type: ignore[arg-type]
         limit=limit,
@@ -108,10 +107,10 @@ def sequential(tolerance: Tolerance, truth: float, noise: float, looks: int, *, 
         for look in range(1, looks + 1):
             replicas = trial[:, :look].mean(axis=1)
             estimate = Estimate(float(replicas.mean()), float(replicas.std(ddof=1)) / REPLICAS**0.5, REPLICAS - 1)
-            decision = decide(tolerance, estimate, Estimate(1.0, 0.0), looks_planned=looks, look=look, alpha=ALPHA)
-            if decision.final:
-                counts[decision.status] += 1
+            status = decide(tolerance, estimate, Estimate(1.0, 0.0), looks_planned=looks, alpha=ALPHA).status
+            if status != "INCONCLUSIVE":
                 break
+        counts[status] += 1
     return {status: count / TRIALS for status, count in counts.items()}
 
 

@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from pytest_mlff.analysis.shells import PAPER_SHELLS
+from pytest_mlff.verdict import tolerances
 from pytest_mlff.verdict.tolerances import JUDGED_DYNAMICS_CI, TOLERANCES, Tolerance
 
 SHELLS = ("0.461", "0.922", "1.304", "1.595", "1.844")
@@ -48,7 +50,7 @@ EXPECTED = {
     "cutoff_continuity": ("invariance", "upper", 2.0),
     "dimer": ("invariance", "upper", 1.3e-3),
     "hot": ("invariance", "upper", 0.0),
-    "stability": ("liquid", "upper", 0.0),
+    "stability": ("stability", "upper", 0.0),
     "rdf": ("liquid", "upper", 0.05),
     "structure_factor": ("liquid", "upper", 0.05),
     "diffusion": ("liquid", "relative", 0.10),
@@ -59,8 +61,8 @@ EXPECTED = {
     "mean_relaxation_rate-1.844": ("xpcs", "relative", 0.10),
     "xsvs_time": ("xpcs", "relative", 0.10),
     "solid_rdf": ("solid", "upper", 0.05),
-    "symmetry-solid": ("solid", "lower", 0.90),
-    "symmetry-liquid": ("solid", "lower", 0.95),
+    "symmetry-solid": ("solid_hessian", "lower", 0.90),
+    "symmetry-liquid": ("solid_hessian", "lower", 0.95),
     "pdos": ("phonons", "upper", 0.03),
     "negative_modes": ("phonons", "info", None),
     "melting_below": ("melting", "sign", 1.0),
@@ -100,6 +102,11 @@ def test_membership_of_protocols():
     assert rows["smoke"] == SMOKE_ROWS
     assert rows["ci"] == set(EXPECTED) - {"melting_point", "melting_point-paper"}
     assert rows["paper"] == set(EXPECTED) - {"melting_below", "melting_above"}
+
+
+def test_the_labels_of_the_shells_are_those_of_the_analysis():
+    """Neither room may import the other."""
+    assert tuple(map(float, tolerances.SHELLS)) == PAPER_SHELLS
 
 
 def test_relative_rows_are_judged_in_ci_only_where_listed():
