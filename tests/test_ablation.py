@@ -137,3 +137,24 @@ def test_the_figure_tells_all_forms_apart(tmp_path):
     ablation_figure(measured(results), tmp_path / "all.svg")
     text = (tmp_path / "all.svg").read_text()
     assert all(cell.recipe in text and cell.composition in text for cell in cells())
+
+
+def test_the_legend_of_the_figure_is_not_cut_off(tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib")
+    from matplotlib.figure import Figure
+
+    from pytest_mlff.report.figures.ablation import ablation_figure
+
+    outside = []
+
+    def look(figure, *args, **keywords):
+        figure.draw_without_rendering()
+        (legend,) = figure.legends
+        box = legend.get_window_extent()
+        outside.append(min(box.x0, figure.bbox.x1 - box.x1) < 0.0)
+
+    monkeypatch.setattr(Figure, "savefig", look)
+    ablation_figure(
+        measured({(cell.name, "measure"): {"pdos": {"candidate": 0.01}} for cell in cells()}), tmp_path / "a.svg"
+    )
+    assert outside == [False]

@@ -78,6 +78,10 @@ def _point(axes: Axes, x: float, record: Mapping[str, Any], look: Look, *, first
     axes.errorbar(x, record["candidate"], error, color=look.colour, marker=look.marker, markerfacecolor=face)
 
 
+_IN_A_ROW = 5
+"""Entries of the legend that fit beside each other."""
+
+
 def _legend(figure: Figure, forms: Mapping[str, Look], *, several: bool) -> None:
     from matplotlib.lines import Line2D
 
@@ -89,4 +93,4 @@ def _legend(figure: Figure, forms: Mapping[str, Look], *, several: bool) -> None
         open_marker: dict[str, Any] = {"marker": "o", "markerfacecolor": "white", "linestyle": "none"}
         handles.append(Line2D([], [], color=MUTED, label="another seed", **open_marker))
     handles.append(Line2D([], [], color=MUTED, linestyle="--", linewidth=0.7, label="limit of the gate"))
-    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+    figure.legend(handles=handles, loc="outside upper center", ncols=_IN_A_ROW)
