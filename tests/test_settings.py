@@ -182,6 +182,7 @@ def test_pyproject_is_read_from_its_table_only(tmp_path):
     [
         ("[liquids]\nreplicas = 4", r"unknown table \[liquids\] \(did you mean 'liquid'\?\); known: "),
         ("[liquid]\nreplica = 4", r"unknown key 'replica' in \[liquid\] \(did you mean 'replicas'\?\)"),
+        ("[speed]\nmax_ms = 4", r"unknown key 'max_ms' in \[speed\] \(did you mean 'max_ms_per_call'\?\)"),
         ("[gas]\n", r"unknown table \[gas\].*known: tolerances, liquid"),
         ("liquid = 3", r"liquid = 3 must be a table: \[liquid\]"),
         ("[liquid]\nreplicas = 2", r"\[liquid\] replicas = 2: expected a whole number >= 3"),

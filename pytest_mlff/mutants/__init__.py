@@ -4,7 +4,7 @@
 
 Each is the argon reference, ``pytest_mlff.potentials.lennard_jones()``, with one thing wrong, in graded strength.
 :data:`MUTANTS` lists them with the strengths that are tested and what is expected of each. May import
-``potentials``, ``units`` and ``errors``.
+``verdict``, ``potentials``, ``units`` and ``errors``.
 """
 
 from pytest_mlff.mutants.calls import forgetful_copy, leaking_state, nan_after, slow

@@ -147,7 +147,7 @@ class _Groups(Mapping[str, "xr.Dataset"]):
         if name not in self._names:
             raise ReferenceDataError(
                 f"the reference data have no {name!r} among {len(self)} groups of {self._path.name}"
-                f"{suggest(name, self._names)}"
+                f"{suggest(name, self._names, cutoff=0.4)}"
             )
         if name not in self._read:
             with xr.open_dataset(self._path, group=name, engine="h5netcdf") as dataset:

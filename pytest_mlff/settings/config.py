@@ -51,6 +51,10 @@ _TABLES: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {
 }
 
 
+_NEAR = 0.5
+"""Least similarity of a key that is suggested: their beginnings are what is typed."""
+
+
 def validate_config(tables: Mapping[str, Any], *, where: str) -> Config:
     """Check a parsed configuration and freeze it.
 
@@ -90,7 +94,7 @@ def validate_config(tables: Mapping[str, Any], *, where: str) -> Config:
 def _validate_key(table: str, key: str, value: Any, where: str) -> Any:
     parsers = _TABLES.get(table)
     if parsers is not None and key not in parsers:
-        near, known = suggest(key, parsers), ", ".join(parsers)
+        near, known = suggest(key, parsers, cutoff=_NEAR), ", ".join(parsers)
         raise SpecError(f"{where}: unknown key {key!r} in [{table}]{near}; known: {known}")
     return parsed(where, f"[{table}] {key}", value, positive if parsers is None else parsers[key])
 

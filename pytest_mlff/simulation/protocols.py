@@ -104,6 +104,7 @@ _SMOKE = Protocol(
     speed_sizes=(256, 2048, 4000),
 )
 
+_BRACKET = Melting(replicas=12, slabs=STARTS, looks=(15, 30, 45))
 _CI = replace(
     _SMOKE,
     name="ci",
@@ -115,7 +116,7 @@ _CI = replace(
     solid_replicas=4,
     solid_frames=29,
     hessian_cells=8,
-    melting=Melting(replicas=12, slabs=STARTS, looks=(15, 30, 45)),
+    melting=_BRACKET,
 )
 
 _PAPER = replace(
@@ -148,7 +149,7 @@ def protocol(name: str, config: Mapping[str, Mapping[str, Any]]) -> Protocol:
     Returns
     -------
     Protocol
-        The protocol to run. What it does not run at all stays out.
+        The protocol to run. Changes of what it does not run at all are checked and stay out.
 
     Raises
     ------
@@ -157,27 +158,39 @@ def protocol(name: str, config: Mapping[str, Mapping[str, Any]]) -> Protocol:
         too short or no whole number of frames.
     """
     chosen = PROTOCOLS[name]
-    liquid = config.get("liquid", {}) if chosen.liquid_states else {}
-    solid = config.get("solid", {}) if chosen.solid_replicas else {}
-    changes: dict[str, Any] = {}
-    if "replicas" in liquid:
-        changes["replicas"] = _replicas("liquid", liquid["replicas"], STARTS)
-    if "looks" in liquid:
-        changes["looks"] = tuple(_look(steps) for steps in liquid["looks"])
-    if "state_points" in liquid:
-        changes["liquid_states"] = tuple(_known_state(state) for state in liquid["state_points"])
-    if "replicas" in solid:
-        changes["solid_replicas"] = _replicas("solid", solid["replicas"], STARTS)
-    if "steps" in solid:
-        changes["solid_frames"] = _frames("solid.steps", solid["steps"])
+    liquid, solid = _liquid(config.get("liquid", {})), _solid(config.get("solid", {}))
+    melting = _melting(chosen.melting or _BRACKET, config.get("melting", {}))
+    changes: dict[str, Any] = {
+        **(liquid if chosen.liquid_states else {}),
+        **(solid if chosen.solid_replicas else {}),
+        "melting": chosen.melting and melting,
+    }
     if "configurations" in config.get("forces", {}):
         count = config["forces"]["configurations"]
         changes["parity"] = tuple(
             (key, min(count, limit)) for key, limit in _PAPER.parity if key in dict(chosen.parity)
         )
-    if chosen.melting is not None and config.get("melting"):
-        changes["melting"] = _melting(chosen.melting, config["melting"])
     return replace(chosen, **changes)
+
+
+def _liquid(table: Mapping[str, Any]) -> dict[str, Any]:
+    changes: dict[str, Any] = {}
+    if "replicas" in table:
+        changes["replicas"] = _replicas("liquid", table["replicas"], STARTS)
+    if "looks" in table:
+        changes["looks"] = tuple(_look(steps) for steps in table["looks"])
+    if "state_points" in table:
+        changes["liquid_states"] = tuple(_known_state(state) for state in table["state_points"])
+    return changes
+
+
+def _solid(table: Mapping[str, Any]) -> dict[str, Any]:
+    changes: dict[str, Any] = {}
+    if "replicas" in table:
+        changes["solid_replicas"] = _replicas("solid", table["replicas"], STARTS)
+    if "steps" in table:
+        changes["solid_frames"] = _frames("solid.steps", table["steps"])
+    return changes
 
 
 def _melting(chosen: Melting, table: Mapping[str, Any]) -> Melting:

@@ -306,7 +306,7 @@ Each has the cell in which solid and liquid are free of pressure at its own temp
 runs at 65, 80 and 95 K). In one cell for both, pressure follows temperature and takes the melting point along:
 half of the drift, and four times the force calls for the same certainty. Thinner slabs freeze or melt by
 themselves: with three liquid layers the drift at 74 K is +0.010 ± 0.002 /ps. Slabs are relaxed at their own
-temperature by the reference, so that no force call of a candidate is spent on a transient.
+temperature by the reference, so that a right candidate spends no force call on a transient.
 
 An interface diffuses, so certainty grows with √(force calls) whatever the estimator, and colder or denser slabs do
 not grow more surely.

@@ -5,7 +5,8 @@ next look. Pure functions of plain numbers; SciPy (for Student's quantile) is im
 
 Why two-sided intervals of level 1 − α/L everywhere, also for one-sided rows: PASS and FAIL are both claims,
 each rests on one end of the interval, and so each is wrong with probability at most α/2L at a look and α/2
-over L planned looks, for every kind of row. ``docs/statistics.md`` has the argument in full.
+over L planned looks, where the value is a mean over replicas or configurations. ``docs/statistics.md`` has the argument
+in full, and the rows that keep it less well.
 """
 
 from __future__ import annotations

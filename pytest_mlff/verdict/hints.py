@@ -26,6 +26,7 @@ _SYMMETRY = (
     "too, and so does a force that jumps at the model's own cutoff: smooth it."
 )
 _BOTH = "Melting needs both phases right: compare parity, rdf and solid_rdf of each."
+_ANSWER = "After one look it may be the slab's first answer to another potential, not steady motion: pdos tells."
 _STABLE = f"The solid is too stable, so the melting point too high, as with attractions too strong. {_BOTH}"
 _WEAK = f"The solid is not stable enough, so the melting point too low, as with attractions too weak. {_BOTH}"
 
@@ -88,8 +89,8 @@ _HINTS: dict[str, str | tuple[str, str]] = {
     "symmetry": _SYMMETRY,
     "pdos": "The curvature near the lattice sites is off. Include solid configurations in the training "
     "data, at several temperatures and slightly strained.",
-    "melting_below": _WEAK,
-    "melting_above": _STABLE,
+    "melting_below": f"{_WEAK} {_ANSWER}",
+    "melting_above": f"{_STABLE} {_ANSWER}",
     "melting_point-paper": (_STABLE, _WEAK),
     "melting_point": (_STABLE, _WEAK),
     "ms_per_call": "Slower than your limit: check device and number of threads, and that the machine was idle.",

@@ -34,7 +34,7 @@ def tolerances(overrides: Mapping[str, float]) -> Mapping[str, Tolerance]:
     table = dict(TOLERANCES)
     for key, limit in overrides.items():
         if key not in table:
-            near = suggest(str(key), table)
+            near = suggest(str(key), table, cutoff=0.5)
             raise SpecError(f"no tolerance row {key!r}" + (near or f"; the rows are {', '.join(table)}"))
         row = table[key]
         _refuse_bad_limit(row, limit)

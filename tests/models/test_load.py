@@ -88,7 +88,7 @@ def test_an_edited_file_is_read_again_at_once(
     assert not (tmp_path / "__pycache__").exists()
 
 
-def test_offers_that_are_the_calculator_are_taken_without_a_word(user_module: Write) -> None:
+def test_offers_that_agree_leave_no_note(user_module: Write) -> None:
     user_module(
         "mod2",
         "class Rich(Spring):\n"

@@ -134,6 +134,8 @@ def test_what_the_reference_does_not_cover_is_named_with_what_it_does(shipped):
         reference.observable("100K-256", "rdf")
     with pytest.raises(ReferenceDataError, match=r"no 'start/90K-256' among .*start/100K-256"):
         reference.configurations("start/90K-256")
+    with pytest.raises(ReferenceDataError, match=r"no 'start' among .*did you mean 'start/100K-256"):
+        reference.configurations("start")
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"files": {"observables.nc": {}}}', '{"files": 3}'])

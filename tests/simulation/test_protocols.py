@@ -101,7 +101,9 @@ REFUSALS = [
 ]
 
 
+@pytest.mark.parametrize("name", PROTOCOLS)
 @pytest.mark.parametrize(("config", "message"), REFUSALS)
-def test_what_cannot_be_run_is_refused_with_the_way_out(config, message):
+def test_what_cannot_be_run_is_refused_with_the_way_out(config, message, name):
+    """Under every protocol: a file that ``ci`` refuses does not get by in ``smoke``."""
     with pytest.raises(SpecError, match=message):
-        protocol("ci", config)
+        protocol(name, config)

@@ -32,6 +32,7 @@ def test_a_limit_on_speed_makes_it_a_verdict():
     ("key", "limit", "words"),
     [
         ("difusion", 0.1, "did you mean 'diffusion'"),
+        ("parity", 0.1, "did you mean 'parity-"),
         ("gamma_self-0.46", 0.1, "gamma_self-0.461"),
         ("zzz", 0.1, "the rows are parity-liquid-256"),
         ("diffusion", 0.0, "positive"),
