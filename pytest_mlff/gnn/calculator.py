@@ -18,9 +18,9 @@ from torch import Tensor
 
 from pytest_mlff.errors import SpecError
 from pytest_mlff.gnn.checkpoint import Checkpoint, build_network, load_checkpoint
+from pytest_mlff.gnn.edges import Edges
 from pytest_mlff.gnn.graph import EdgeFinder
 from pytest_mlff.gnn.inference import FoldedNetwork
-from pytest_mlff.gnn.network import Edges
 
 SKIN = 1.0
 """Verlet skin in Å: a neighbour search every fifteen steps or so in liquid argon at 100 K."""

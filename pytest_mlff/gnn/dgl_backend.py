@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from pytest_mlff.errors import SpecError
-from pytest_mlff.gnn.network import Edges, ForceNetwork, MessageLayer
+from pytest_mlff.gnn.edges import Edges
+from pytest_mlff.gnn.network import ForceNetwork, MessageLayer
 
 
 class DglNetwork:

@@ -16,7 +16,7 @@ import vesin
 from numpy.typing import ArrayLike
 
 from pytest_mlff.errors import ObservableError
-from pytest_mlff.gnn.network import Edges
+from pytest_mlff.gnn.edges import Edges
 
 
 class EdgeFinder:

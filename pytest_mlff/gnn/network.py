@@ -13,14 +13,15 @@ reads it, ``smooth_cutoff`` lets f fall to zero at the cutoff, so that a neighbo
 force with it. The forces are not derivatives of an energy: there is none.
 
 How it is computed. Between the encoder's GELU and that of Φˡ lie four linear maps and no other function; they are
-merged into one matrix for each layer, and what depends on one node only is computed on nodes. That is exact, and
-the same code trains and infers (``folded`` returns the merged maps).
+merged into one matrix for each layer, and what depends on one node only is computed on nodes. In the first layer of a
+network of one species all nodes carry the same features, so that the second map of Φ and the product with them move
+from the edges to the nodes, behind the sum. All of that is exact, and the same code trains and infers.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -29,6 +30,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pytest_mlff.errors import SpecError
+from pytest_mlff.gnn.edges import Block, Edges, blocks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,29 +77,25 @@ class NetworkConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class Edges:
-    """The edges of one or more configurations, sorted by receiver.
-
-    Attributes
-    ----------
-    vector : Tensor, shape (edge, 3)
-        From receiver to sender, in Å.
-    sender, receiver : Tensor of int64, shape (edge,)
-        Node indices.
-    """
-
-    vector: Tensor
-    sender: Tensor
-    receiver: Tensor
-
-
-@dataclass(frozen=True, slots=True)
 class Folded:
     """A layer's merged linear maps: from the encoder's hidden layer to that of Φ, on edges and on nodes."""
 
     edge: Tensor
     node: Tensor
     bias: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A block of edges with what is the same on them in every layer: the encoder's hidden layer, and the envelope."""
+
+    block: Block
+    hidden: Tensor
+    envelope: Tensor | None
+
+    def reduce(self, rows: Tensor) -> Tensor:
+        """Sum rows over the edges of each receiver, weighted by the envelope."""
+        return self.block.reduce(rows, self.envelope)
 
 
 class Perceptron(nn.Sequential):
@@ -115,6 +113,34 @@ class Perceptron(nn.Sequential):
     def second(self) -> nn.Linear:
         """The map behind it."""
         return cast("nn.Linear", self[2])
+
+
+def messages(gathered: Tensor, hidden: Tensor, edge: Tensor, phi: Perceptron, sender: Tensor) -> Tensor:
+    """Compute the messages of a block of edges, without their envelope.
+
+    Parameters
+    ----------
+    gathered : Tensor, shape (edge, h)
+        What both ends give to Φ's hidden layer; overwritten.
+    hidden : Tensor, shape (edge, h)
+        The encoder's hidden layer.
+    edge : Tensor, shape (h, h)
+        Merged map from there to that of Φ.
+    phi : Perceptron
+        Φ.
+    sender : Tensor, shape (edge, h)
+        Features of the senders.
+
+    Returns
+    -------
+    Tensor, shape (edge, h)
+        Φ(v_j + e + v_i) ⊙ v_j.
+    """
+    gate: Tensor = phi.second(functional.gelu(gathered.addmm_(hidden, edge.T)))
+    return gate * sender if torch.is_grad_enabled() else gate.mul_(sender)
+
+
+Messages = Callable[[Tensor, Tensor, Tensor, Perceptron, Tensor], Tensor]
 
 
 class MessageLayer(nn.Module):
@@ -135,16 +161,25 @@ class MessageLayer(nn.Module):
         bias = through @ encoder_out.bias + first.weight @ self.edge_affine.bias + first.bias
         return Folded(through @ encoder_out.weight, first.weight, bias)
 
-    def inner(self, folded: Folded, hidden: Tensor, seen: Tensor, edges: Edges) -> Tensor:
-        """Φ's hidden layer on every edge."""
+    def received(self, folded: Folded, seen: Tensor, parts: Sequence[Encoded], messages: Messages) -> Tensor:
+        """Sum the messages to each node."""
         node = seen @ folded.node.T
-        summed = (node + folded.bias).index_select(0, edges.receiver).addmm_(hidden, folded.edge.T)
-        return functional.gelu(summed.add_(node.index_select(0, edges.sender)))
+        table = torch.cat([node + folded.bias, node])
+        total = [seen[:0]]  # where there is no node, there is no block
+        for part in parts:
+            sender = seen.index_select(0, part.block.sender)
+            total.append(part.reduce(messages(part.block.gather(table), part.hidden, folded.edge, self.phi, sender)))
+        return torch.cat(total)
 
-    def gate(self, folded: Folded, hidden: Tensor, seen: Tensor, edges: Edges) -> Tensor:
-        """Φ on every edge: what the sender's features are multiplied with."""
-        result: Tensor = self.phi.second(self.inner(folded, hidden, seen, edges))
-        return result
+    def received_from_equals(self, folded: Folded, seen: Tensor, parts: Sequence[Encoded]) -> Tensor:
+        """Sum the messages to each node, where all nodes carry the same features."""
+        both = (2.0 * seen[:1] @ folded.node.T + folded.bias)[0]  # sender's and receiver's share are one vector
+        inner, weight = [seen[:0]], [seen[:0, :1]]
+        for part in parts:
+            inner.append(part.reduce(functional.gelu(torch.addmm(both, part.hidden, folded.edge.T))))
+            weight.append(part.reduce(torch.ones_like(part.hidden[:, :1])))
+        second = self.phi.second
+        return (torch.cat(inner) @ second.weight.T + torch.cat(weight) * second.bias) * seen
 
 
 class ForceNetwork(nn.Module):
@@ -189,18 +224,53 @@ class ForceNetwork(nn.Module):
         Tensor, shape (node, 3)
             Normalised forces.
         """
-        features, envelope = self.edge_features(edges.vector)
-        hidden = functional.gelu(self.encoder.first(features))
+        return self.evaluate(species, edges, self.folded())
+
+    def evaluate(
+        self,
+        species: Tensor,
+        edges: Edges,
+        folded: Sequence[Folded],
+        *,
+        block: int | None = None,
+        messages: Messages = messages,
+    ) -> Tensor:
+        """Compute the forces on all nodes with linear maps that are merged already.
+
+        Parameters
+        ----------
+        species : Tensor of int64, shape (node,)
+            Indices into ``config.species``.
+        edges : Edges
+            Every ordered pair within the cutoff.
+        folded : sequence of Folded
+            From :meth:`folded`.
+        block : int, optional
+            Edges evaluated at a time; by default what suits the device.
+        messages : callable
+            :func:`messages`, or a compiled form of it.
+
+        Returns
+        -------
+        Tensor, shape (node, 3)
+            Normalised forces; differentiable once.
+        """
+        parts = [self._encoded(part, edges.vector[part.edges]) for part in blocks(edges, len(species), size=block)]
         v = self.embedding(species)
-        for layer, folded in zip(self.layers, self.folded(), strict=True):
+        for number, (layer, maps) in enumerate(zip(self.layers, folded, strict=True)):
             seen = layer.norm(v)
-            messages = layer.gate(folded, hidden, seen, edges) * seen.index_select(0, edges.sender)
-            if envelope is not None:
-                messages = messages * envelope
-            total = torch.zeros_like(v).index_add(0, edges.receiver, messages)
+            if number == 0 and len(self.config.species) == 1:
+                total = layer.received_from_equals(maps, seen, parts)
+            else:
+                total = layer.received(maps, seen, parts, messages)
             v = v + layer.theta(seen + total)
         out: Tensor = self.decoder(self.decoder_norm(v))
         return out
+
+    def _encoded(self, block: Block, vector: Tensor) -> Encoded:
+        features, envelope = self.edge_features(vector)
+        hidden = functional.gelu(self.encoder.first(features))
+        return Encoded(block, hidden, None if envelope is None else envelope[:, 0])
 
     def folded(self) -> list[Folded]:
         """Merge each layer's linear maps.

@@ -22,8 +22,9 @@ import pytest_mlff
 from pytest_mlff.errors import SpecError
 from pytest_mlff.gnn.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from pytest_mlff.gnn.dataset import Configuration
+from pytest_mlff.gnn.edges import Edges
 from pytest_mlff.gnn.graph import EdgeFinder
-from pytest_mlff.gnn.network import Edges, ForceNetwork, NetworkConfig, initialised, weights_at_cutoff
+from pytest_mlff.gnn.network import ForceNetwork, NetworkConfig, initialised, weights_at_cutoff
 
 Schedule = Literal["cosine", "exponential"]
 SCHEDULES: tuple[Schedule, ...] = get_args(Schedule)
@@ -211,7 +212,7 @@ class _Training:
     ) -> None:
         self.config, self.seed, self.record, self.output = config, seed, record, output
         self.network = initialised(network, seed=seed)
-        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=config.learning_rate)
+        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=config.learning_rate, fused=True)
         self.step, self.elapsed, self.scale = 0, 0.0, float("nan")
         self.curve: list[dict[str, float]] = []
         self.losses: list[float] = []

@@ -16,8 +16,9 @@ def test_forces_beside_dgl(race, peer, say, gas, n_cells):
     from pytest_mlff.gnn.calculator import SKIN, GnnCalculator
     from pytest_mlff.gnn.checkpoint import Checkpoint
     from pytest_mlff.gnn.dgl_backend import DglNetwork
+    from pytest_mlff.gnn.edges import Edges
     from pytest_mlff.gnn.graph import EdgeFinder
-    from pytest_mlff.gnn.network import Edges, NetworkConfig, initialised
+    from pytest_mlff.gnn.network import NetworkConfig, initialised
 
     torch.set_num_threads(1)
     network = initialised(NetworkConfig(), seed=0)

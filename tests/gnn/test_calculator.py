@@ -14,9 +14,10 @@ from ase.calculators.calculator import PropertyNotImplementedError  # noqa: E402
 from pytest_mlff.errors import ObservableError, SpecError  # noqa: E402
 from pytest_mlff.gnn.calculator import GnnCalculator  # noqa: E402
 from pytest_mlff.gnn.checkpoint import Checkpoint  # noqa: E402
+from pytest_mlff.gnn.edges import Edges  # noqa: E402
 from pytest_mlff.gnn.graph import EdgeFinder  # noqa: E402
 from pytest_mlff.gnn.inference import FoldedNetwork  # noqa: E402
-from pytest_mlff.gnn.network import Edges, NetworkConfig, initialised  # noqa: E402
+from pytest_mlff.gnn.network import NetworkConfig, initialised  # noqa: E402
 
 EDGE = 14.0
 

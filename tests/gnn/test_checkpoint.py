@@ -16,7 +16,8 @@ pytest.importorskip("torch")
 import torch
 
 from pytest_mlff.gnn.checkpoint import Checkpoint, build_network, load_checkpoint, save_checkpoint
-from pytest_mlff.gnn.network import Edges, NetworkConfig, initialised
+from pytest_mlff.gnn.edges import Edges
+from pytest_mlff.gnn.network import NetworkConfig, initialised
 from pytest_mlff.gnn.recognition import FORMAT, is_checkpoint
 
 

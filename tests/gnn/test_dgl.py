@@ -17,8 +17,9 @@ import torch
 
 from pytest_mlff.gnn import dgl_backend
 from pytest_mlff.gnn.dgl_backend import DglNetwork
+from pytest_mlff.gnn.edges import Edges
 from pytest_mlff.gnn.graph import EdgeFinder
-from pytest_mlff.gnn.network import Edges, NetworkConfig, initialised
+from pytest_mlff.gnn.network import NetworkConfig, initialised
 
 needs_dgl = pytest.mark.skipif(importlib.util.find_spec("dgl") is None, reason="DGL is not installed (extra dgl)")
 FORMS = list(itertools.product([False, True], repeat=2))  # layer_norm, smooth_cutoff
@@ -32,16 +33,16 @@ SYSTEMS = {  # atoms, edge of the cube, periodic
 }
 
 
-def network(*, layer_norm=True, smooth_cutoff=True, dtype=torch.float64):
-    form = {"hidden": 16, "layers": 3, "radial_functions": 10, "cutoff": CUTOFF, "species": (18, 36)}
+def network(*, layer_norm=True, smooth_cutoff=True, dtype=torch.float64, species=(18, 36)):
+    form = {"hidden": 16, "layers": 3, "radial_functions": 10, "cutoff": CUTOFF, "species": species}
     config = NetworkConfig(**form, layer_norm=layer_norm, smooth_cutoff=smooth_cutoff)
     return initialised(config, seed=2).to(dtype)
 
 
-def graph(points, edge, *, periodic=True, dtype=torch.float64):
+def graph(points, edge, *, periodic=True, dtype=torch.float64, n_species=2):
     """Edges, and species that alternate."""
     found = EdgeFinder(cutoff=CUTOFF)(points, edge * np.eye(3), (periodic,) * 3)
-    return torch.arange(len(points)) % 2, Edges(found.vector.to(dtype), found.sender, found.receiver)
+    return torch.arange(len(points)) % n_species, Edges(found.vector.to(dtype), found.sender, found.receiver)
 
 
 def assert_same(net, species, edges):
@@ -78,11 +79,14 @@ def test_an_atom_without_edges_has_the_same_force(gas, alone):
 
 
 @needs_dgl
-def test_gradients_are_those_of_the_torch_path(gas):
-    net = network()
-    species, edges = graph(gas(20, 9.0), 9.0)
+@pytest.mark.parametrize("n_species", [1, 2])
+@pytest.mark.parametrize(("layer_norm", "smooth_cutoff"), FORMS)
+def test_gradients_are_those_of_the_torch_path(gas, layer_norm, smooth_cutoff, n_species):
+    net = network(layer_norm=layer_norm, smooth_cutoff=smooth_cutoff, species=(18, 36)[:n_species])
+    species, edges = graph(gas(20, 9.0), 9.0, n_species=n_species)
+    edges.vector.requires_grad_()
     sides = [
-        torch.autograd.grad(side(species, edges).square().sum(), list(net.parameters()))
+        torch.autograd.grad(side(species, edges).square().sum(), [edges.vector, *net.parameters()])
         for side in (net, DglNetwork(net))
     ]
     for ours, theirs in zip(*sides, strict=True):

@@ -23,8 +23,9 @@ pytest.importorskip("torch")
 import torch
 
 from pytest_mlff.gnn.checkpoint import build_network, load_checkpoint
+from pytest_mlff.gnn.edges import Edges
 from pytest_mlff.gnn.graph import EdgeFinder
-from pytest_mlff.gnn.network import Edges, NetworkConfig, initialised, weights_at_cutoff
+from pytest_mlff.gnn.network import NetworkConfig, initialised, weights_at_cutoff
 from pytest_mlff.gnn.training import TrainingConfig, _turn, train
 
 NETWORK = NetworkConfig(cutoff=5.5, hidden=16, layers=2, radial_functions=8)
