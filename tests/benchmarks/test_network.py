@@ -1,6 +1,6 @@
-"""The network as a calculator beside the same network written edge by edge on DGL, one thread each.
+"""The network beside the same network written edge by edge on DGL, one thread each: a force call, and a gradient.
 
-Both find their edges with the same neighbour list, whose skin holds: no atom moves between the calls.
+Both find the edges of a force call with the same neighbour list, whose skin holds: no atom moves between the calls.
 """
 
 import numpy as np
@@ -9,10 +9,17 @@ import pytest
 N_CELLS = (4, 10)
 
 
-@pytest.mark.parametrize("n_cells", N_CELLS)
-def test_forces_beside_dgl(race, peer, say, gas, n_cells):
-    torch = peer("torch")
+@pytest.fixture
+def torch(peer):
+    """Both engines, on one thread."""
+    engine = peer("torch")
     peer("dgl")
+    engine.set_num_threads(1)
+    return engine
+
+
+@pytest.mark.parametrize("n_cells", N_CELLS)
+def test_forces_beside_dgl(race, torch, say, gas, n_cells):
     from pytest_mlff.gnn.calculator import SKIN, GnnCalculator
     from pytest_mlff.gnn.checkpoint import Checkpoint
     from pytest_mlff.gnn.dgl_backend import DglNetwork
@@ -20,7 +27,6 @@ def test_forces_beside_dgl(race, peer, say, gas, n_cells):
     from pytest_mlff.gnn.graph import EdgeFinder
     from pytest_mlff.gnn.network import NetworkConfig, initialised
 
-    torch.set_num_threads(1)
     network = initialised(NetworkConfig(), seed=0)
     calculator = GnnCalculator(
         Checkpoint(network=network.config, weights=network.state_dict(), force_scale=1.0), device="cpu"
@@ -42,3 +48,27 @@ def test_forces_beside_dgl(race, peer, say, gas, n_cells):
         found.line(f"forces of {n_atoms} atoms by the network", peer="DGL", target="ratio <= 1/3")
         + f"; {faster:.1f} times as fast; {1e6 * found.ours_s / n_atoms:.0f} µs an atom (target: the same at all sizes)"
     )
+
+
+def test_a_gradient_beside_dgl(race, torch, say, gas):
+    """What a training step is, but for the optimiser."""
+    from pytest_mlff.gnn.dgl_backend import DglNetwork
+    from pytest_mlff.gnn.edges import Edges
+    from pytest_mlff.gnn.graph import EdgeFinder
+    from pytest_mlff.gnn.network import NetworkConfig, initialised
+
+    network = initialised(NetworkConfig(), seed=0)
+    position, box = gas(4, n_frames=1)
+    n_atoms = position.shape[1]
+    found = EdgeFinder(cutoff=network.config.cutoff)(position[0], np.diag(box), (True,) * 3)
+    edges = Edges(found.vector.float(), found.sender, found.receiver)
+    species = torch.zeros(n_atoms, dtype=torch.int64)
+
+    def gradient(forces):
+        weights = list(network.parameters())
+        slopes = torch.autograd.grad(forces(species, edges).abs().mean(), weights)
+        return torch.cat([slope.flatten() for slope in slopes]).numpy()
+
+    found = race(lambda: gradient(network), lambda: gradient(DglNetwork(network)), rounds=20)
+    assert np.abs(found.ours - found.peer).max() <= 1e-3 * np.abs(found.peer).max()
+    say(found.line(f"gradient of the loss of {n_atoms} atoms", peer="DGL", target="none"))
