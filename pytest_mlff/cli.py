@@ -103,6 +103,9 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         "--output", type=Path, required=True, metavar="FILE", help="the checkpoint; continued if it exists"
     )
     parser.add_argument("--start", type=Path, metavar="FILE", help="train on from this finished checkpoint")
+    parser.add_argument(
+        "--phase", choices=("liquid", "solid", "slab"), help="train on this phase of the dataset alone; all by default"
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="(%(default)s)")
     parser.add_argument("--threads", type=_positive, default=2, metavar="N", help="(%(default)s)")
     parser.set_defaults(run=_train)
@@ -204,14 +207,16 @@ def _paper(options: argparse.Namespace) -> int:
     from pytest_mlff.reference.paper import comparison
     from pytest_mlff.reproduction import read_records, reproduction
 
+    reference = Reference()
     if not (options.model_a or options.model_b or options.ablation):
-        lines = comparison(Reference())
+        lines = comparison(reference)
     else:
         measured = journal(options.ablation).read() if options.ablation else {}
         if options.ablation and not {(MODEL_A, "measure"), (MODEL_B, "measure")} & set(measured):
             raise SpecError(f"{options.ablation} holds no results of stage measure on {MODEL_A} or {MODEL_B}")
         runs = ((MODEL_A, options.model_a), (MODEL_B, options.model_b))
-        lines = reproduction(*(read_records(paths) | measured.get((cell, "measure"), {}) for cell, paths in runs))
+        ours = (read_records(paths) | measured.get((cell, "measure"), {}) for cell, paths in runs)
+        lines = reproduction(*ours, reference=reference)
     for line in lines:
         print(line)
     return 0
@@ -257,6 +262,7 @@ def _train(options: argparse.Namespace) -> int:
         options.output,
         seed=options.seed,
         start=options.start,
+        phase=options.phase,
         threads=options.threads,
         report=lambda progress: print(progress, file=sys.stderr, flush=True),
     )

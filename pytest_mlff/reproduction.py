@@ -1,7 +1,8 @@
 """The paper's results beside ours: its molecular dynamics and networks, the reference, and models A and B.
 
 Ours are read from the records of gate runs (``--mlff-json``); what those runs did not measure is said to be so. The
-paper's stand in :data:`pytest_mlff.reference.paper.PUBLISHED`.
+paper's stand in :data:`pytest_mlff.reference.paper.PUBLISHED`, and the reference's values of what no run measured in
+the reference data.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from pytest_mlff.errors import SpecError
-from pytest_mlff.reference.paper import PUBLISHED, Published
+from pytest_mlff.reference.data import Reference
+from pytest_mlff.reference.paper import COUNTERPARTS, PUBLISHED, Published
 from pytest_mlff.units import MICRON2_PER_S
 from pytest_mlff.verdict.format import format_deviation, format_estimate, format_number
 from pytest_mlff.verdict.tolerances import SHELLS
@@ -53,7 +55,9 @@ QUANTITIES = (
     *(Quantity(f"Γ_s({q} Å⁻¹) / 1/ps, 256 atoms, 100 K", f"gamma_self-{q}") for q in SHELLS),
     Quantity("coherent Γ(1.844 Å⁻¹) / 1/ps, 256 atoms, 100 K", "gamma_coherent-1.844"),
     Quantity("XSVS time / ps, 256 atoms, 100 K", "xsvs_time"),
+    Quantity("XSVS time / ps, 4000 atoms, 95 K", "xsvs_time-95K-4000"),
     Quantity("XSVS time / ps, 4000 atoms, 100 K", "xsvs_time-100K-4000"),
+    Quantity("XSVS time / ps, 4000 atoms, 110 K", "xsvs_time-110K-4000"),
     Quantity("g(r) distance, solid, 256 atoms, 20 K", "solid_rdf"),
     Quantity("melting point / K, paper's protocol", "melting_point-paper"),
     Quantity("drift of the solid fraction at 59 K / 1/ps, 448 atoms", "melting_below"),
@@ -97,27 +101,38 @@ def read_records(paths: Sequence[Path]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def reproduction(model_a: Mapping[str, Any], model_b: Mapping[str, Any]) -> Iterator[str]:
+def reproduction(model_a: Mapping[str, Any], model_b: Mapping[str, Any], *, reference: Reference) -> Iterator[str]:
     """Lay the paper's results beside ours.
 
     Parameters
     ----------
     model_a, model_b : mapping
         Records by row.
+    reference : Reference
+        Of this installation.
 
     Yields
     ------
     str
         Lines of a Markdown table.
+
+    Raises
+    ------
+    ReferenceDataError
+        If the data lack a state of the paper's.
     """
+    stored = {item.row: item for item in COUNTERPARTS}
     yield "| quantity | paper, MD | paper, A | paper, B | reference | our A | our B |"
     yield "|---|---|---|---|---|---|---|"
     for item in QUANTITIES:
         ours = [_shown(records.get(item.row), "candidate", item.factor) for records in (model_a, model_b)]
-        reference = _shown(model_b.get(item.row) or model_a.get(item.row), "reference", item.factor)
+        theirs = _shown(model_b.get(item.row) or model_a.get(item.row), "reference", item.factor)
+        if theirs == NOT_RUN and item.row in stored:
+            found = stored[item.row].measured(reference)
+            theirs = format_estimate(found.value, found.stderr)
         paper = PUBLISHED.get(item.row, Published())
         printed = (paper.molecular_dynamics, paper.model_a, paper.model_b)
-        cells = [text or "–" for text in (*printed, "" if reference == NOT_RUN else reference)]
+        cells = [text or "–" for text in (*printed, "" if theirs == NOT_RUN else theirs)]
         yield f"| {item.label} | {' | '.join(cells)} | {' | '.join(ours)} |"
 
 

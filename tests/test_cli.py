@@ -119,8 +119,8 @@ def test_train(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr("pytest_mlff.gnn.recipe.train_recipe", train)
     data, output = tmp_path / "data.nc", tmp_path / "out.pt"
     command = ["train", "smooth", "--dataset", str(data), "--output", str(output), "--seed", "3", "--threads", "1"]
-    assert cli.main(command) == 0
-    assert calls == [(("smooth", data, output), {"seed": 3, "start": None, "threads": 1})]
+    assert cli.main([*command, "--phase", "liquid"]) == 0
+    assert calls == [(("smooth", data, output), {"seed": 3, "start": None, "phase": "liquid", "threads": 1})]
     out, err = capsys.readouterr()
     assert out == f"{output}: 7 steps, 2 min of training\n"
     assert err == "step 7 of 7\n"

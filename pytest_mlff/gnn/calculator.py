@@ -38,7 +38,7 @@ class GnnCalculator(Calculator):  # type: ignore[misc]
     dtype : {"float32", "float64"}
         Of all arithmetic but that of positions and cells, which is float64.
     compiled : bool
-        Run the network through ``torch.compile``, which needs a C++ compiler on the CPU.
+        Run the messages through ``torch.compile``, which needs a C++ compiler on the CPU.
 
     Raises
     ------

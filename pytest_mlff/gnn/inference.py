@@ -19,7 +19,7 @@ class FoldedNetwork:
     block : int, optional
         Edges evaluated at a time; by default what suits the device.
     compiled : bool
-        Run the work on edges through ``torch.compile``.
+        Run the messages, the heavy part of the work on edges, through ``torch.compile``.
     """
 
     def __init__(self, network: ForceNetwork, *, block: int | None = None, compiled: bool = False) -> None:
@@ -37,7 +37,7 @@ class FoldedNetwork:
         species : Tensor of int64, shape (node,)
             Indices into ``config.species``.
         edges : Edges
-            Every ordered pair within the cutoff, vectors in the network's dtype.
+            Every ordered pair within the cutoff, sorted by receiver; vectors in the network's dtype.
 
         Returns
         -------

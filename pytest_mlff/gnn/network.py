@@ -173,7 +173,7 @@ class MessageLayer(nn.Module):
 
     def received_from_equals(self, folded: Folded, seen: Tensor, parts: Sequence[Encoded]) -> Tensor:
         """Sum the messages to each node, where all nodes carry the same features."""
-        both = (2.0 * seen[:1] @ folded.node.T + folded.bias)[0]  # sender's and receiver's share are one vector
+        both = 2.0 * (seen[:1] @ folded.node.T).sum(dim=0) + folded.bias  # sender's and receiver's share are one vector
         inner, weight = [seen[:0]], [seen[:0, :1]]
         for part in parts:
             inner.append(part.reduce(functional.gelu(torch.addmm(both, part.hidden, folded.edge.T))))
@@ -217,7 +217,7 @@ class ForceNetwork(nn.Module):
         species : Tensor of int64, shape (node,)
             Indices into ``config.species``.
         edges : Edges
-            Every ordered pair within the cutoff.
+            Every ordered pair within the cutoff, sorted by receiver.
 
         Returns
         -------
@@ -242,7 +242,7 @@ class ForceNetwork(nn.Module):
         species : Tensor of int64, shape (node,)
             Indices into ``config.species``.
         edges : Edges
-            Every ordered pair within the cutoff.
+            Every ordered pair within the cutoff, sorted by receiver.
         folded : sequence of Folded
             From :meth:`folded`.
         block : int, optional

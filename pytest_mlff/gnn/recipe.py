@@ -18,7 +18,7 @@ from ase.symbols import symbols2numbers
 from pytest_mlff.errors import SpecError
 from pytest_mlff.gnn.checkpoint import Checkpoint
 from pytest_mlff.gnn.composition import Split
-from pytest_mlff.gnn.dataset import Configuration, configurations, read_dataset
+from pytest_mlff.gnn.dataset import Phase, configurations, read_dataset
 from pytest_mlff.gnn.network import NetworkConfig
 from pytest_mlff.gnn.training import AUGMENTATIONS, SCHEDULES, Progress, TrainingConfig, train
 from pytest_mlff.settings.names import suggest
@@ -114,6 +114,7 @@ def train_recipe(
     *,
     seed: int = 0,
     start: Path | None = None,
+    phase: Phase | None = None,
     threads: int = 1,
     report: Callable[[Progress], None] = lambda progress: None,
 ) -> Checkpoint:
@@ -131,6 +132,8 @@ def train_recipe(
         Of weights, order and augmentation.
     start : Path, optional
         Finished checkpoint whose weights are trained on.
+    phase : {"liquid", "solid", "slab"}, optional
+        Train on the configurations of this phase alone; the validation is of all phases, and shows what carries over.
     threads : int
         Threads of torch in this process; with one, a resumed training has the bits of an uninterrupted one.
     report : callable
@@ -147,8 +150,8 @@ def train_recipe(
         If the recipe, the dataset or the output cannot be used.
     """
     data = read_dataset(dataset)
-    names: tuple[Split, ...] = ("train", "validation")
-    splits: dict[str, list[Configuration]] = {split: configurations(data, split=split) for split in names}
+    chosen: dict[Split, Phase | None] = {"train": phase, "validation": None}
+    splits = {split: configurations(data, split=split, phase=only) for split, only in chosen.items()}
     recipe = load_recipe(name_or_path, configurations=len(splits["train"]))
     (species,) = symbols2numbers(json.loads(data.attrs["system"])["symbol"])
     torch.set_num_threads(threads)
@@ -160,7 +163,11 @@ def train_recipe(
         species=species,
         seed=seed,
         start=start,
-        provenance={"dataset": data.attrs["name"], "sha256": data.attrs["sha256"]},
+        provenance={
+            "dataset": data.attrs["name"],
+            "sha256": data.attrs["sha256"],
+            **({"phase": phase} if phase else {}),
+        },
         report=report,
     )
 

@@ -246,6 +246,8 @@ class _Training:
             return False
         self.network.load_state_dict(dict(found.weights))
         self.optimizer.load_state_dict(found.resume["optimizer"])
+        for group in self.optimizer.param_groups:
+            group["fused"] = True  # a checkpoint of before it was
         self.step, self.elapsed = found.resume["step"], found.resume["elapsed"]
         self.losses = list(found.resume["losses"])
         self.curve = list(found.training["curve"])

@@ -78,6 +78,27 @@ class Counterpart:
     variable: str
     factor: float = 1.0
 
+    def measured(self, reference: Reference) -> Estimate:
+        """Take it from the reference data.
+
+        Parameters
+        ----------
+        reference : Reference
+            Of this installation.
+
+        Returns
+        -------
+        Estimate
+            In the unit of the paper.
+
+        Raises
+        ------
+        ReferenceDataError
+            If the data lack the state.
+        """
+        found = estimate(reference.observable(self.state, self.observable), self.variable)
+        return Estimate(found.value * self.factor, found.stderr * self.factor, found.dof)
+
 
 _STATES = ("95K-4000", "100K-4000", "110K-4000")
 COUNTERPARTS = (
@@ -110,8 +131,7 @@ def comparison(reference: Reference) -> Iterator[str]:
     yield "| quantity | state | here | paper, MD | from ours | paper, network | from ours |"
     yield "|---|---|---|---|---|---|---|"
     for item in COUNTERPARTS:
-        found = estimate(reference.observable(item.state, item.observable), item.variable)
-        ours = Estimate(found.value * item.factor, found.stderr * item.factor, found.dof)
+        ours = item.measured(reference)
         digits = 0 if ours.value > 1000 else 1 if ours.value > 10 else 3
         printed = PUBLISHED[item.row]
         numbers = [float(text.partition(" ± ")[0]) for text in (printed.molecular_dynamics, printed.model_b)]

@@ -42,7 +42,7 @@ def argon(gas):
 @pytest.mark.parametrize("layer_norm", [True, False])
 @pytest.mark.parametrize("smooth_cutoff", [True, False])
 @pytest.mark.parametrize("species", [(18,), (10, 18)])
-def test_folding_changes_no_force(argon, dtype, tolerance, layer_norm, smooth_cutoff, species):
+def test_forces_are_those_of_the_formulas(argon, literal, dtype, tolerance, layer_norm, smooth_cutoff, species):
     point = checkpoint(layer_norm=layer_norm, smooth_cutoff=smooth_cutoff, species=species)
     calculator = GnnCalculator(point, device="cpu", dtype=dtype)
     atoms = argon()
@@ -52,7 +52,7 @@ def test_folding_changes_no_force(argon, dtype, tolerance, layer_norm, smooth_cu
     kinds = torch.tensor([species.index(z) for z in atoms.numbers])
     with torch.no_grad():
         there = Edges(edges.vector.to(getattr(torch, dtype)), edges.sender, edges.receiver)
-        expected = 0.04 * calculator.network(kinds, there).double().numpy()
+        expected = 0.04 * literal(calculator.network, kinds, there).double().numpy()
     atoms.calc = calculator
     assert np.abs(atoms.get_forces() - expected).max() <= tolerance * np.abs(expected).max()
     assert np.abs(expected).max() > 1e-4
@@ -101,6 +101,17 @@ def test_a_batch_is_its_members_one_by_one(argon):
     for atoms, forces in zip(copies, together, strict=True):
         atoms.calc = GnnCalculator(checkpoint(), device="cpu", dtype="float64")
         np.testing.assert_allclose(forces, atoms.get_forces(), rtol=0, atol=1e-13)
+
+
+def test_a_batch_is_one_pass(argon, monkeypatch):
+    passes = []
+    evaluate = FoldedNetwork.__call__
+    monkeypatch.setattr(
+        FoldedNetwork, "__call__", lambda self, kinds, edges: passes.append(len(kinds)) or evaluate(self, kinds, edges)
+    )
+    atoms = argon()
+    GnnCalculator(checkpoint(), device="cpu").batch_forces([atoms.positions] * 3, atoms.numbers, np.full(3, EDGE))
+    assert passes == [3 * len(atoms)]
 
 
 def test_forces_have_no_memory(argon):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +15,7 @@ pytest.importorskip("torch")
 import torch
 
 from pytest_mlff.gnn.checkpoint import Checkpoint, save_checkpoint
-from pytest_mlff.gnn.edges import Edges
+from pytest_mlff.gnn.edges import Edges, blocks
 from pytest_mlff.gnn.graph import EdgeFinder
 from pytest_mlff.gnn.network import ForceNetwork, NetworkConfig, initialised, smooth_envelope, weights_at_cutoff
 
@@ -43,45 +42,10 @@ def forces(net, points, *, species=None, edge=EDGE):
         return net(species, edges_of(points, edge=edge, dtype=net.centres.dtype)).numpy()
 
 
-def literal(net, species, edges):
-    """The formulas of the module's docstring, edge by edge, from the weights alone."""
-    weights, config = net.state_dict(), net.config
-
-    def linear(x, name):
-        return x @ weights[f"{name}.weight"].T + weights[f"{name}.bias"]
-
-    def mlp(x, name):
-        inner = linear(x, f"{name}.0")
-        return linear(0.5 * inner * (1.0 + torch.erf(inner / math.sqrt(2.0))), f"{name}.2")
-
-    def norm(x, name):
-        if not config.layer_norm:
-            return x
-        centred = x - x.mean(dim=1, keepdim=True)
-        scaled = centred / torch.sqrt((centred**2).mean(dim=1, keepdim=True) + 1e-5)
-        return scaled * weights[f"{name}.weight"] + weights[f"{name}.bias"]
-
-    d = torch.sqrt((edges.vector**2).sum(dim=1, keepdim=True))
-    width = config.cutoff / (config.radial_functions - 1)
-    radial = torch.exp(-((d - net.centres) ** 2) / (2.0 * width**2))
-    encoded = mlp(torch.cat([edges.vector / d, radial], dim=1), "encoder")
-    x = ((d / config.cutoff - 0.9) / 0.1).clamp(0.0, 1.0)
-    f = 1.0 - 10.0 * x**3 + 15.0 * x**4 - 6.0 * x**5 if config.smooth_cutoff else torch.ones_like(d)
-    v = weights["embedding.weight"][species]
-    for k in range(config.layers):
-        name = f"message_layers.{k}"
-        seen, e = norm(v, f"{name}.norm"), linear(encoded, f"{name}.edge_affine")
-        received = torch.zeros_like(v)
-        for edge, (i, j) in enumerate(zip(edges.receiver.tolist(), edges.sender.tolist(), strict=True)):
-            received[i] += f[edge] * mlp(seen[j] + e[edge] + seen[i], f"{name}.phi") * seen[j]
-        v = v + mlp(seen + received, f"{name}.theta")
-    return mlp(norm(v, "decoder_norm"), "decoder")
-
-
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize(("layer_norm", "smooth_cutoff"), FORMS)
 @pytest.mark.parametrize("species", [(18,), (18, 36)])
-def test_forces_are_those_of_the_formulas(gas, dtype, layer_norm, smooth_cutoff, species):
+def test_forces_are_those_of_the_formulas(gas, literal, dtype, layer_norm, smooth_cutoff, species):
     net = network(layer_norm=layer_norm, smooth_cutoff=smooth_cutoff, dtype=dtype, species=species)
     species = torch.arange(14) % len(species)
     edges = edges_of(gas(14, EDGE), dtype=dtype)
@@ -91,6 +55,30 @@ def test_forces_are_those_of_the_formulas(gas, dtype, layer_norm, smooth_cutoff,
     scale = float(expected.abs().max())
     assert scale > 1e-3
     assert float((ours - expected).abs().max()) <= TOLERANCE[dtype] * scale
+
+
+@pytest.mark.parametrize(("layer_norm", "smooth_cutoff"), FORMS)
+@pytest.mark.parametrize("species", [(18,), (18, 36)])
+@pytest.mark.parametrize("block", [1, 7, None])
+def test_gradients_are_those_of_the_formulas(gas, literal, monkeypatch, layer_norm, smooth_cutoff, species, block):
+    """Of all weights and of the edges' vectors, over one block of edges and over many."""
+    net = network(layer_norm=layer_norm, smooth_cutoff=smooth_cutoff, species=species)
+    species, edges = torch.arange(14) % len(species), edges_of(gas(14, EDGE))
+    edges.vector.requires_grad_()
+    sizes = []
+    monkeypatch.setattr("pytest_mlff.gnn.network.blocks", lambda *a, size: sizes.append(size) or blocks(*a, size=size))
+    sides = [
+        torch.autograd.grad(forces.square().sum(), [edges.vector, *net.parameters()])
+        for forces in (net.evaluate(species, edges, net.folded(), block=block), literal(net, species, edges))
+    ]
+    assert sizes == [block]
+    for ours, theirs in zip(*sides, strict=True):
+        assert float((ours - theirs).abs().max()) <= 1e-9 * float(theirs.abs().max())
+
+
+@pytest.mark.parametrize("species", [(18,), (18, 36)])
+def test_of_no_atoms_there_are_no_forces(species):
+    assert forces(network(species=species), np.zeros((0, 3))).shape == (0, 3)
 
 
 def test_the_gaussians_are_evenly_spaced_from_zero_to_the_cutoff():

@@ -21,7 +21,7 @@ def test_the_forms_of_the_ablation_differ_in_nothing_but_the_form():
     assert recipes["smooth"].network == NetworkConfig()
 
 
-def test_the_wider_variant_is_model_b_but_for_its_cutoff():
+def test_the_wider_variant_is_the_smooth_form_but_for_its_cutoff():
     """Weights can only be carried over to a network that differs in nothing else."""
     assert load_recipe("smooth-8.5", configurations=100).network == NetworkConfig(cutoff=8.5)
 
@@ -87,9 +87,12 @@ def test_a_training_is_of_the_dataset_it_names(tmp_path, monkeypatch):
     calls = {}
     data = type("Data", (), {"attrs": {"name": "liquid", "sha256": "ab", "system": '{"symbol": "Kr"}'}})()
     monkeypatch.setattr(recipe, "read_dataset", lambda path: data)
-    monkeypatch.setattr(recipe, "configurations", lambda data, split: [split] * 3)
+    monkeypatch.setattr(recipe, "configurations", lambda data, split, phase: [(split, phase)] * 3)
     monkeypatch.setattr(recipe, "train", lambda *args, **named: calls.update(args=args, **named))
     train_recipe("smooth", tmp_path / "data.nc", tmp_path / "out.pt", seed=4)
     assert calls["provenance"] == {"dataset": "liquid", "sha256": "ab"}
     assert (calls["seed"], calls["species"]) == (4, 36)
-    assert calls["args"][2] == {"train": ["train"] * 3, "validation": ["validation"] * 3}
+    assert calls["args"][2] == {"train": [("train", None)] * 3, "validation": [("validation", None)] * 3}
+    train_recipe("smooth", tmp_path / "data.nc", tmp_path / "out.pt", phase="liquid")
+    assert calls["provenance"] == {"dataset": "liquid", "sha256": "ab", "phase": "liquid"}
+    assert calls["args"][2] == {"train": [("train", "liquid")] * 3, "validation": [("validation", None)] * 3}
