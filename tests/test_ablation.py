@@ -2,12 +2,23 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pytest_mlff import ablation
 from pytest_mlff.ablation import MODEL_A, MODEL_B, Cell, cells, journal, measured, run, table
 from pytest_mlff.errors import SpecError
+from pytest_mlff.simulation.systems import ARGON
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+@pytest.fixture(scope="module")
+def published():
+    """Records by cell and stage, as docs/ablation.md has them."""
+    return journal(DOCS / "data" / "ablation.jsonl").read()
 
 
 def test_every_form_meets_every_training_set_and_the_corners_twice():
@@ -158,3 +169,89 @@ def test_the_legend_of_the_figure_is_not_cut_off(tmp_path, monkeypatch):
         measured({(cell.name, "measure"): {"pdos": {"candidate": 0.01}} for cell in cells()}), tmp_path / "a.svg"
     )
     assert outside == [False]
+
+
+def test_the_page_has_the_table(published):
+    page = (DOCS / "ablation.md").read_text("utf-8")
+    shown = page.partition("<!-- ablation -->\n")[2].partition("<!-- /ablation -->")[0]
+    assert shown.splitlines() == list(table(published))
+
+
+@pytest.mark.parametrize(("cell", "limit"), [(MODEL_B, 1e-4), ("smooth-8.5-liquid+solid-0", 5e-5)])
+def test_the_shipped_models_are_as_exact_as_was_asked(published, cell, limit):
+    rows = published[cell, "measure"]
+    errors = {row: record["interval"][1] for row, record in rows.items() if row.startswith("parity-")}
+    assert len(errors) == 4
+    assert max(errors.values()) <= limit
+
+
+def test_model_b_passes_its_gate(published):
+    statuses = {record["status"] for record in published[MODEL_B, "gate"].values()}
+    assert statuses == {"PASS", "INFO", "NOT_APPLICABLE"}
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    """A network that is not trained, as a finished checkpoint; and the same as one in training."""
+    pytest.importorskip("torch")
+    from pytest_mlff.gnn.checkpoint import Checkpoint, save_checkpoint
+    from pytest_mlff.gnn.network import NetworkConfig, initialised
+
+    network = initialised(NetworkConfig(hidden=4, layers=1, radial_functions=4), seed=0)
+    point = Checkpoint(network=network.config, weights=network.state_dict(), force_scale=0.04)
+    finished, unfinished = tmp_path / "finished.pt", tmp_path / "unfinished.pt"
+    save_checkpoint(point, finished)
+    save_checkpoint(replace(point, resume={"step": 5}), unfinished)
+    return finished, unfinished
+
+
+def test_a_network_is_measured_by_the_checks_of_the_long_protocol(tiny, tmp_path, monkeypatch):
+    """And gated by all checks of ``ci``; with a seed, on the CPU; one in training is not measured."""
+    from pytest_mlff.checks.catalogue import CHECKS
+
+    asked = []
+
+    class Row:
+        def to_dict(self):
+            return {"candidate": 1.0}
+
+    def run_check(check, context):
+        asked.append((check, context.protocol.name, context.seed, context.model.device))
+        return {f"row-{check}": Row()}
+
+    monkeypatch.setattr(ablation, "run_check", run_check)
+    monkeypatch.setattr(ablation, "symmetry_at_paper_step", lambda checkpoint: {"paper_step-solid-float32": 0.5})
+    finished, unfinished = tiny
+    found = ablation.evaluate(finished, "measure", cache_dir=tmp_path)
+    names = ("forces", "solid_hessian", "phonons")
+    assert found == {f"row-{name}": {"candidate": 1.0} for name in names} | {
+        "paper_step-solid-float32": {"candidate": 0.5}
+    }
+    assert asked == [(name, "paper", 0, "cpu") for name in names]
+    asked.clear()
+    assert set(ablation.evaluate(finished, "gate", cache_dir=tmp_path, seed=3)) == {f"row-{name}" for name in CHECKS}
+    assert asked == [(name, "ci", 3, "cpu") for name in CHECKS]
+    with pytest.raises(SpecError, match="still in training"):
+        ablation.evaluate(unfinished, "gate", cache_dir=tmp_path)
+
+
+def test_the_papers_step_is_taken_in_crystal_and_liquid_and_in_both_precisions(tiny, monkeypatch):
+    """256 atoms each, and the symmetry is that of the matrix: (‖A_s‖ − ‖A_a‖)/(‖A_s‖ + ‖A_a‖)."""
+    seen = []
+    matrix = np.array([[0.0, 3.0], [1.0, 0.0]])  # spectral norms of its parts: 2 and 1
+    neighbour = ARGON.lattice_parameter / np.sqrt(2.0)
+
+    def dense_hessian(forces, positions, *, step):
+        apart = np.linalg.norm(positions[1:] - positions[0], axis=1).min()
+        assert forces(positions).shape == (256, 3)
+        seen.append((forces.args[0].dtype, len(positions), step, bool(abs(apart - neighbour) < 1e-9)))
+        return matrix
+
+    monkeypatch.setattr(ablation, "dense_hessian", dense_hessian)
+    found = ablation.symmetry_at_paper_step(tiny[0])
+    assert found == {
+        f"paper_step-{phase}-{dtype}": pytest.approx(1.0 / 3.0)
+        for dtype in ("float32", "float64")
+        for phase in ("solid", "liquid")
+    }
+    assert seen == [(dtype, 256, 3.4e-6, crystal) for dtype in ("float32", "float64") for crystal in (True, False)]

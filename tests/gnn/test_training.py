@@ -153,6 +153,23 @@ def test_an_interrupted_training_ends_with_the_same_bits(splits, uninterrupted, 
     assert_same_bits(found, uninterrupted)
 
 
+def test_on_two_threads_an_interrupted_training_ends_with_the_same_loss(splits, tmp_path):
+    """Within the noise of sums whose order threads decide."""
+    torch.set_num_threads(2)
+    path, ends = tmp_path / "model.pt", []
+
+    def stop(progress):
+        if progress.step == 12:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        go_on(splits, path, checkpoint_seconds=0.0, report=stop)
+    for output in (path, tmp_path / "whole.pt"):
+        ends.append(go_on(splits, output).training["curve"][-1])
+    assert ends[0]["step"] == ends[1]["step"] == SHORT.steps
+    assert ends[0] == pytest.approx(ends[1], rel=1e-3)
+
+
 CHILD = """
 import pickle, sys, time
 from pathlib import Path
