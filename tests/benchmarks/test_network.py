@@ -1,4 +1,4 @@
-"""The network beside the same network written edge by edge on DGL, one thread each: a force call, and a gradient.
+"""Model B beside the same network written edge by edge on DGL, one thread each: a force call, and a gradient.
 
 Both find the edges of a force call with the same neighbour list, whose skin holds: no atom moves between the calls.
 """
@@ -10,38 +10,54 @@ N_CELLS = (4, 10)
 
 
 @pytest.fixture
-def torch(peer):
-    """Both engines, on one thread."""
-    engine = peer("torch")
+def model_b(peer):
+    """The calculator, and DGL on its weights; on one thread."""
+    peer("torch").set_num_threads(1)
     peer("dgl")
-    engine.set_num_threads(1)
-    return engine
+    from pytest_mlff.gnn.calculator import GnnCalculator
+    from pytest_mlff.gnn.dgl_backend import DglNetwork
+    from pytest_mlff.models.networks import builtin_path
+
+    calculator = GnnCalculator(builtin_path("model-b"), device="cpu")
+    return calculator, DglNetwork(calculator.network)
+
+
+@pytest.fixture
+def graph(gas):
+    """Positions, cell, species and edges of a gas of 4 n³ atoms, in float32."""
+    torch = pytest.importorskip("torch")
+    from pytest_mlff.gnn.calculator import SKIN
+    from pytest_mlff.gnn.edges import Edges
+    from pytest_mlff.gnn.graph import EdgeFinder
+
+    def make(n_cells, cutoff):
+        position, box = gas(n_cells, n_frames=1)
+        find = EdgeFinder(cutoff=cutoff, skin=SKIN)
+
+        def edges():
+            found = find(position[0], np.diag(box), (True,) * 3)
+            return Edges(found.vector.float(), found.sender, found.receiver)
+
+        return position, box, torch.zeros(position.shape[1], dtype=torch.int64), edges
+
+    return make
 
 
 @pytest.mark.parametrize("n_cells", N_CELLS)
-def test_forces_beside_dgl(race, torch, say, gas, n_cells):
-    from pytest_mlff.gnn.calculator import SKIN, GnnCalculator
-    from pytest_mlff.gnn.checkpoint import Checkpoint
-    from pytest_mlff.gnn.dgl_backend import DglNetwork
-    from pytest_mlff.gnn.edges import Edges
-    from pytest_mlff.gnn.graph import EdgeFinder
-    from pytest_mlff.gnn.network import NetworkConfig, initialised
+def test_forces_beside_dgl(race, model_b, say, graph, n_cells):
+    import torch
 
-    network = initialised(NetworkConfig(), seed=0)
-    calculator = GnnCalculator(
-        Checkpoint(network=network.config, weights=network.state_dict(), force_scale=1.0), device="cpu"
-    )
-    position, box = gas(n_cells, n_frames=1)
-    n_atoms = position.shape[1]
-    numbers, species = np.full(n_atoms, 18), torch.zeros(n_atoms, dtype=torch.int64)
-    find, literal = EdgeFinder(cutoff=network.config.cutoff, skin=SKIN), DglNetwork(network)
+    calculator, by_dgl = model_b
+    scale = calculator.checkpoint.force_scale
+    position, box, species, edges = graph(n_cells, calculator.network.config.cutoff)
+    n_atoms, numbers = len(species), np.full(len(species), 18)
 
-    def by_dgl():
-        edges = find(position[0], np.diag(box), (True,) * 3)
+    def literal():
         with torch.inference_mode():
-            return literal(species, Edges(edges.vector.float(), edges.sender, edges.receiver)).numpy()
+            return scale * by_dgl(species, edges()).numpy()
 
-    found = race(lambda: calculator.batch_forces(position, numbers, box)[0], by_dgl, rounds=40 if n_cells == 4 else 5)
+    rounds = 40 if n_cells == 4 else 5
+    found = race(lambda: calculator.batch_forces(position, numbers, box)[0], literal, rounds=rounds)
     assert np.abs(found.ours - found.peer).max() <= 1e-5 * np.abs(found.peer).max()
     faster = 1.0 / found.cpu_ratio
     say(
@@ -50,25 +66,18 @@ def test_forces_beside_dgl(race, torch, say, gas, n_cells):
     )
 
 
-def test_a_gradient_beside_dgl(race, torch, say, gas):
+def test_a_gradient_beside_dgl(race, model_b, say, graph):
     """What a training step is, but for the optimiser."""
-    from pytest_mlff.gnn.dgl_backend import DglNetwork
-    from pytest_mlff.gnn.edges import Edges
-    from pytest_mlff.gnn.graph import EdgeFinder
-    from pytest_mlff.gnn.network import NetworkConfig, initialised
+    import torch
 
-    network = initialised(NetworkConfig(), seed=0)
-    position, box = gas(4, n_frames=1)
-    n_atoms = position.shape[1]
-    found = EdgeFinder(cutoff=network.config.cutoff)(position[0], np.diag(box), (True,) * 3)
-    edges = Edges(found.vector.float(), found.sender, found.receiver)
-    species = torch.zeros(n_atoms, dtype=torch.int64)
+    calculator, by_dgl = model_b
+    network = calculator.network
+    _, _, species, edges = graph(4, network.config.cutoff)
 
     def gradient(forces):
-        weights = list(network.parameters())
-        slopes = torch.autograd.grad(forces(species, edges).abs().mean(), weights)
+        slopes = torch.autograd.grad(forces(species, edges()).abs().mean(), list(network.parameters()))
         return torch.cat([slope.flatten() for slope in slopes]).numpy()
 
-    found = race(lambda: gradient(network), lambda: gradient(DglNetwork(network)), rounds=20)
+    found = race(lambda: gradient(network), lambda: gradient(by_dgl), rounds=20)
     assert np.abs(found.ours - found.peer).max() <= 1e-3 * np.abs(found.peer).max()
-    say(found.line(f"gradient of the loss of {n_atoms} atoms", peer="DGL", target="none"))
+    say(found.line(f"gradient of the loss of {len(species)} atoms", peer="DGL", target="none"))
