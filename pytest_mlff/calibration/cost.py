@@ -91,7 +91,8 @@ def cost(*, null: Path, power: Path) -> str:
         if not found:
             raise SpecError(f"{path} holds no results; run `pytest-mlff calibrate` null and power first")
     models = [Case(name="good: the reference", gates=[at_look(values, 0) for values in seeds]), *cases(scaled)]
-    parts = (_designs(seeds), _gates(models, full=gate_calls(at_look(seeds[0], -1))), _decisions(seeds, models))
+    full = statistics.fmean(gate_calls(at_look(values, -1)) for values in seeds)
+    parts = (_designs(seeds), _gates(models, full=full), _decisions(seeds, models))
     return "\n\n".join("\n".join(part) for part in parts)
 
 

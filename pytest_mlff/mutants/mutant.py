@@ -37,7 +37,7 @@ class Mutant:
     strengths : tuple of Strength
         From the strongest to the weakest.
     native : bool
-        Whether it runs as a native OpenMM force, a hundred times faster.
+        Whether it runs as a native OpenMM force, twenty to thirty times faster a step.
     """
 
     factory: Callable[..., Any]
