@@ -244,7 +244,11 @@ _ALL = (
     _python(
         results.crowding_force,
         _at(0.2, fails=f"{_LIQUID} energy_forces", effect="1 − R² = 3.7e-3 in the liquid; S = 0.998"),
-        _at(0.02, fails="energy_forces", effect="1 − R² = 4e-5: forces off the gradient by 0.6 % of their size in the liquid, 1.5 % over the row's cases"),
+        _at(
+            0.02,
+            fails="energy_forces",
+            effect="1 − R² = 4e-5: forces off the gradient by 0.6 % in the liquid, 1.5 % over the row's cases",
+        ),
     ),
     _python(
         results.force_noise,

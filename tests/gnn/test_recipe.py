@@ -1,6 +1,7 @@
 """Recipes: what the shipped ones say, and what is refused."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -24,6 +25,12 @@ def test_the_forms_of_the_ablation_differ_in_nothing_but_the_form():
 def test_the_wider_variant_is_the_smooth_form_but_for_its_cutoff():
     """Weights can only be carried over to a network that differs in nothing else."""
     assert load_recipe("smooth-8.5", configurations=100).network == NetworkConfig(cutoff=8.5)
+
+
+def test_a_brief_training_is_the_plain_one_but_for_its_length():
+    brief, plain = (load_recipe(name, configurations=100) for name in ("brief", "plain"))
+    assert brief.network == plain.network
+    assert brief.training == replace(plain.training, steps=2000)
 
 
 def test_the_papers_recipe_is_the_papers():
@@ -75,7 +82,7 @@ def test_what_cannot_be_meant_is_refused(tmp_path, text, message):
 
 
 def test_a_wrong_name_lists_the_recipes():
-    names = ["layer-norm", "paper", "plain", "plain-fine-tune", "smooth", "smooth-8.5", "smooth-fine-tune"]
+    names = ["brief", "layer-norm", "paper", "plain", "plain-fine-tune", "smooth", "smooth-8.5", "smooth-fine-tune"]
     assert recipe_names() == names
     with pytest.raises(
         SpecError, match=re.escape(f"'smoth' (did you mean 'smooth' or 'smooth-8.5'?); recipes: {', '.join(names)}")
