@@ -113,6 +113,31 @@ def force_error_sd(parity: xr.Dataset) -> Estimate:
     return _estimate(parity, "force_error_sd")
 
 
+def common_force_share(candidate: ArrayLike, reference: ArrayLike) -> float:
+    """Share of the squared force error that is one force on all atoms of a configuration.
+
+    Parameters
+    ----------
+    candidate, reference : array_like, shape (configuration, atom, 3)
+        Forces in eV/Å.
+
+    Returns
+    -------
+    float
+        Σ N |⟨e⟩|² / Σ |e|², where ⟨e⟩ is the mean error of a configuration's N atoms and the sums go over
+        configurations and over atoms: 1 for a uniform force, 1/N on average for errors that atoms do not share, 0
+        without any error.
+
+    Raises
+    ------
+    ObservableError
+        As :func:`force_parity`.
+    """
+    error, _ = _checked(candidate, reference)
+    total = float(np.sum(error**2))
+    return float(error.shape[1] * np.sum(error.mean(axis=1) ** 2) / total) if total > 0.0 else 0.0
+
+
 def _estimate(parity: xr.Dataset, name: str) -> Estimate:
     n = parity.sizes["configuration"]
     return Estimate(float(parity[name]), float(parity[f"{name}_stderr"]), float(n - 1))

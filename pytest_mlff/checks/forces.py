@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from pytest_mlff.analysis.parity import force_error_sd, force_parity, one_minus_r2
+from pytest_mlff.analysis.parity import common_force_share, force_error_sd, force_parity, one_minus_r2
 from pytest_mlff.checks.catalogue import Row
 from pytest_mlff.checks.context import CheckContext
 from pytest_mlff.checks.judge import Finding, Stopwatch, judge, without_verdict
@@ -92,7 +92,8 @@ def _parity(context: CheckContext, name: str, count: int) -> Finding:
     error = force_error_sd(parity)
     note = (
         f"{count} configurations, force error s.d. {error.value * MEV:.3g} ± {error.stderr * MEV:.1g} meV/Å "
-        f"of {float(parity['force_rms']) * MEV:.3g} meV/Å rms"
+        f"of {float(parity['force_rms']) * MEV:.3g} meV/Å rms, "
+        f"{common_force_share(candidate, exact):.0%} of its square one force on all atoms"
     )
     return Finding(candidate=one_minus_r2(parity), force_calls=count, note=note)
 

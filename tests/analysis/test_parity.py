@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_mlff.analysis.parity import force_error_sd, force_parity, one_minus_r2
+from pytest_mlff.analysis.parity import common_force_share, force_error_sd, force_parity, one_minus_r2
 from pytest_mlff.errors import ObservableError
 from pytest_mlff.schema import Estimate
 
@@ -55,6 +55,19 @@ def test_agrees_with_loops_also_when_the_mean_force_is_not_zero():
     assert float(parity["one_minus_r2"]) == pytest.approx(ratio, rel=1e-12)
     assert float(parity["force_error_sd"]) == pytest.approx(deviation, rel=1e-12)
     assert float(parity["one_minus_r2_configuration"].mean()) == pytest.approx(ratio, rel=1e-12)
+
+
+def test_the_share_of_a_force_on_all_atoms_is_told_from_errors_of_each():
+    rng = np.random.default_rng(6)
+    forces = thermal_forces(rng, configurations=400)
+    uniform = rng.normal(0.0, 1e-3, (400, 1, 3))
+    each = rng.normal(0.0, 1e-3, forces.shape)
+    assert common_force_share(forces, forces) == 0.0
+    assert common_force_share(forces + uniform, forces) == pytest.approx(1.0)
+    assert common_force_share(forces + each, forces) == pytest.approx(1.0 / 20, rel=0.1)
+    assert common_force_share(forces + each - each.mean(axis=1, keepdims=True), forces) < 1e-20
+    both = common_force_share(forces + 2.0 * uniform + each, forces)
+    assert both == pytest.approx((4.0 + 1.0 / 20) / 5.0, rel=0.05)
 
 
 def test_quantiles_are_those_of_the_empirical_distribution():

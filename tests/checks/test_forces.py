@@ -29,6 +29,7 @@ def test_the_reference_itself_has_no_error(context, altered):
         assert record.candidate < 1e-20
         assert record.force_calls == 20
         assert "20 configurations, force error s.d." in record.reason
+        assert "% of its square one force on all atoms" in record.reason
 
 
 def test_noise_gives_the_r2_it_must(context, altered):
