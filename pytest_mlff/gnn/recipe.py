@@ -151,7 +151,7 @@ def train_recipe(
     """
     data = read_dataset(dataset)
     chosen: dict[Split, Phase | None] = {"train": phase, "validation": None}
-    splits = {split: configurations(data, split=split, phase=only) for split, only in chosen.items()}
+    splits = {str(split): configurations(data, split=split, phase=only) for split, only in chosen.items()}
     recipe = load_recipe(name_or_path, configurations=len(splits["train"]))
     (species,) = symbols2numbers(json.loads(data.attrs["system"])["symbol"])
     torch.set_num_threads(threads)

@@ -30,7 +30,7 @@ def test_the_wider_variant_is_the_smooth_form_but_for_its_cutoff():
 def test_a_brief_training_is_the_plain_one_but_for_its_length():
     brief, plain = (load_recipe(name, configurations=100) for name in ("brief", "plain"))
     assert brief.network == plain.network
-    assert brief.training == replace(plain.training, steps=2000)
+    assert brief.training == replace(plain.training, steps=3000)
 
 
 def test_the_papers_recipe_is_the_papers():
