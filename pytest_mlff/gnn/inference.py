@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from pytest_mlff.gnn.edges import Edges
-from pytest_mlff.gnn.network import ForceNetwork, messages
+from pytest_mlff.gnn.network import ForceNetwork, block_messages
 
 
 class FoldedNetwork:
@@ -24,7 +24,7 @@ class FoldedNetwork:
 
     def __init__(self, network: ForceNetwork, *, block: int | None = None, compiled: bool = False) -> None:
         self.network, self.block = network.eval(), block
-        self._messages = torch.compile(messages, dynamic=True) if compiled else messages
+        self._messages = torch.compile(block_messages, dynamic=True) if compiled else block_messages
         with torch.no_grad():
             self._folded = network.folded()
 

@@ -115,7 +115,7 @@ class Perceptron(nn.Sequential):
         return cast("nn.Linear", self[2])
 
 
-def messages(gathered: Tensor, hidden: Tensor, edge: Tensor, phi: Perceptron, sender: Tensor) -> Tensor:
+def block_messages(gathered: Tensor, hidden: Tensor, edge: Tensor, phi: Perceptron, sender: Tensor) -> Tensor:
     """Compute the messages of a block of edges, without their envelope.
 
     Parameters
@@ -233,7 +233,7 @@ class ForceNetwork(nn.Module):
         folded: Sequence[Folded],
         *,
         block: int | None = None,
-        messages: Messages = messages,
+        messages: Messages = block_messages,
     ) -> Tensor:
         """Compute the forces on all nodes with linear maps that are merged already.
 
@@ -248,7 +248,7 @@ class ForceNetwork(nn.Module):
         block : int, optional
             Edges evaluated at a time; by default what suits the device.
         messages : callable
-            :func:`messages`, or a compiled form of it.
+            :func:`block_messages`, or a compiled form of it.
 
         Returns
         -------
