@@ -33,8 +33,13 @@ RECIPES = ("smooth", "plain", "layer-norm")
 COMPOSITIONS = ("liquid+solid", "liquid", "liquid-narrow")
 MODEL_A, MODEL_B = "plain-liquid-0", "plain-liquid+solid-0"
 """The cells that are shipped as models A and B."""
-SHIPPED = {MODEL_A: "model-a", MODEL_B: "model-b", "smooth-8.5-liquid+solid-0": "model-b-wide"}
-"""Names of their files, and of the variant's."""
+SHIPPED = {
+    MODEL_A: "model-a",
+    MODEL_B: "model-b",
+    "plain-liquid+solid-1": "model-b-seed-1",
+    "smooth-8.5-liquid+solid-0": "model-b-wide",
+}
+"""Names of their files, of B's second seed and of the variant."""
 ARGON_NUMBER = 18
 PAPER_STEP = 3.4e-6
 """The paper's difference step in Å: about the resolution of float32 coordinates in a 256-atom cell."""

@@ -95,7 +95,7 @@ def test_a_builtin_is_found_in_the_shipped_data(checkpoint: Path, tmp_path: Path
 def test_the_shipped_models_load_and_stay_small() -> None:
     pytest.importorskip("torch")
     names = networks.builtin_names()
-    assert names == ["model-a", "model-b", "model-b-wide"]
+    assert names == ["model-a", "model-b", "model-b-seed-1", "model-b-wide"]
     for name in names:
         path = networks.builtin_path(name)
         assert path.stat().st_size <= 5_000_000
