@@ -106,6 +106,19 @@ class Block:
         return reduced
 
 
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A block of edges with what is the same on them in every layer: the encoder's hidden layer, and the envelope."""
+
+    block: Block
+    hidden: Tensor
+    envelope: Tensor | None
+
+    def reduce(self, rows: Tensor) -> Tensor:
+        """Sum rows over the edges of each receiver, weighted by the envelope."""
+        return self.block.reduce(rows, self.envelope)
+
+
 def blocks(edges: Edges, n_nodes: int, *, size: int | None = None) -> Iterator[Block]:
     """Cut the edges behind the last one of a node.
 

@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pytest_mlff.errors import SpecError
-from pytest_mlff.gnn.edges import Block, Edges, blocks
+from pytest_mlff.gnn.edges import Block, Edges, Encoded, blocks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,19 +83,6 @@ class Folded:
     edge: Tensor
     node: Tensor
     bias: Tensor
-
-
-@dataclass(frozen=True, slots=True)
-class Encoded:
-    """A block of edges with what is the same on them in every layer: the encoder's hidden layer, and the envelope."""
-
-    block: Block
-    hidden: Tensor
-    envelope: Tensor | None
-
-    def reduce(self, rows: Tensor) -> Tensor:
-        """Sum rows over the edges of each receiver, weighted by the envelope."""
-        return self.block.reduce(rows, self.envelope)
 
 
 class Perceptron(nn.Sequential):
