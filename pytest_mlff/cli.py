@@ -108,6 +108,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="(%(default)s)")
     parser.add_argument("--threads", type=_positive, default=2, metavar="N", help="(%(default)s)")
+    parser.add_argument("--device", default="cpu", metavar="{auto,cpu,cuda[:N]}", help="(%(default)s)")
     parser.set_defaults(run=_train)
 
 
@@ -264,6 +265,7 @@ def _train(options: argparse.Namespace) -> int:
         start=options.start,
         phase=options.phase,
         threads=options.threads,
+        device=options.device,
         report=lambda progress: print(progress, file=sys.stderr, flush=True),
     )
     last = checkpoint.training["curve"][-1]

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from pytest_mlff.errors import SpecError
 from pytest_mlff.gnn.checkpoint import Checkpoint, build_network, load_checkpoint
+from pytest_mlff.gnn.device import torch_device
 from pytest_mlff.gnn.edges import Edges
 from pytest_mlff.gnn.graph import EdgeFinder
 from pytest_mlff.gnn.inference import FoldedNetwork
@@ -60,7 +61,7 @@ class GnnCalculator(Calculator):  # type: ignore[misc]
         if dtype not in ("float32", "float64"):
             raise SpecError(f"dtype = {dtype!r}: it is float32 or float64")
         self.checkpoint = checkpoint if isinstance(checkpoint, Checkpoint) else load_checkpoint(checkpoint)
-        self.device, self.compiled = _device(device), compiled
+        self.device, self.compiled = torch_device(device), compiled
         self.dtype: Literal["float32", "float64"] = dtype
         self.network = build_network(self.checkpoint).to(device=self.device, dtype=getattr(torch, dtype))
         self._evaluate = FoldedNetwork(self.network, compiled=compiled)
@@ -143,13 +144,13 @@ class GnnCalculator(Calculator):  # type: ignore[misc]
         copies, n_atoms = positions.shape[:2]
         species = self._species(np.asarray(numbers)).repeat(copies)
         edges = _joined([self._finder(k)(positions[k], cell, pbc) for k in range(copies)], n_atoms)
-        vector = edges.vector.to(device=self.device, dtype=getattr(torch, self.dtype))
-        there = Edges(vector, edges.sender.to(self.device), edges.receiver.to(self.device))
-        forces = self._evaluate(species, there).to("cpu", torch.float64).numpy() * self.checkpoint.force_scale
+        normalised = self._evaluate(species, edges.to(self.device, getattr(torch, self.dtype)))
+        forces = normalised.to("cpu", torch.float64).numpy() * self.checkpoint.force_scale
         return np.asarray(forces.reshape(positions.shape))
 
     def _finder(self, replica: int) -> EdgeFinder:
-        return self._finders.setdefault(replica, EdgeFinder(cutoff=self.checkpoint.network.cutoff, skin=SKIN))
+        cutoff = self.checkpoint.network.cutoff
+        return self._finders.setdefault(replica, EdgeFinder(cutoff=cutoff, skin=SKIN, device=self.device))
 
     def _species(self, numbers: NDArray[np.int64]) -> Tensor:
         known = self.checkpoint.network.species
@@ -166,16 +167,3 @@ def _joined(parts: Sequence[Edges], n_atoms: int) -> Edges:
         torch.cat([part.sender + k * n_atoms for k, part in enumerate(parts)]),
         torch.cat([part.receiver + k * n_atoms for k, part in enumerate(parts)]),
     )
-
-
-def _device(wanted: str) -> str:
-    if wanted == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if wanted.startswith("cuda"):
-        count = torch.cuda.device_count()
-        index = wanted.partition(":")[2] or "0"
-        if not index.isdecimal() or int(index) >= count:
-            raise SpecError(f"device {wanted!r}: torch sees {count} CUDA device(s); use cpu, or a torch with CUDA")
-    elif wanted != "cpu":
-        raise SpecError(f"device {wanted!r}: it is auto, cpu or cuda[:n]")
-    return wanted

@@ -42,6 +42,23 @@ class Edges:
     sender: Tensor
     receiver: Tensor
 
+    def to(self, device: str, dtype: torch.dtype) -> Edges:
+        """Move them to a device, with vectors of a floating type.
+
+        Parameters
+        ----------
+        device : str
+            As torch calls it.
+        dtype : torch.dtype
+            Of the vectors.
+
+        Returns
+        -------
+        Edges
+            On the device; without a copy of what is there already.
+        """
+        return Edges(self.vector.to(device, dtype), self.sender.to(device), self.receiver.to(device))
+
 
 @dataclass(frozen=True, slots=True)
 class Block:

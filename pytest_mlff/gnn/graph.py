@@ -14,6 +14,7 @@ import numpy as np
 import torch
 import vesin
 from numpy.typing import ArrayLike
+from torch import Tensor
 
 from pytest_mlff.errors import ObservableError
 from pytest_mlff.gnn.edges import Edges
@@ -28,9 +29,12 @@ class EdgeFinder:
         Longest edge in Å.
     skin : float
         Verlet skin in Å; 0 searches anew on every call.
+    device : str
+        Where they are found and stay: ``cpu`` or ``cuda[:n]``.
     """
 
-    def __init__(self, *, cutoff: float, skin: float = 0.0) -> None:
+    def __init__(self, *, cutoff: float, skin: float = 0.0, device: str = "cpu") -> None:
+        self._device = device
         # one thread: while the skin holds, vesin takes a few hundredths of a force call
         self._finder = vesin.NeighborList(cutoff=cutoff, full_list=True, skin=skin, n_threads=1)
 
@@ -63,20 +67,26 @@ class EdgeFinder:
             raise ObservableError(
                 f"positions of {bad} of {len(points)} atoms are not finite: there is no graph of them"
             )
+        if len(points) == 0:
+            nobody = torch.empty(0, dtype=torch.int64, device=self._device)
+            return Edges(torch.empty(0, 3, dtype=torch.float64, device=self._device), nobody, nobody)
         receiver, sender, vector = self._finder.compute(
-            points=points, box=np.ascontiguousarray(cell, dtype=np.float64), periodic=list(pbc), quantities="ijD"
+            points=torch.tensor(points, device=self._device),
+            box=torch.tensor(np.asarray(cell, dtype=np.float64), device=self._device),
+            periodic=torch.tensor([bool(direction) for direction in pbc], device=self._device),
+            quantities="ijD",
         )
+        receiver, sender = receiver.view(torch.int64), sender.view(torch.int64)
         order = _order(receiver, sender, vector)
-        return Edges(
-            torch.from_numpy(vector[order]),
-            torch.from_numpy(sender[order].astype(np.int64)),
-            torch.from_numpy(receiver[order].astype(np.int64)),
-        )
+        return Edges(vector[order], sender[order], receiver[order])
 
 
-def _order(receiver: np.ndarray, sender: np.ndarray, vector: np.ndarray) -> np.ndarray:
-    pair = receiver.astype(np.int64) << 32 | sender.astype(np.int64)
-    order = np.argsort(pair, kind="stable")
-    if (np.diff(pair[order]) == 0).any():  # several images of one atom
-        return np.lexsort((*vector.T, pair))
+def _order(receiver: Tensor, sender: Tensor, vector: Tensor) -> Tensor:
+    pair = receiver << 32 | sender
+    ordered, order = torch.sort(pair, stable=True)
+    if not bool((ordered.diff() == 0).any()):
+        return order
+    order = torch.arange(len(pair), device=pair.device)  # several images of one atom
+    for key in (*vector.T, pair):
+        order = order[torch.argsort(key[order], stable=True)]
     return order

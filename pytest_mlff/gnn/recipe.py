@@ -19,6 +19,7 @@ from pytest_mlff.errors import SpecError
 from pytest_mlff.gnn.checkpoint import Checkpoint
 from pytest_mlff.gnn.composition import Split
 from pytest_mlff.gnn.dataset import Phase, configurations, read_dataset
+from pytest_mlff.gnn.device import torch_device
 from pytest_mlff.gnn.network import NetworkConfig
 from pytest_mlff.gnn.training import AUGMENTATIONS, SCHEDULES, Progress, TrainingConfig, train
 from pytest_mlff.settings.names import suggest
@@ -116,6 +117,7 @@ def train_recipe(
     start: Path | None = None,
     phase: Phase | None = None,
     threads: int = 1,
+    device: str = "cpu",
     report: Callable[[Progress], None] = lambda progress: None,
 ) -> Checkpoint:
     """Train a network by a recipe, or go on with a training that was interrupted.
@@ -136,6 +138,8 @@ def train_recipe(
         Train on the configurations of this phase alone; the validation is of all phases, and shows what carries over.
     threads : int
         Threads of torch in this process; with one, a resumed training has the bits of an uninterrupted one.
+    device : str
+        ``auto``, ``cpu`` or ``cuda[:n]``.
     report : callable
         Called with a :class:`Progress` after each validation.
 
@@ -163,6 +167,7 @@ def train_recipe(
         species=species,
         seed=seed,
         start=start,
+        device=torch_device(device),
         provenance={
             "dataset": data.attrs["name"],
             "sha256": data.attrs["sha256"],

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -138,6 +138,7 @@ def train(
     species: int = 18,
     seed: int = 0,
     start: Path | None = None,
+    device: str = "cpu",
     checkpoint_seconds: float = 120.0,
     report: Callable[[Progress], None] = lambda progress: None,
 ) -> Checkpoint:
@@ -163,6 +164,8 @@ def train(
     start : Path, optional
         Finished checkpoint whose weights are trained on, in place of fresh ones, at another cutoff if the form has
         one; the record names its training.
+    device : str
+        Where it is trained, as torch calls it. The checkpoint does not depend on it: a training may go on elsewhere.
     checkpoint_seconds : float
         Time between checkpoints.
     report : callable
@@ -190,7 +193,7 @@ def train(
         "provenance": dict(provenance),
         "versions": {"pytest-mlff": pytest_mlff.__version__, "torch": str(torch.__version__)},
     }
-    run = _Training(network, config, seed, record, output)
+    run = _Training(network, config, seed, record, output, device)
     if start is not None:
         run.begin_from(start)
     if output.exists() and not run.restore():
@@ -199,7 +202,7 @@ def train(
     try:
         stride = -(-len(splits["validation"]) // config.validation_configurations)
         chosen = {"train": splits["train"], "validation": splits["validation"][::stride]}
-        return run.complete(_examples(network, chosen, species), checkpoint_seconds, report)
+        return run.complete(_examples(network, chosen, species, device), checkpoint_seconds, report)
     finally:
         torch.set_flush_denormal(False)
 
@@ -208,10 +211,16 @@ class _Training:
     """The state that a step changes: weights, optimiser, learning curve."""
 
     def __init__(
-        self, network: NetworkConfig, config: TrainingConfig, seed: int, record: dict[str, Any], output: Path
+        self,
+        network: NetworkConfig,
+        config: TrainingConfig,
+        seed: int,
+        record: dict[str, Any],
+        output: Path,
+        device: str,
     ) -> None:
         self.config, self.seed, self.record, self.output = config, seed, record, output
-        self.network = initialised(network, seed=seed)
+        self.network = initialised(network, seed=seed).to(device)
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=config.learning_rate, fused=True)
         self.step, self.elapsed, self.scale = 0, 0.0, float("nan")
         self.curve: list[dict[str, float]] = []
@@ -255,14 +264,14 @@ class _Training:
 
     def save(self, *, finished: bool) -> Checkpoint:
         resume = {
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": _on_cpu(self.optimizer.state_dict()),
             "step": self.step,
             "elapsed": self.elapsed,
             "losses": self.losses,
         }
         checkpoint = Checkpoint(
             network=self.network.config,
-            weights=self.network.state_dict(),
+            weights=_on_cpu(self.network.state_dict()),
             force_scale=self.scale,
             training={**self.record, "curve": self.curve, "elapsed_s": self.elapsed},
             resume={} if finished else resume,
@@ -294,8 +303,9 @@ class _Training:
     def _advance(self, examples: Sequence[_Example]) -> None:
         epoch, place = divmod(self.step, len(examples))
         order = np.random.default_rng([self.seed, epoch]).permutation(len(examples))
-        turn = torch.from_numpy(_turn(self.config.augmentation, np.random.default_rng([self.seed, 1, self.step])))
         example = examples[order[place]]
+        turn = torch.from_numpy(_turn(self.config.augmentation, np.random.default_rng([self.seed, 1, self.step])))
+        turn = turn.to(example.force.device)
         edges = Edges(example.edges.vector @ turn.T, example.edges.sender, example.edges.receiver)
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.rate(self.step)
@@ -350,25 +360,30 @@ def relative_errors(network: ForceNetwork, examples: Sequence[_Example], scale: 
 
 
 def _examples(
-    network: NetworkConfig, splits: Mapping[str, Sequence[Configuration]], species: int
+    network: NetworkConfig, splits: Mapping[str, Sequence[Configuration]], species: int, device: str
 ) -> dict[str, list[_Example]]:
     index = network.species.index(species)
-    return {name: [_example(item, network.cutoff, index) for item in items] for name, items in splits.items()}
+    return {name: [_example(item, network.cutoff, index, device) for item in items] for name, items in splits.items()}
 
 
-def _example(item: Configuration, cutoff: float, index: int) -> _Example:
+def _example(item: Configuration, cutoff: float, index: int, device: str) -> _Example:
     edges = EdgeFinder(cutoff=cutoff)(item.position, np.diag(item.box), (True, True, True))
-    force = torch.from_numpy(np.asarray(item.force, dtype=np.float32))
-    species = torch.full((len(force),), index)
-    return _Example(species, Edges(edges.vector.float(), edges.sender, edges.receiver), force, item.phase)
+    force = torch.from_numpy(np.asarray(item.force, dtype=np.float32)).to(device)
+    species = torch.full((len(force),), index, device=device)
+    return _Example(species, edges.to(device, torch.float32), force, item.phase)
+
+
+def _on_cpu(state: Any) -> Any:
+    """Dicts and lists of tensors and plain builtins, with the tensors on the CPU."""
+    if isinstance(state, Tensor):
+        return state.cpu()
+    if isinstance(state, Mapping):
+        return {key: _on_cpu(value) for key, value in state.items()}
+    return [_on_cpu(value) for value in state] if isinstance(state, list) else state
 
 
 def _rms(examples: Sequence[_Example]) -> float:
-    return math.sqrt(_mean(float((example.force.double() ** 2).mean()) for example in examples))
-
-
-def _mean(values: Iterator[float]) -> float:
-    return float(np.mean(list(values)))
+    return math.sqrt(np.mean([float((example.force.double() ** 2).mean()) for example in examples]))
 
 
 def _turn(augmentation: Augmentation, rng: np.random.Generator) -> np.ndarray:

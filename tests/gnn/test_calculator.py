@@ -179,16 +179,6 @@ def test_what_it_cannot_do_is_refused_in_one_line(argon):
         GnnCalculator(checkpoint(), device="tpu")
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")
-def test_cuda_gives_the_forces_of_the_cpu(argon):
-    atoms = argon()
-    found = {}
-    for device in ("cpu", "cuda"):
-        atoms.calc = GnnCalculator(checkpoint(), device=device, dtype="float64")
-        found[device] = atoms.get_forces()
-    np.testing.assert_allclose(found["cuda"], found["cpu"], rtol=0, atol=1e-12)
-
-
 def test_with_dtype_is_the_same_network_in_another_precision(argon):
     single = GnnCalculator(checkpoint(), device="cpu", dtype="float32")
     double = single.with_dtype("float64")

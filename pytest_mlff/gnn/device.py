@@ -1,0 +1,37 @@
+"""Where a network runs: the names that a user gives, and what torch sees. Imports nothing of this room."""
+
+from __future__ import annotations
+
+import torch
+
+from pytest_mlff.errors import SpecError
+
+
+def torch_device(wanted: str) -> str:
+    """Check that a device is there.
+
+    Parameters
+    ----------
+    wanted : str
+        ``auto``, ``cpu`` or ``cuda[:n]``.
+
+    Returns
+    -------
+    str
+        What torch calls it; for ``auto`` CUDA where torch sees one, else the CPU.
+
+    Raises
+    ------
+    SpecError
+        If it is none of these, or not there.
+    """
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if wanted.startswith("cuda"):
+        count = torch.cuda.device_count()
+        index = wanted.partition(":")[2] or "0"
+        if not index.isdecimal() or int(index) >= count:
+            raise SpecError(f"device {wanted!r}: torch sees {count} CUDA device(s); use cpu, or a torch with CUDA")
+    elif wanted != "cpu":
+        raise SpecError(f"device {wanted!r}: it is auto, cpu or cuda[:n]")
+    return wanted
