@@ -19,7 +19,6 @@ from torch import Tensor
 from pytest_mlff.errors import SpecError
 from pytest_mlff.gnn.checkpoint import Checkpoint, build_network, load_checkpoint
 from pytest_mlff.gnn.device import torch_device
-from pytest_mlff.gnn.edges import Edges
 from pytest_mlff.gnn.graph import EdgeFinder
 from pytest_mlff.gnn.inference import FoldedNetwork
 
@@ -65,10 +64,10 @@ class GnnCalculator(Calculator):  # type: ignore[misc]
         self.dtype: Literal["float32", "float64"] = dtype
         self.network = build_network(self.checkpoint).to(device=self.device, dtype=getattr(torch, dtype))
         self._evaluate = FoldedNetwork(self.network, compiled=compiled)
-        self._finders: dict[int, EdgeFinder] = {}
+        self._edges = EdgeFinder(cutoff=self.checkpoint.network.cutoff, skin=SKIN, device=self.device)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> GnnCalculator:
-        """Share nothing that changes: the copy has its own neighbour lists."""
+        """Share nothing that changes: the copy has its own neighbour list."""
         return self.with_dtype(self.dtype)
 
     def with_dtype(self, dtype: Literal["float32", "float64"]) -> GnnCalculator:
@@ -82,7 +81,7 @@ class GnnCalculator(Calculator):  # type: ignore[misc]
         Returns
         -------
         GnnCalculator
-            With neighbour lists of its own.
+            With a neighbour list of its own.
         """
         return GnnCalculator(self.checkpoint, device=self.device, dtype=dtype, compiled=self.compiled)
 
@@ -141,16 +140,10 @@ class GnnCalculator(Calculator):  # type: ignore[misc]
     def _forces(
         self, positions: NDArray[np.float64], numbers: ArrayLike, cell: ArrayLike, pbc: Sequence[bool]
     ) -> NDArray[np.float64]:
-        copies, n_atoms = positions.shape[:2]
-        species = self._species(np.asarray(numbers)).repeat(copies)
-        edges = _joined([self._finder(k)(positions[k], cell, pbc) for k in range(copies)], n_atoms)
-        normalised = self._evaluate(species, edges.to(self.device, getattr(torch, self.dtype)))
-        forces = normalised.to("cpu", torch.float64).numpy() * self.checkpoint.force_scale
+        species = self._species(np.asarray(numbers)).repeat(len(positions))
+        edges = self._edges(positions, cell, pbc).to(self.device, getattr(torch, self.dtype))
+        forces = self._evaluate(species, edges).to("cpu", torch.float64).numpy() * self.checkpoint.force_scale
         return np.asarray(forces.reshape(positions.shape))
-
-    def _finder(self, replica: int) -> EdgeFinder:
-        cutoff = self.checkpoint.network.cutoff
-        return self._finders.setdefault(replica, EdgeFinder(cutoff=cutoff, skin=SKIN, device=self.device))
 
     def _species(self, numbers: NDArray[np.int64]) -> Tensor:
         known = self.checkpoint.network.species
@@ -158,12 +151,3 @@ class GnnCalculator(Calculator):  # type: ignore[misc]
         if strange:
             raise SpecError(f"the network knows the atomic numbers {known}, not {strange}")
         return torch.tensor([known.index(number) for number in numbers.tolist()], device=self.device)
-
-
-def _joined(parts: Sequence[Edges], n_atoms: int) -> Edges:
-    """One graph of several, the nodes of each behind those of the one before."""
-    return Edges(
-        torch.cat([part.vector for part in parts]),
-        torch.cat([part.sender + k * n_atoms for k, part in enumerate(parts)]),
-        torch.cat([part.receiver + k * n_atoms for k, part in enumerate(parts)]),
-    )

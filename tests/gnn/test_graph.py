@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -93,6 +95,39 @@ def test_another_system_is_searched_anew(all_images):
     for n_atoms, cell, pbc in [(12, 6.0, ALL), (12, 6.1, ALL), (12, 6.1, NONE), (7, 6.1, NONE), (12, 9.0, ALL)]:
         found = table(finder(points[:n_atoms], cell * CUBE, pbc))
         np.testing.assert_allclose(found, all_images(points[:n_atoms], cell * CUBE, pbc, CUTOFF), atol=1e-12)
+
+
+@pytest.mark.parametrize("edge", [9.0, 5.0])
+def test_copies_follow_one_another_each_with_its_own_edges(edge):
+    """While the atoms of one of them move through the skin and the others rest."""
+    cell, rng = edge * CUBE, np.random.default_rng(1)
+    stack, finder = np.stack([positions(12, cell, seed=seed) for seed in range(3)]), EdgeFinder(cutoff=CUTOFF, skin=1.0)
+    for _ in range(6):
+        stack[1] += rng.uniform(-0.2, 0.2, size=(12, 3))
+        found, parts = finder(stack, cell, ALL), [EdgeFinder(cutoff=CUTOFF)(points, cell, ALL) for points in stack]
+        assert torch.equal(found.vector, torch.cat([part.vector for part in parts]))
+        for name in ("sender", "receiver"):
+            expected = torch.cat([getattr(part, name) + 12 * copy for copy, part in enumerate(parts)])
+            assert torch.equal(getattr(found, name), expected)
+
+
+def test_a_search_serves_until_an_atom_has_moved_by_half_the_skin():
+    """In every copy: the fastest atom of all decides."""
+    stack = np.stack([positions(12, 9.0 * CUBE, seed=seed) for seed in range(2)])
+    finder, searches = EdgeFinder(cutoff=CUTOFF, skin=1.0), 0
+    compute = finder._search.compute
+
+    def counted(**given):
+        nonlocal searches
+        searches += 1
+        return compute(**given)
+
+    finder._search = SimpleNamespace(compute=counted)
+    for moved, expected in [(0.0, 2), (0.49, 2), (0.5, 2), (0.51, 4), (0.9, 4), (1.02, 6)]:
+        here = stack.copy()
+        here[1, 7, 2] += moved
+        finder(here, 9.0 * CUBE, ALL)
+        assert searches == expected, moved
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
