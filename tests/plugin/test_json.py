@@ -34,7 +34,7 @@ def test_it_holds_every_record_of_the_run(gate, pytester):
     assert (run["model"], run["fingerprint"], run["seed"]) == ("a(x=1)", "0123456789abcdef", 5)
     assert (run["protocol"], run["device"], run["reference"]) == ("ci", "auto", "fake0001")
     assert run["exit_status"] == 1
-    assert {"python", "pytest-mlff", "openmm", "ase", "numpy"} <= set(run["versions"])
+    assert {"python", "pytest-mlff", "openmm", "ase", "numpy", "torch"} <= set(run["versions"])
     assert run["versions"]["pytest-mlff"]
     assert 0 <= run["wall_s"] < 60
     assert datetime.fromisoformat(run["started"]).utcoffset() is not None
