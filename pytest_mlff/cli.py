@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest_mlff
 from pytest_mlff.errors import MlffError, SpecError
 from pytest_mlff.settings import Settings, check_folder
+from pytest_mlff.settings.options import parse_device
 
 if TYPE_CHECKING:
     from pytest_mlff.report.progress import Progress
@@ -108,7 +109,9 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="(%(default)s)")
     parser.add_argument("--threads", type=_positive, default=2, metavar="N", help="(%(default)s)")
-    parser.add_argument("--device", default="cpu", metavar="{auto,cpu,cuda[:N]}", help="(%(default)s)")
+    parser.add_argument(
+        "--device", type=parse_device, default="cpu", metavar="{auto,cpu,cuda[:N]}", help="(%(default)s)"
+    )
     parser.set_defaults(run=_train)
 
 

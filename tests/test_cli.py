@@ -119,11 +119,18 @@ def test_train(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr("pytest_mlff.gnn.recipe.train_recipe", train)
     data, output = tmp_path / "data.nc", tmp_path / "out.pt"
     command = ["train", "smooth", "--dataset", str(data), "--output", str(output), "--seed", "3", "--threads", "1"]
-    assert cli.main([*command, "--phase", "liquid"]) == 0
-    assert calls == [(("smooth", data, output), {"seed": 3, "start": None, "phase": "liquid", "threads": 1})]
+    assert cli.main([*command, "--phase", "liquid", "--device", "CUDA:1"]) == 0
+    given = {"seed": 3, "start": None, "phase": "liquid", "threads": 1, "device": "cuda:1"}
+    assert calls == [(("smooth", data, output), given)]
     out, err = capsys.readouterr()
     assert out == f"{output}: 7 steps, 2 min of training\n"
     assert err == "step 7 of 7\n"
+
+
+def test_what_is_no_device_is_no_option(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["train", "smooth", "--dataset", "data.nc", "--output", "out.pt", "--device", "cuda1"])
+    assert "expected auto, cpu, cuda or cuda:N" in capsys.readouterr().err
 
 
 def test_a_recipe_that_there_is_not_is_one_line(capsys, tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import torch
 
 from pytest_mlff.errors import SpecError
@@ -27,11 +29,10 @@ def torch_device(wanted: str) -> str:
     """
     if wanted == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    if wanted.startswith("cuda"):
-        count = torch.cuda.device_count()
-        index = wanted.partition(":")[2] or "0"
-        if not index.isdecimal() or int(index) >= count:
-            raise SpecError(f"device {wanted!r}: torch sees {count} CUDA device(s); use cpu, or a torch with CUDA")
-    elif wanted != "cpu":
+    found = re.fullmatch(r"cpu|cuda(?::(0|[1-9]\d*))?", wanted)
+    if found is None:
         raise SpecError(f"device {wanted!r}: it is auto, cpu or cuda[:n]")
+    count = torch.cuda.device_count()
+    if wanted != "cpu" and int(found[1] or 0) >= count:
+        raise SpecError(f"device {wanted!r}: torch sees {count} CUDA device(s); use cpu, or a torch with CUDA")
     return wanted

@@ -36,7 +36,7 @@ class EdgeFinder:
 
     def __init__(self, *, cutoff: float, skin: float = 0.0, device: str = "cpu") -> None:
         self._cutoff, self._skin, self._device = cutoff, skin, device
-        # one thread: while the skin holds, nothing is searched
+        # one thread: a search is rare, and leaves the other cores to other processes
         self._search = vesin.NeighborList(cutoff=cutoff + skin, full_list=True, n_threads=1)
         self._near: _Neighbourhood | None = None
 
@@ -75,14 +75,14 @@ class EdgeFinder:
         return self._near.edges(torch.from_numpy(points.reshape(-1, 3)).to(self._device), self._cutoff)
 
     def _neighbourhood(self, place: _Place) -> _Neighbourhood:
-        """Search each copy."""
+        """Search each copy, and sort all pairs."""
         cell = torch.from_numpy(place.cell).to(self._device)
         periodic = torch.tensor(place.pbc, device=self._device)
         stack = torch.from_numpy(place.points).to(self._device)
         n_atoms = stack.shape[1]
-        found = [_sorted(*self._pairs(points, cell, periodic)) for points in stack]
+        found = [self._pairs(points, cell, periodic) for points in stack]
         receiver, sender = (torch.cat([pairs[k] + copy * n_atoms for copy, pairs in enumerate(found)]) for k in (0, 1))
-        shift = torch.cat([pairs[2] for pairs in found])
+        receiver, sender, shift = _sorted(receiver, sender, torch.cat([pairs[2] for pairs in found]))
         return _Neighbourhood(place, receiver, sender, shift.double() @ cell)
 
     def _pairs(self, points: Tensor, cell: Tensor, periodic: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -151,8 +151,9 @@ def train_recipe(
     Raises
     ------
     SpecError, ReferenceDataError
-        If the recipe, the dataset or the output cannot be used.
+        If the recipe, the dataset, the output or the device cannot be used.
     """
+    where = torch_device(device)
     data = read_dataset(dataset)
     chosen: dict[Split, Phase | None] = {"train": phase, "validation": None}
     splits = {str(split): configurations(data, split=split, phase=only) for split, only in chosen.items()}
@@ -167,7 +168,7 @@ def train_recipe(
         species=species,
         seed=seed,
         start=start,
-        device=torch_device(device),
+        device=where,
         provenance={
             "dataset": data.attrs["name"],
             "sha256": data.attrs["sha256"],

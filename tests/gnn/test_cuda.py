@@ -46,6 +46,22 @@ def test_edges_are_those_of_the_cpu_in_the_same_order(gas, edge, skin):
         np.testing.assert_allclose(found.vector.cpu(), expected.vector, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("cell", "pbc"),
+    [
+        (np.array([[7.0, 0.0, 0.0], [2.0, 8.0, 0.0], [-1.5, 1.0, 9.0]]), ALL),
+        (np.zeros((3, 3)), (False, False, False)),
+        (9.0 * np.eye(3), (True, True, False)),
+    ],
+)
+def test_any_cell_is_searched(gas, cell, pbc):
+    position = gas(12, 7.0)
+    expected, found = (EdgeFinder(cutoff=4.0, device=device)(position, cell, pbc) for device in ("cpu", "cuda"))
+    assert len(expected.sender) > 0
+    assert torch.equal(found.sender.cpu(), expected.sender)
+    np.testing.assert_allclose(found.vector.cpu(), expected.vector, rtol=0, atol=1e-12)
+
+
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 2e-5), ("float64", 1e-12)])
 @pytest.mark.parametrize("plain", [True, False])
 def test_forces_are_those_of_the_cpu(gas, dtype, tolerance, plain):
@@ -53,8 +69,22 @@ def test_forces_are_those_of_the_cpu(gas, dtype, tolerance, plain):
     stack, numbers, box = np.stack([gas(40, EDGE, seed=seed) for seed in range(3)]), np.full(40, 18), np.full(3, EDGE)
     here, there = (GnnCalculator(point, device=device, dtype=dtype) for device in ("cpu", "cuda"))
     expected, found = (calculator.batch_forces(stack, numbers, box) for calculator in (here, there))
-    assert there.network.centres.device.type == "cuda"
+    assert {there.network.centres.device.type, there._edges._near.sender.device.type} == {"cuda"}
     assert np.abs(found - expected).max() <= tolerance * np.abs(expected).max()
+    there._evaluate.block = 100
+    assert np.abs(there.batch_forces(stack, numbers, box) - expected).max() <= tolerance * np.abs(expected).max()
+
+
+def test_a_new_calculator_goes_on_with_the_same_bits(gas):
+    """As a continued run has one, whose list of neighbours is new."""
+    position, numbers, box = gas(40, EDGE)[np.newaxis], np.full(40, 18), np.full(3, EDGE)
+    old, rng = GnnCalculator(checkpoint(), device="cuda"), np.random.default_rng(0)
+    for _ in range(4):
+        position = position + rng.uniform(-0.1, 0.1, size=position.shape)
+        forces = old.batch_forces(position, numbers, box)
+        np.testing.assert_array_equal(
+            GnnCalculator(checkpoint(), device="cuda").batch_forces(position, numbers, box), forces
+        )
 
 
 def test_model_b_has_the_forces_of_the_cpu(gas):
@@ -65,6 +95,14 @@ def test_model_b_has_the_forces_of_the_cpu(gas):
         for device in ("cpu", "cuda")
     )
     assert np.abs(found - expected).max() <= 1e-4 * np.abs(expected).max()
+
+
+def devices(content) -> set[str]:
+    """Where the tensors of a file lie."""
+    if isinstance(content, torch.Tensor):
+        return {content.device.type}
+    parts = content.values() if isinstance(content, dict) else content if isinstance(content, list | tuple) else ()
+    return set().union(*(devices(part) for part in parts))
 
 
 class Interrupted(Exception):
@@ -96,8 +134,8 @@ def test_a_training_may_change_the_device(gas, tmp_path):
         with pytest.raises(Interrupted):
             train(FORM, config, splits, path, **given, device=first, checkpoint_seconds=0.0, report=stop)
         assert load_checkpoint(path).resume["step"] == 4
+        assert devices(torch.load(path, weights_only=True)) == {"cpu"}
         done = train(FORM, config, splits, path, **given, device=then)
-        assert {value.device.type for value in done.weights.values()} == {"cpu"}
         ends.append(done.training["curve"][-1])
     for end in ends[1:]:
         assert end == pytest.approx(ends[0], rel=1e-3)

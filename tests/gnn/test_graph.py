@@ -111,6 +111,42 @@ def test_copies_follow_one_another_each_with_its_own_edges(edge):
             assert torch.equal(getattr(found, name), expected)
 
 
+def test_one_graph_is_no_graph_of_its_copies():
+    """The list of one must not serve for three of it."""
+    points, finder = positions(12, 9.0 * CUBE), EdgeFinder(cutoff=CUTOFF, skin=1.0)
+    one, three = finder(points, 9.0 * CUBE, ALL), finder(np.stack([points] * 3), 9.0 * CUBE, ALL)
+    assert len(one.sender) > 0
+    assert torch.equal(three.vector, one.vector.repeat(3, 1))
+
+
+def test_what_is_changed_in_place_is_seen(all_images):
+    """The list must keep its own copy of where the atoms were, and of the cell."""
+    points, cell = positions(12, 9.0 * CUBE), 9.0 * CUBE
+    finder, rng = EdgeFinder(cutoff=CUTOFF, skin=1.0), np.random.default_rng(0)
+    finder(points, cell, ALL)
+    points += rng.uniform(-3.0, 3.0, size=points.shape)
+    np.testing.assert_allclose(table(finder(points, cell, ALL)), all_images(points, cell, ALL, CUTOFF), atol=1e-12)
+    cell *= 0.8
+    np.testing.assert_allclose(table(finder(points, cell, ALL)), all_images(points, cell, ALL, CUTOFF), atol=1e-12)
+
+
+@pytest.mark.parametrize("edge", [9.0, 5.0])
+def test_the_order_does_not_depend_on_that_of_the_search(edge):
+    """On a GPU it is another one each time. At 5 Å an atom sees several images of another."""
+    points, shuffled = positions(12, edge * CUBE), EdgeFinder(cutoff=CUTOFF, skin=1.0)
+    compute, rng = shuffled._search.compute, np.random.default_rng(0)
+
+    def search(**given):
+        found = compute(**given)
+        order = torch.from_numpy(rng.permutation(len(found[0])))
+        return [part.view(torch.int64)[order] if part.dtype == torch.uint64 else part[order] for part in found]
+
+    shuffled._search = SimpleNamespace(compute=search)
+    expected, found = (find(points, edge * CUBE, ALL) for find in (EdgeFinder(cutoff=CUTOFF, skin=1.0), shuffled))
+    for name in ("sender", "receiver", "vector"):
+        assert torch.equal(getattr(found, name), getattr(expected, name)), name
+
+
 def test_a_search_serves_until_an_atom_has_moved_by_half_the_skin():
     """In every copy: the fastest atom of all decides."""
     stack = np.stack([positions(12, 9.0 * CUBE, seed=seed) for seed in range(2)])
