@@ -74,8 +74,8 @@ class Cell:
         return f"{self.recipe}-{self.composition}-{self.seed}"
 
 
-BRIEF = Cell("brief", "liquid+solid")
-"""A network that was not trained for long, which the gate must find."""
+BRIEF = Cell("brief", "liquid+solid", 1)
+"""B's second seed, stopped early, which the gate must find."""
 
 
 def cells() -> list[Cell]:
