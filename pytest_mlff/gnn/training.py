@@ -254,9 +254,7 @@ class _Training:
         if not found.resume:
             return False
         self.network.load_state_dict(dict(found.weights))
-        optimizer = found.resume["optimizer"]
-        groups = [{**group, "fused": True} for group in optimizer["param_groups"]]  # one of before it was has False
-        self.optimizer.load_state_dict({**optimizer, "param_groups": groups})
+        self.optimizer.load_state_dict(found.resume["optimizer"])
         self.step, self.elapsed = found.resume["step"], found.resume["elapsed"]
         self.losses = list(found.resume["losses"])
         self.curve = list(found.training["curve"])
