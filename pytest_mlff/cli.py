@@ -55,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_dataset(commands.add_parser("dataset", help="build a training dataset"))
     _add_train(commands.add_parser("train", help="train a network, or go on with a training"))
     _add_ablation(commands.add_parser("ablation", help="what decides whether a network carries over"))
+    _add_study(commands.add_parser("study", help="what exists because of the paper"))
     _add_calibrate(commands.add_parser("calibrate", help="measure the gate itself"))
     doctor = commands.add_parser("doctor", help="check this installation")
     _add_cache_dir(doctor)
@@ -76,6 +77,8 @@ def _add_reference(parser: argparse.ArgumentParser) -> None:
         paper.add_argument(f"--model-{letter}", type=Path, action="append", default=[], metavar="JSON", help=text)
     text = "results of `pytest-mlff ablation` on both models; then the same table"
     paper.add_argument("--ablation", type=Path, metavar="FILE", help=text)
+    text = "results of `pytest-mlff study runs` on both models; then the same table"
+    paper.add_argument("--runs", type=Path, metavar="FILE", help=text)
     paper.set_defaults(run=_paper)
     figures = commands.add_parser("figures", help="draw the paper's figures of models beside the reference")
     figures.add_argument("--output", type=Path, default=Path("figures"), metavar="DIR", help="(%(default)s)")
@@ -131,6 +134,21 @@ def _add_ablation(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_ablation)
 
 
+def _add_study(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    runs = commands.add_parser("runs", help="the paper's runs of 4000 atoms and of slabs, with a model")
+    runs.add_argument("--model", required=True, metavar="SPEC", help="such as builtin:model-b")
+    runs.add_argument("--run", action="append", default=[], metavar="NAME", help="repeatable; a wrong name lists them")
+    runs.add_argument("--first", type=_whole, default=0, metavar="N", help="number of the first replica (%(default)s)")
+    runs.add_argument("--replicas", type=_positive, default=2, metavar="N", help="how many (%(default)s)")
+    runs.add_argument("--output", type=Path, default=Path("paper-runs.jsonl"), metavar="FILE", help="(%(default)s)")
+    runs.add_argument(
+        "--device", type=parse_device, default="auto", metavar="{auto,cpu,cuda[:N]}", help="(%(default)s)"
+    )
+    _add_cache_dir(runs)
+    runs.set_defaults(run=_runs)
+
+
 def _add_calibrate(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     null = commands.add_parser("null", help="spread of every row for the reference against itself")
@@ -170,10 +188,14 @@ def _add_cache_dir(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cache-dir", type=Path, default=default, metavar="DIR", help=f"({default})")
 
 
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number >= 1")
+def _whole(text: str, least: int = 0) -> int:
+    if not text.isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number >= {least}")
     return int(text)
+
+
+def _positive(text: str) -> int:
+    return _whole(text, 1)
 
 
 def _progress() -> Progress:
@@ -206,20 +228,27 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _paper(options: argparse.Namespace) -> int:
-    from pytest_mlff.ablation import MODEL_A, MODEL_B, journal
+    from pytest_mlff.ablation import MODEL_A, MODEL_B, SHIPPED, journal
     from pytest_mlff.reference.data import Reference
     from pytest_mlff.reference.paper import comparison
     from pytest_mlff.reproduction import read_records, reproduction
+    from pytest_mlff.study import runs
 
     reference = Reference()
-    if not (options.model_a or options.model_b or options.ablation):
+    if not (options.model_a or options.model_b or options.ablation or options.runs):
         lines = comparison(reference)
     else:
         measured = journal(options.ablation).read() if options.ablation else {}
         if options.ablation and not {(MODEL_A, "measure"), (MODEL_B, "measure")} & set(measured):
             raise SpecError(f"{options.ablation} holds no results of stage measure on {MODEL_A} or {MODEL_B}")
-        runs = ((MODEL_A, options.model_a), (MODEL_B, options.model_b))
-        ours = (read_records(paths) | measured.get((cell, "measure"), {}) for cell, paths in runs)
+        long_runs = runs.journal(options.runs).read() if options.runs else {}
+        models = ((MODEL_A, options.model_a), (MODEL_B, options.model_b))
+        ours = (
+            read_records(paths)
+            | measured.get((cell, "measure"), {})
+            | runs.records(long_runs, f"builtin:{SHIPPED[cell]}")
+            for cell, paths in models
+        )
         lines = reproduction(*ours, reference=reference)
     for line in lines:
         print(line)
@@ -299,6 +328,22 @@ def _ablation(options: argparse.Namespace) -> int:
         from pytest_mlff.report.figures.ablation import ablation_figure
 
         ablation_figure(ablation.measured(results), options.figure)
+    return 0
+
+
+def _runs(options: argparse.Namespace) -> int:
+    from pytest_mlff.study import runs
+
+    runs.run(
+        options.model,
+        options.output,
+        cache_dir=options.cache_dir,
+        names=options.run,
+        replicas=range(options.first, options.first + options.replicas),
+        device=options.device,
+        progress=_progress(),
+        say=lambda line: print(line, file=sys.stderr, flush=True),
+    )
     return 0
 
 
