@@ -138,7 +138,9 @@ def _add_study(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     runs = commands.add_parser("runs", help="the paper's runs of 4000 atoms and of slabs, with a model")
     runs.add_argument("--model", required=True, metavar="SPEC", help="such as builtin:model-b")
-    runs.add_argument("--run", action="append", default=[], metavar="NAME", help="repeatable; a wrong name lists them")
+    runs.add_argument(
+        "--only", action="append", default=[], metavar="RUN", help="repeatable; a wrong name lists them; all by default"
+    )
     runs.add_argument("--first", type=_whole, default=0, metavar="N", help="number of the first replica (%(default)s)")
     runs.add_argument("--replicas", type=_positive, default=2, metavar="N", help="how many (%(default)s)")
     runs.add_argument("--output", type=Path, default=Path("paper-runs.jsonl"), metavar="FILE", help="(%(default)s)")
@@ -338,7 +340,7 @@ def _runs(options: argparse.Namespace) -> int:
         options.model,
         options.output,
         cache_dir=options.cache_dir,
-        names=options.run,
+        names=options.only,
         replicas=range(options.first, options.first + options.replicas),
         device=options.device,
         progress=_progress(),

@@ -89,3 +89,15 @@ def test_what_has_too_few_replicas_is_no_number():
 def test_a_slab_enters_the_melting_point_where_it_was_run_at_every_temperature():
     uneven = _results([[0.02] * 3, [0.001] * 3 + [-5.0], [-0.03] * 3])
     assert runs.melting_point(uneven, LJ) == runs.melting_point(_results([[0.02] * 3, [0.001] * 3, [-0.03] * 3]), LJ)
+
+
+def test_the_command_runs_the_replicas_that_are_asked_for(tmp_path, brief, capsys):
+    from pytest_mlff.cli import main
+
+    output = tmp_path / "runs.jsonl"
+    where = ["--output", str(output), "--cache-dir", str(tmp_path / "cache")]
+    assert main(["study", "runs", "--model", LJ, "--only", "slab-20K", "--first", "3", "--replicas", "1", *where]) == 0
+    assert "slab-20K, replica 3" in capsys.readouterr().err
+    assert list(runs.journal(output).read()) == [(LJ, "slab-20K", 3)]
+    assert main(["study", "runs", "--model", LJ, "--only", "slab", *where]) == 2
+    assert "no run 'slab'" in capsys.readouterr().err
