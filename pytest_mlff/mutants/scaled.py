@@ -12,8 +12,8 @@ import numpy as np
 
 from pytest_mlff.mutants.base import Altered, FloatArray
 from pytest_mlff.potentials import ARGON_EPSILON, ARGON_SIGMA, LennardJones, lennard_jones
+from pytest_mlff.units import KCAL_PER_MOL_PER_EV
 
-KCAL_PER_MOL_PER_EV = 23.060548
 SIMULATED = 100
 """Atoms of the smallest system that counts as a simulation: more than a test of a fast path takes."""
 
