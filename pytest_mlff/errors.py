@@ -5,6 +5,7 @@ The tree::
     MlffError
     ├── SpecError            a model spec, an option or a configuration that cannot be used
     ├── ObservableError      data an observable cannot be computed from (also a ValueError)
+    │   └── NonFiniteError   a NaN or an infinity among them: a FAIL of the row that met it
     ├── UnstableError        a trajectory that left physics: NaN, runaway temperature, overlap
     ├── ModelError           the candidate's calculator raised while it was being run
     │   └── RefusedError     it says itself that it cannot be asked this (``checks.symmetries``)
@@ -26,6 +27,18 @@ class SpecError(MlffError):
 
 class ObservableError(MlffError, ValueError):
     """Data that an observable cannot be computed from."""
+
+
+class NonFiniteError(ObservableError):
+    """A NaN or an infinity among them: the row that met it FAILs.
+
+    Attributes
+    ----------
+    structure : tuple or None
+        Positions (atom, xyz) and cell, (3,) or (3, 3), in Å of the structure that a calculator gave it for.
+    """
+
+    structure: tuple[Any, Any] | None = None
 
 
 class UnstableError(MlffError):

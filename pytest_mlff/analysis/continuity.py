@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pytest_mlff.errors import ObservableError
+from pytest_mlff.finite import refuse_non_finite
 
 _WHOLE = 1e-2
 """Deviation from a whole number that the arithmetic behind the rounding explains."""
@@ -39,7 +40,7 @@ def irregular_intervals(values: ArrayLike, *, count: int) -> list[int]:
     Raises
     ------
     ObservableError
-        If there are fewer than six points.
+        If there are fewer than six points, or one of them is not finite.
 
     Notes
     -----
@@ -49,6 +50,7 @@ def irregular_intervals(values: ArrayLike, *, count: int) -> list[int]:
     curve = np.asarray(values, dtype=float)
     if curve.ndim != 1 or curve.size < 6:
         raise ObservableError(f"values have shape {curve.shape}; expected at least six points of a curve")
+    refuse_non_finite("the curve is", curve, "points")
     change = np.diff(curve)
     expected = (4.0 * (change[1:-3] + change[3:-1]) - change[:-4] - change[4:]) / 6.0
     order = np.argsort(-np.abs(change[2:-2] - expected), kind="stable")[:count]
@@ -69,10 +71,16 @@ def rounding_step(values: ArrayLike) -> float:
         Largest step that all differences are multiples of, if it is as fine as float32 has it for the largest of the
         values: from half of its last place to sixteen. Else 0.
 
+    Raises
+    ------
+    NonFiniteError
+        If a value is not finite.
+
     Notes
     -----
     Euclid's algorithm on the differences. Of values that were not rounded it ends below what can be a step.
     """
+    refuse_non_finite("the values are", values)
     numbers = np.unique(np.asarray(values, dtype=float))
     place = float(np.finfo(np.float32).eps) * float(np.abs(numbers).max(initial=0.0))
     gaps, step = np.diff(numbers), 0.0
@@ -104,6 +112,11 @@ def find_jump(function: Callable[[float], float], low: float, high: float, *, wi
         In the middle of the last interval. Of the change across it, what the curve does on either side over
         the same width is taken off; without a step what is left vanishes with the width.
 
+    Raises
+    ------
+    NonFiniteError
+        If the function gives a value that is not finite.
+
     Notes
     -----
     A step J between the inner two of four even points is half seen by the cubic through them, so that the
@@ -113,6 +126,7 @@ def find_jump(function: Callable[[float], float], low: float, high: float, *, wi
     span = high - low
     points = [function(x) for x in (low - span, low, high, high + span)]
     while True:
+        refuse_non_finite(f"the curve from {low - span:.6g} to {high + span:.6g} is", points, "points")
         before, below, above, after = points
         step = above - below - 0.5 * (below - before + after - above)
         if not high - low > width:
@@ -142,8 +156,14 @@ def wrong_sign(values: ArrayLike, *, first: int, last: int) -> tuple[float, int]
         changes its sign once.
     worst : int
         Index of that point.
+
+    Raises
+    ------
+    NonFiniteError
+        If a value is not finite.
     """
     curve: NDArray[np.float64] = np.asarray(values, dtype=float)
+    refuse_non_finite("the curve is", curve, "points")
     best, worst = np.inf, first
     for crossing in range(first, last + 1):
         wrong = np.concatenate([-curve[:crossing], curve[crossing:]])

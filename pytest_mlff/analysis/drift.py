@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pytest_mlff.errors import ObservableError
+from pytest_mlff.finite import refuse_non_finite
 from pytest_mlff.schema import Estimate
 
 
@@ -39,8 +40,9 @@ def linear_drift(time: ArrayLike, values: ArrayLike) -> Estimate:
     inefficiency is that of W. C. Swope et al., J. Chem. Phys. 76 (1982) 637.
     """
     t, y = np.asarray(time, dtype=float), np.asarray(values, dtype=float)
-    if t.shape != y.shape or t.ndim != 1 or t.size < 10 or not np.isfinite(y).all():
-        raise ObservableError(f"time and values have shapes {t.shape} and {y.shape}; expected ten finite frames")
+    if t.shape != y.shape or t.ndim != 1 or t.size < 10:
+        raise ObservableError(f"time and values have shapes {t.shape} and {y.shape}; expected ten frames")
+    refuse_non_finite("values are", y, "frames")
     centred = t - t.mean()
     spread = float(np.sum(centred**2))
     slope = float(np.sum(centred * y)) / spread

@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pytest_mlff.analysis.lattice import FloatArray, IntArray, cell_counts, lattice_sites, wave_vectors
 from pytest_mlff.errors import ObservableError
+from pytest_mlff.finite import refuse_non_finite
 from pytest_mlff.schema import Estimate
 
 if TYPE_CHECKING:
@@ -313,8 +314,7 @@ def _checked_square(hessian: ArrayLike) -> FloatArray:
     matrix = np.asarray(hessian, dtype=float)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
         raise ObservableError(f"Hessian has shape {matrix.shape}; expected (3N, 3N)")
-    if not np.isfinite(matrix).all():
-        raise ObservableError(f"{np.count_nonzero(~np.isfinite(matrix))} elements of the Hessian are not finite")
+    refuse_non_finite("the Hessian is", matrix, "rows")
     return matrix
 
 
@@ -322,8 +322,7 @@ def _checked_row(row: ArrayLike) -> FloatArray:
     blocks = np.asarray(row, dtype=float)
     if blocks.ndim != 3 or blocks.shape[1:] != (3, 3):
         raise ObservableError(f"row has shape {blocks.shape}; expected (atom, 3, 3)")
-    if not np.isfinite(blocks).all():
-        raise ObservableError(f"{np.count_nonzero(~np.isfinite(blocks))} elements of the row are not finite")
+    refuse_non_finite("the row is", blocks, "atoms")
     return blocks
 
 

@@ -19,6 +19,7 @@ from scipy.spatial import cKDTree
 from pytest_mlff.analysis.geometry import half_shortest_edge, minimum_image, replica_positions, wrap
 from pytest_mlff.analysis.statistics import jackknife, replica_mean
 from pytest_mlff.errors import ObservableError
+from pytest_mlff.finite import refuse_non_finite
 from pytest_mlff.schema import Estimate, validate_trajectory
 
 if TYPE_CHECKING:
@@ -306,7 +307,7 @@ def zero_velocity_temperature(
     Raises
     ------
     ObservableError
-        For too few temperatures or an error that is not positive.
+        For too few temperatures, a drift that is not finite, or an error that is not positive.
 
     Notes
     -----
@@ -316,6 +317,7 @@ def zero_velocity_temperature(
     errors = np.asarray(drift_stderr, dtype=np.float64)
     if not len(kelvin) == len(values) == len(errors) or len(kelvin) <= degree or degree not in (1, 2):
         raise ObservableError(f"{len(kelvin)} temperatures, {len(values)} drifts, degree {degree}; need degree + 1")
+    refuse_non_finite("the drift is", values, "temperatures")
     if not np.all(errors > 0.0):
         raise ObservableError(f"drift_stderr = {errors}; a weighted fit needs positive errors (several replicas)")
     centre, scale = kelvin.mean(), np.ptp(kelvin) / 2 or 1.0
@@ -346,8 +348,14 @@ def crossing_temperature(temperatures: ArrayLike, drift: ArrayLike) -> float:
     float
         The lowest temperature in K at which the interpolated drift turns from positive to negative; NaN if it
         never does.
+
+    Raises
+    ------
+    NonFiniteError
+        If a temperature or a drift is not finite.
     """
     pairs = np.array([temperatures, drift], dtype=np.float64)
+    refuse_non_finite("temperature and drift are", pairs.T, "temperatures")
     kelvin, values = pairs[:, np.argsort(pairs[0])]
     turns = np.flatnonzero((values[:-1] > 0.0) & (values[1:] <= 0.0))
     if not len(turns):

@@ -3,6 +3,9 @@
 1 − R² = Σ(f_c − f_r)² / Σ(f_r − ⟨f_r⟩)², over all force components of all configurations, where ⟨f_r⟩ is the
 mean of all reference components (zero but for rounding: reference forces add up to nothing). Errors come from
 a bootstrap over configurations, whose atoms share one model error and are no independent data.
+
+The slope is that of the candidate's components on the reference's, Σ f_c f_r / Σ f_r²: a line through zero. Forces in
+another unit have a slope far from 1 and all the same a small residual, Σ (f_c − slope f_r)² / Σ f_c².
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pytest_mlff.errors import ObservableError
+from pytest_mlff.finite import refuse_non_finite
 from pytest_mlff.schema import Estimate
 
 if TYPE_CHECKING:
@@ -51,9 +55,10 @@ def force_parity(
     -------
     xr.Dataset
         ``one_minus_r2`` (1), ``force_error_sd`` (eV/Å, s.d. of all components of the error about their mean),
-        ``force_error_mean`` (eV/Å), ``force_rms`` (eV/Å, of the reference), ``error_quantile`` (quantile)
-        (eV/Å) and ``one_minus_r2_configuration`` (configuration): each configuration's share, whose mean is
-        ``one_minus_r2``. Each of the first five with ``_stderr``: NaN for one configuration, and for the
+        ``force_error_mean`` (eV/Å), ``force_rms`` (eV/Å, of the reference), ``slope`` (1), ``slope_residual`` (1, NaN
+        where all candidate forces are zero), ``error_quantile`` (quantile) (eV/Å) and
+        ``one_minus_r2_configuration`` (configuration): each configuration's share, whose mean is
+        ``one_minus_r2``. All but the last with ``_stderr``: NaN for one configuration, and for the
         largest error, for which a bootstrap says nothing.
 
     Raises
@@ -113,6 +118,22 @@ def force_error_sd(parity: xr.Dataset) -> Estimate:
     return _estimate(parity, "force_error_sd")
 
 
+def force_slope(parity: xr.Dataset) -> Estimate:
+    """Slope of the candidate's forces on the reference's.
+
+    Parameters
+    ----------
+    parity : xr.Dataset
+        From :func:`force_parity`.
+
+    Returns
+    -------
+    Estimate
+        With the number of configurations less one as degrees of freedom.
+    """
+    return _estimate(parity, "slope")
+
+
 def common_force_share(candidate: ArrayLike, reference: ArrayLike) -> float:
     """Share of the squared force error that is one force on all atoms of a configuration.
 
@@ -144,21 +165,24 @@ def _estimate(parity: xr.Dataset, name: str) -> Estimate:
 
 
 def _sums(error: FloatArray, target: FloatArray) -> FloatArray:
-    """Per configuration: number of components, Σe, Σe², Σf, Σf² (configuration, 5)."""
+    """Per configuration: number of components, Σe, Σe², Σf, Σf², Σef (configuration, 6)."""
     flat_error, flat = error.reshape(len(error), -1), target.reshape(len(target), -1)
     size = np.full(len(flat), float(flat.shape[1]))
-    terms = [size, flat_error.sum(1), (flat_error**2).sum(1), flat.sum(1), (flat**2).sum(1)]
+    terms = [size, flat_error.sum(1), (flat_error**2).sum(1), flat.sum(1), (flat**2).sum(1), (flat_error * flat).sum(1)]
     return np.stack(terms, axis=1)
 
 
 def _figures(sums: FloatArray) -> FloatArray:
-    """1 − R², error s.d., mean error and reference rms from summed terms (..., 5)."""
-    size, e1, e2, f1, f2 = np.moveaxis(sums, -1, 0)
+    """1 − R², error s.d., mean error, reference rms, slope and its residual from summed terms (..., 6)."""
+    size, e1, e2, f1, f2, ef = np.moveaxis(sums, -1, 0)
     error_mean, target_mean = e1 / size, f1 / size
     with np.errstate(divide="ignore", invalid="ignore"):  # a resample may draw configurations without force
         ratio = np.where(e2 > 0.0, e2 / (f2 - size * target_mean**2), 0.0)
+        slope = 1.0 + ef / f2
+        # f_c − slope f_r = e − (ef/f2) f_r, without the difference of large numbers
+        residual = np.maximum(e2 - ef**2 / f2, 0.0) / (e2 + 2.0 * ef + f2)
     deviation = np.sqrt(np.maximum(e2 / size - error_mean**2, 0.0))
-    return np.stack([ratio, deviation, error_mean, np.sqrt(f2 / size)], axis=-1)
+    return np.stack([ratio, deviation, error_mean, np.sqrt(f2 / size), slope, residual], axis=-1)
 
 
 def _quantiles(error: FloatArray, level: FloatArray, counts: NDArray[np.int64]) -> tuple[FloatArray, FloatArray]:
@@ -192,6 +216,7 @@ def _dataset(
     import xarray as xr
 
     units = {"one_minus_r2": "1", "force_error_sd": "eV/Å", "force_error_mean": "eV/Å", "force_rms": "eV/Å"}
+    units |= {"slope": "1", "slope_residual": "1"}
     values = {name: ((), value, {"units": unit}) for (name, unit), value in zip(units.items(), whole, strict=True)}
     errors = {
         f"{name}_stderr": ((), value, {"units": unit})
@@ -217,13 +242,8 @@ def _checked(candidate: ArrayLike, reference: ArrayLike) -> tuple[FloatArray, Fl
             f"candidate forces have shape {given.shape}, reference forces {target.shape}; "
             f"both must be (configuration, atom, 3) and equal"
         )
-    for side, values in (("candidate", given), ("reference", target)):
-        bad = ~np.isfinite(values).all(axis=(1, 2))
-        if bad.any():
-            raise ObservableError(
-                f"{side} forces are not finite in {bad.sum()} of {len(bad)} configurations, "
-                f"first in configuration {int(np.argmax(bad))}; look at the model there"
-            )
+    refuse_non_finite("candidate forces are", given, "configurations")
+    refuse_non_finite("reference forces are", target, "configurations")
     if np.ptp(target) == 0.0:
         raise ObservableError("all reference forces are equal, R² has no meaning; use thermal configurations")
     return given - target, target

@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike
 from pytest_mlff.analysis.hessian import BlockSpectrum, row_at_step, spectrum_of
 from pytest_mlff.analysis.lattice import FloatArray, nearest_images
 from pytest_mlff.errors import ObservableError
+from pytest_mlff.finite import refuse_non_finite
 from pytest_mlff.schema import Estimate
 from pytest_mlff.units import EV_PER_AMU_ANGSTROM2_PS2
 
@@ -65,8 +66,7 @@ def frequencies(eigenvalues: ArrayLike, *, mass: float) -> FloatArray:
     values = np.asarray(eigenvalues, dtype=float)
     if not mass > 0.0:
         raise ObservableError(f"mass = {mass} amu must be positive")
-    if not np.isfinite(values).all():
-        raise ObservableError(f"{np.count_nonzero(~np.isfinite(values))} eigenvalues are not finite")
+    refuse_non_finite("eigenvalues are", values)
     omega2 = values / (mass * EV_PER_AMU_ANGSTROM2_PS2)
     return np.asarray(np.sign(omega2) * np.sqrt(np.abs(omega2)) / (2.0 * np.pi))
 
@@ -91,13 +91,13 @@ def spectrum_distance(candidate: ArrayLike, reference: ArrayLike) -> float:
     ObservableError
         If the numbers of modes differ, a frequency is not finite, or the reference's mean is not positive.
     """
+    refuse_non_finite("the candidate's frequencies are", candidate)
+    refuse_non_finite("the reference's frequencies are", reference)
     left, right = np.sort(np.ravel(candidate)), np.sort(np.ravel(reference))
     if left.size != right.size:
         raise ObservableError(
             f"candidate has {left.size} modes, reference {right.size}; compute both on the same crystal"
         )
-    if not (np.isfinite(left).all() and np.isfinite(right).all()):
-        raise ObservableError("a frequency is not finite; the spectra cannot be compared")
     mean = float(right.mean())
     if not mean > 0.0:
         raise ObservableError(f"the reference's mean frequency is {mean:.3g} THz; it must be a stable crystal")

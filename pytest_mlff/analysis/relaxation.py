@@ -208,14 +208,14 @@ def decay_rate(lag: NDArray[np.float64], values: NDArray[np.float64]) -> float:
     Returns
     -------
     float
-        k in 1/ps; NaN if fewer than two values are positive or the iteration does not converge.
+        k in 1/ps; NaN if fewer than two values are positive, one is not finite, or the iteration does not converge.
 
     Notes
     -----
     Gauss–Newton from the straight line through the logarithms with weights value²; a step that does not
     reduce the residual is halved.
     """
-    if np.count_nonzero(values > 0.0) < 2:
+    if np.count_nonzero(values > 0.0) < 2 or not np.isfinite(values).all():
         return float("nan")
     weight = np.where(values > 0.0, values, 0.0) ** 2
     logarithm = np.log(np.where(values > 0.0, values, 1.0))

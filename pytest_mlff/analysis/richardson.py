@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from pytest_mlff.errors import ObservableError
+from pytest_mlff.finite import refuse_non_finite
 from pytest_mlff.schema import Estimate
 
 LEVELS = 3
@@ -45,8 +46,7 @@ def derivative(function: Callable[[float], float], *, step: float) -> Estimate:
         raise ObservableError(f"step = {step}; a difference needs a positive one")
     steps = step / 2.0 ** np.arange(LEVELS)
     values = np.array([[function(float(h)), function(float(-h))] for h in steps])
-    if not np.isfinite(values).all():
-        raise ObservableError(f"values are not finite within {step:g} of the point; no derivative can be taken")
+    refuse_non_finite(f"values at {', '.join(f'±{h:.2g}' for h in steps)} are", values, "steps")
     table = (values[:, 0] - values[:, 1]) / (2.0 * steps)
     last = table
     for order in range(1, LEVELS):

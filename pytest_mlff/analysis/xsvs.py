@@ -23,6 +23,7 @@ from pytest_mlff.analysis.shells import (
 from pytest_mlff.analysis.statistics import delete_one_stderr, jackknife
 from pytest_mlff.analysis.xpcs import exposed, field_correlation
 from pytest_mlff.errors import ObservableError
+from pytest_mlff.finite import refuse_non_finite
 from pytest_mlff.schema import validate_trajectory
 
 if TYPE_CHECKING:
@@ -171,7 +172,13 @@ def half_time(exposure: NDArray[np.float64], contrast: NDArray[np.float64]) -> f
     -------
     float
         In ps, by linear interpolation; the last exposure if the contrast stays above.
+
+    Raises
+    ------
+    NonFiniteError
+        If the contrast is not finite.
     """
+    refuse_non_finite("the contrast is", contrast, "exposures")
     ratio = contrast / contrast[0]
     below = np.flatnonzero(ratio <= 0.5)
     if len(below) == 0:

@@ -16,9 +16,9 @@ from pytest_mlff.reference.data import Reference
 from pytest_mlff.schema import Model
 from pytest_mlff.simulation.budget import Budget
 from pytest_mlff.simulation.cache import Cache
-from pytest_mlff.simulation.forces import ModelForces
 from pytest_mlff.simulation.md import SEGMENT_FRAMES, NoProgress, Progress, Run, Workshop, simulate
 from pytest_mlff.simulation.protocols import Protocol, protocol
+from pytest_mlff.simulation.statics import StaticForces
 from pytest_mlff.simulation.systems import ARGON, System, state_point
 from pytest_mlff.verdict.overrides import tolerances
 from pytest_mlff.verdict.tolerances import Tolerance
@@ -76,7 +76,7 @@ class CheckContext:
         """The services of :func:`pytest_mlff.simulation.md.simulate`."""
         return Workshop(self.model, self.system, self.cache, self.budget, self.progress, self.keep)
 
-    def forces(self, box: np.ndarray) -> ModelForces:
+    def forces(self, box: np.ndarray) -> StaticForces:
         """Make the candidate's forces in a cell.
 
         Parameters
@@ -86,10 +86,10 @@ class CheckContext:
 
         Returns
         -------
-        ModelForces
-            Callable on positions.
+        StaticForces
+            Callable on positions; refuses what is not finite.
         """
-        return ModelForces(self.model, self.system, box)
+        return StaticForces(self.model, self.system, box)
 
     def starts(self, name: str, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Start configurations, a different one per replica, drawn by the seed.

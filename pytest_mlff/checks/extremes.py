@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 
 from pytest_mlff.analysis.continuity import find_jump, irregular_intervals, rounding_step, wrong_sign
 from pytest_mlff.checks.judge import Finding
 from pytest_mlff.checks.workbench import PROBE, Structure, Workbench
-from pytest_mlff.errors import UnstableError
+from pytest_mlff.errors import NonFiniteError, UnstableError
 from pytest_mlff.schema import Estimate
-from pytest_mlff.simulation.forces import ModelForces
 from pytest_mlff.simulation.md import Run, simulate
+from pytest_mlff.simulation.statics import StaticForces
 from pytest_mlff.simulation.systems import StatePoint, state_point
 from pytest_mlff.units import BOLTZMANN_EV, EV_PER_AMU_ANGSTROM2_PS2, MEV
+
+T = TypeVar("T")
 
 SPACING = 0.02
 """Distance in Å between the points of the dimer's curve."""
@@ -48,7 +52,7 @@ class _Dimer:
     """
 
     def __init__(self, bench: Workbench, direction: np.ndarray) -> None:
-        self.model: ModelForces = bench.evaluator(np.full(3, _BOX))
+        self.model: StaticForces = bench.evaluator(np.full(3, _BOX))
         self.direction = direction
 
     def positions(self, distance: float) -> np.ndarray:
@@ -62,12 +66,22 @@ class _Dimer:
 
     def forces(self, distances: np.ndarray) -> np.ndarray:
         """Those at many distances; a batched model gets them in one call."""
-        found = self.model(np.stack([self.positions(float(distance)) for distance in distances]))
+        found = self._at(lambda: self.model(np.stack([self.positions(float(distance)) for distance in distances])))
         return np.asarray(0.5 * (found[:, 1] - found[:, 0]) @ self.direction)
 
     def energy(self, distance: float) -> float:
         """Energy in eV."""
-        return self.model.energy(self.positions(distance))
+        return self._at(lambda: self.model.energy(self.positions(distance)))
+
+    def _at(self, ask: Callable[[], T]) -> T:
+        """Ask the model; what it refuses as not finite says at which distance."""
+        try:
+            return ask()
+        except NonFiniteError as error:
+            if error.structure is not None:
+                apart = float(np.linalg.norm(np.subtract(*error.structure[0])))
+                error.args = (f"{error}, {apart:.3f} Å apart",)
+            raise
 
 
 def cutoff_continuity(bench: Workbench) -> Finding:
@@ -99,14 +113,14 @@ def cutoff_continuity(bench: Workbench) -> Finding:
             coarse = _ROUNDED * rounding_step(energies)
             for place in irregular_intervals(energies, count=_SUSPECTS):
                 jump = find_jump(dimer.energy, float(grid[place]), float(grid[place + 1]), width=_WIDTH)
-                if not jump.height <= coarse:
+                if jump.height > coarse:
                     found.append((jump.height / stretch / unit, jump.position, "energy", jump.height))
             if coarse > bench.limit("cutoff_continuity") * unit * stretch:
                 hidden = f"; the energy is rounded: jumps below {coarse * MEV:.2g} meV would not be seen"
         bench.calls += dimer.model.calls
-    value, position, what, height = max(found, key=lambda item: item[0] if math.isfinite(item[0]) else math.inf)
+    value, position, what, height = max(found)
     note = f"largest jump: {what}, {height * MEV:.3g} meV{'/Å' if what == 'force' else ''} at {position:.3f} Å{hidden}"
-    if not value <= bench.limit("cutoff_continuity"):
+    if value > bench.limit("cutoff_continuity"):
         dimer = _Dimer(bench, _DIRECTIONS[0])
         frames = [Structure(dimer.positions(position + side * _WIDTH), np.full(3, _BOX)) for side in (-1, 1)]
         note += bench.keep("cutoff_continuity", [(frame, None) for frame in frames])
@@ -135,14 +149,12 @@ def dimer_curve(bench: Workbench) -> Finding:
         dimer = _Dimer(bench, direction)
         forces = dimer.forces(grid)
         bench.calls += dimer.model.calls
-        bad = np.flatnonzero(~np.isfinite(forces))
-        size, worst = (math.inf, int(bad[0])) if len(bad) else wrong_sign(forces, first=int(first), last=int(last))
-        found.append((size, worst, dimer))
+        found.append((*wrong_sign(forces, first=int(first), last=int(last)), dimer))
     size, worst, dimer = max(found, key=lambda item: item[0])
     note = f"{len(grid)} distances from {grid[0]:.2f} to {grid[-1]:.2f} Å in {len(_DIRECTIONS)} directions"
     if size > 0.0:
         note = f"worst at {grid[worst]:.2f} Å; {note}"
-    if not size <= bench.limit("dimer"):
+    if size > bench.limit("dimer"):
         frame = Structure(dimer.positions(float(grid[worst])), np.full(3, _BOX))
         note += bench.keep("dimer", [(frame, None)])
     return Finding(candidate=Estimate(size, 0.0), force_calls=bench.calls - before, note=note)

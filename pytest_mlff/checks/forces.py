@@ -4,21 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytest_mlff.analysis.parity import common_force_share, force_error_sd, force_parity, one_minus_r2
+from pytest_mlff.analysis.parity import common_force_share, force_error_sd, force_parity, force_slope, one_minus_r2
 from pytest_mlff.checks.catalogue import Row
 from pytest_mlff.checks.context import CheckContext
 from pytest_mlff.checks.judge import Finding, Stopwatch, judge, without_verdict
-from pytest_mlff.errors import BudgetExhausted, MlffError
+from pytest_mlff.errors import BudgetExhausted, MlffError, NonFiniteError
 from pytest_mlff.reference.model import ReferenceModel
-from pytest_mlff.schema import Estimate, Record
+from pytest_mlff.schema import Record
 from pytest_mlff.simulation.forces import ModelForces
-from pytest_mlff.units import MEV
+from pytest_mlff.units import MEV, suspect
+from pytest_mlff.verdict.format import format_estimate
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 CHUNK = 20
 """Configurations per cached piece: what a killed run can lose."""
+PROPORTIONAL = 0.05
+"""Largest residual, as a share of the candidate's squared forces, where the slope may be that of a unit."""
 
 
 def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
@@ -45,6 +52,8 @@ def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
             finding = _parity(context, name, counts[name])
         except BudgetExhausted as spent:
             records[row.id] = without_verdict(context, row, "INCONCLUSIVE", str(spent))
+        except NonFiniteError as error:
+            records[row.id] = without_verdict(context, row, "FAIL", str(error))
         except MlffError as error:  # a model too large for 4000 atoms still has its 256
             records[row.id] = without_verdict(context, row, "ERROR", str(error))
         else:
@@ -84,18 +93,23 @@ def parity_forces(context: CheckContext, name: str, count: int) -> tuple[np.ndar
 
 def _parity(context: CheckContext, name: str, count: int) -> Finding:
     candidate, exact = parity_forces(context, name, count)
-    bad = int(np.count_nonzero(~np.isfinite(candidate).all(axis=(1, 2))))
-    if bad:
-        note = f"forces are not finite in {bad} of {count} configurations"
-        return Finding(candidate=Estimate(float("nan"), float("nan")), force_calls=count, note=note)
     parity = force_parity(candidate, exact)
     error = force_error_sd(parity)
     note = (
-        f"{count} configurations, force error s.d. {error.value * MEV:.3g} ± {error.stderr * MEV:.1g} meV/Å "
+        f"{_slope(parity)}; {count} configurations, "
+        f"force error s.d. {error.value * MEV:.3g} ± {error.stderr * MEV:.1g} meV/Å "
         f"of {float(parity['force_rms']) * MEV:.3g} meV/Å rms, "
         f"{common_force_share(candidate, exact):.0%} of its square one force on all atoms"
     )
     return Finding(candidate=one_minus_r2(parity), force_calls=count, note=note)
+
+
+def _slope(parity: xr.Dataset) -> str:
+    """Slope of the forces, and the unit that it points at, where a line through zero fits them."""
+    slope = force_slope(parity)
+    text = f"slope {format_estimate(slope.value, slope.stderr)}"
+    found = suspect(slope.value) if float(parity["slope_residual"]) <= PROPORTIONAL else None
+    return text if found is None else f"{text}: forces look like {found.look}, multiply by {found.factor:.4g}"
 
 
 def _candidate_forces(context: CheckContext, name: str, positions: np.ndarray, boxes: np.ndarray) -> np.ndarray:
@@ -115,5 +129,7 @@ def _candidate_forces(context: CheckContext, name: str, positions: np.ndarray, b
 
 def _forces(context: CheckContext, name: str, positions: np.ndarray, boxes: np.ndarray) -> dict[str, np.ndarray]:
     context.budget.check(f"the parity of {name}")
-    found = [context.forces(box)(position) for position, box in zip(positions, boxes, strict=True)]
+    # counted by the analysis, so that a row tells how many configurations are spoiled
+    evaluate = partial(ModelForces, context.model, context.system)
+    found = [evaluate(box)(position) for position, box in zip(positions, boxes, strict=True)]
     return {"forces": np.stack(found)}

@@ -9,8 +9,8 @@ from pytest_mlff.checks import conservation, extremes, learned, symmetries
 from pytest_mlff.checks.catalogue import Row
 from pytest_mlff.checks.context import CheckContext
 from pytest_mlff.checks.judge import Finding, Stopwatch, judge, without_verdict
-from pytest_mlff.checks.workbench import Workbench
-from pytest_mlff.errors import BudgetExhausted, MlffError, ObservableError
+from pytest_mlff.checks.workbench import Structure, Workbench
+from pytest_mlff.errors import BudgetExhausted, MlffError, NonFiniteError
 from pytest_mlff.schema import Record
 
 _MEASURES: Mapping[str, Callable[[Workbench], Finding]] = {
@@ -57,8 +57,9 @@ def _record(bench: Workbench, row: Row) -> Record:
         return without_verdict(context, row, "INCONCLUSIVE", str(spent))
     except symmetries.RefusedError as refused:
         return without_verdict(context, row, "NOT_APPLICABLE", str(refused))
-    except ObservableError as error:  # energies that are not finite
-        return without_verdict(context, row, "FAIL", str(error))
+    except NonFiniteError as error:
+        kept = "" if error.structure is None else bench.keep(row.id, [(Structure(*error.structure), None)])
+        return without_verdict(context, row, "FAIL", f"{error}{kept}")
     except MlffError as error:  # what one structure breaks, another may bear
         return without_verdict(context, row, "ERROR", str(error))
     return judge(context, row, finding, wall_s=watch.seconds)

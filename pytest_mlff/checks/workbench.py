@@ -17,6 +17,7 @@ from pytest_mlff.reference.model import ReferenceModel
 from pytest_mlff.schema import Model
 from pytest_mlff.simulation.cache import write_atomically
 from pytest_mlff.simulation.forces import ModelForces
+from pytest_mlff.simulation.statics import StaticForces
 from pytest_mlff.simulation.systems import make_atoms
 
 LIQUID, SOLID, PROBE = "start/100K-256", "start/20K-solid-256", "probe/liquid"
@@ -137,7 +138,7 @@ class Workbench:
         vector = minimum_image(found.positions - found.positions[0], found.cell)
         return Structure(vector - vector.mean(axis=0) + 0.5 * VACUUM, np.full(3, VACUUM))
 
-    def evaluator(self, cell: np.ndarray, calculator: Any = None) -> ModelForces:
+    def evaluator(self, cell: np.ndarray, calculator: Any = None) -> StaticForces:
         """Make the candidate's forces, or those of a copy of it; its calls are counted by the caller.
 
         Parameters
@@ -149,11 +150,11 @@ class Workbench:
 
         Returns
         -------
-        ModelForces
-            Callable on positions.
+        StaticForces
+            Callable on positions; refuses what is not finite.
         """
         model = self.context.model if calculator is None else _Copy(self.context.model, calculator)
-        return ModelForces(model, self.context.system, cell)
+        return StaticForces(model, self.context.system, cell)
 
     def forces(self, structure: Structure, calculator: Any = None) -> np.ndarray:
         """Evaluate the candidate, or a copy of its calculator.
@@ -244,7 +245,7 @@ class Workbench:
             found.append(largest_norm(second - 2.0 * base) / np.sqrt(3.0))
         size = float(np.median(found))  # a pair that happens to cross a cutoff spoils one draw
         floor = float(np.finfo(float).eps) * self.thermal_force
-        return max(size, floor) if np.isfinite(size) else floor
+        return max(size, floor)
 
     def keep(self, row: str, frames: Sequence[tuple[Structure, np.ndarray | None]]) -> str:
         """Save a failing structure where the user finds it.
@@ -268,7 +269,7 @@ class Workbench:
         images = []
         for structure, forces in frames:
             images.append(make_atoms(context.system, structure.positions, structure.cell))
-            if forces is not None and np.isfinite(forces).all():
+            if forces is not None:
                 images[-1].calc = SinglePointCalculator(images[-1], forces=forces)
         buffer = io.StringIO()
         write(buffer, images, format="extxyz")
@@ -308,7 +309,6 @@ def largest_norm(vectors: np.ndarray) -> float:
     Returns
     -------
     float
-        In that unit; infinite where one is not finite.
+        In that unit.
     """
-    norms = np.linalg.norm(vectors, axis=-1)
-    return float(norms.max()) if np.isfinite(norms).all() else np.inf
+    return float(np.linalg.norm(vectors, axis=-1).max())

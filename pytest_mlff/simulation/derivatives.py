@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pytest_mlff.errors import ObservableError
+from pytest_mlff.finite import refuse_non_finite
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -350,9 +351,7 @@ def _evaluate(forces: Forces, positions: FloatArray) -> FloatArray:
     value = np.array(forces(positions.copy()), dtype=float)
     if value.shape != positions.shape:
         raise ObservableError(f"forces have shape {value.shape}, expected {positions.shape}")
-    if not np.isfinite(value).all():
-        bad = int(np.count_nonzero(~np.isfinite(value).all(axis=1)))
-        raise ObservableError(f"forces of {bad} of {len(value)} atoms are not finite; no derivative can be taken")
+    refuse_non_finite("forces are", value, "atoms")
     return value
 
 

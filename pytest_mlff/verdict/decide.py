@@ -156,8 +156,9 @@ def combine(value: float, parts: tuple[Estimate, Estimate]) -> Estimate:
         Standard errors added in quadrature, degrees of freedom after Welch and Satterthwaite (B. L. Welch,
         Biometrika 34 (1947) 28): ν = (Σ s²)² / Σ (s⁴/ν).
     """
-    variances = [part.stderr**2 for part in parts]
-    total = math.fsum(variances)
+    # products and a plain sum: a power or an exact sum that overflows raises, where infinity is the answer
+    variances = [part.stderr * part.stderr for part in parts]
+    total = sum(variances)
     if total == 0.0:
         return Estimate(value, 0.0, math.inf)
     usable = all(part.dof > 0.0 for part in parts if part.stderr != 0.0)
@@ -247,7 +248,7 @@ def _measure(tolerance: Tolerance, candidate: Estimate, reference: Estimate | No
         own /= reference.value
         other *= abs(candidate.value / reference.value) / reference.value
     parts = (Estimate(0.0, own, candidate.dof), Estimate(0.0, other, reference.dof))
-    return _Measured(combine(value, parts), other**2)
+    return _Measured(combine(value, parts), other * other)
 
 
 def _region(tolerance: Tolerance) -> tuple[float, float]:
@@ -334,8 +335,9 @@ def _what_it_takes(
     margin = min(abs(value - end) for end in _region(tolerance) if math.isfinite(end))
     if _borderline(tolerance, deviation):
         return _ON_THE_LIMIT, None
-    own = stderr**2 - measured.reference_variance
-    spare = (margin / half * stderr) ** 2 - measured.reference_variance
+    own = stderr * stderr - measured.reference_variance
+    needed = margin / half * stderr
+    spare = needed * needed - measured.reference_variance
     if spare <= 0.0 and measured.reference_variance > 0.0:
         return "the reference's own error is too large to decide: longer reference runs are needed", None
     factor = own / spare if spare > 0.0 else math.inf

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_mlff.analysis.continuity import find_jump, irregular_intervals, rounding_step, wrong_sign
-from pytest_mlff.errors import ObservableError
+from pytest_mlff.errors import NonFiniteError, ObservableError
 
 GRID = np.arange(3.4, 9.5, 0.02)
 
@@ -55,6 +55,31 @@ def test_the_step_of_rounded_values_is_their_last_place(offset, points):
 @pytest.mark.parametrize("values", [[1.0], [0.0, 0.0], [2.0] * 9, [0.0, -0.5, 0.0], []])
 def test_one_value_or_one_jump_is_no_rounding(values):
     assert rounding_step(values) == 0.0
+
+
+@given(
+    point=st.integers(0, len(GRID) - 1),
+    value=st.sampled_from([np.nan, np.inf, -np.inf]),
+    kind=st.sampled_from(["one", "from there on"]),
+)
+def test_a_curve_that_is_not_finite_somewhere_is_refused_and_never_the_smoothest(point, value, kind):
+    curve = lennard_jones_force(GRID)
+    curve[slice(point, point + 1 if kind == "one" else None)] = value
+    for measure in (
+        lambda: irregular_intervals(curve, count=6),
+        lambda: rounding_step(curve),
+        lambda: wrong_sign(curve, first=0, last=60),
+    ):
+        with pytest.raises(NonFiniteError, match="not finite in"):
+            measure()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_jump_to_no_number_is_refused(value):
+    with pytest.raises(NonFiniteError, match=r"the curve from 8\.48 to 8\.54 is not finite in 2 of 4 points"):
+        find_jump(lambda r: lennard_jones_force(r) if r <= 8.5 else value, 8.5, 8.52, width=1e-5)
+    with pytest.raises(NonFiniteError):  # no larger than a point of the first grid
+        find_jump(lambda r: value if abs(r - 8.51) < 1e-3 else lennard_jones_force(r), 8.5, 8.52, width=1e-5)
 
 
 def test_a_curve_needs_six_points():

@@ -40,6 +40,6 @@ def test_correlation_widens_the_error_and_takes_degrees_of_freedom():
 
 
 def test_what_is_no_series_is_refused():
-    for values in (np.full(TIME.size, np.nan), TIME[:5]):
-        with pytest.raises(ObservableError, match="ten finite frames"):
+    for values, words in ((np.full(TIME.size, np.nan), "values are not finite"), (TIME[:5], "expected ten frames")):
+        with pytest.raises(ObservableError, match=words):
             linear_drift(TIME[: len(values)], values)

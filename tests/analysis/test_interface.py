@@ -20,7 +20,7 @@ from pytest_mlff.analysis.interface import (
     solid_fraction,
     zero_velocity_temperature,
 )
-from pytest_mlff.errors import ObservableError
+from pytest_mlff.errors import NonFiniteError, ObservableError
 from pytest_mlff.schema import trajectory_dataset
 
 CELLS, EDGE = 4, 5.45
@@ -175,6 +175,13 @@ def test_no_melting_point_where_the_solid_does_not_melt():
 def test_crossing_interpolates_between_the_neighbours():
     """The paper's ladder, unordered: 1/(1 + 1) of the way from 20 K to 61.36 K."""
     assert crossing_temperature([61.36, 100.0, 20.0], [-1.0, -5.0, 1.0]) == pytest.approx(40.68)
+
+
+def test_a_drift_that_is_not_finite_is_not_passed_over():
+    with pytest.raises(NonFiniteError, match="not finite in 1 of 4 temperatures"):
+        crossing_temperature([20.0, 40.0, 60.0, 80.0], [1.0, np.nan, 1.0, -1.0])
+    with pytest.raises(NonFiniteError, match="the drift is not finite"):
+        zero_velocity_temperature([20.0, 60.0, 100.0], [1.0, np.inf, -1.0], [0.1] * 3, degree=1)
 
 
 # oracles

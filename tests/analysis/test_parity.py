@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_mlff.analysis.parity import common_force_share, force_error_sd, force_parity, one_minus_r2
-from pytest_mlff.errors import ObservableError
+from pytest_mlff.analysis.parity import common_force_share, force_error_sd, force_parity, force_slope, one_minus_r2
+from pytest_mlff.errors import NonFiniteError, ObservableError
 from pytest_mlff.schema import Estimate
 
 
@@ -44,6 +44,26 @@ def test_scaled_forces_have_the_squared_scale_error():
     # every resample has the same ratio: no error bar to invent
     assert float(parity["one_minus_r2_stderr"]) == pytest.approx(0.0, abs=1e-15)
     assert float(parity["force_error_sd"]) == pytest.approx(0.05 * float(parity["force_rms"]), rel=1e-12)
+
+
+@pytest.mark.parametrize("slope", [-1.0, 0.0194, 0.9, 23.06])
+def test_the_slope_is_that_of_a_line_through_zero(slope):
+    rng = np.random.default_rng(12)
+    reference = thermal_forces(rng)
+    candidate = slope * (reference + rng.normal(0.0, 4e-3, reference.shape))
+    parity = force_parity(candidate, reference)
+    line = np.linalg.lstsq(reference.reshape(-1, 1), candidate.ravel(), rcond=None)
+    found = force_slope(parity)
+    assert found.value == pytest.approx(float(line[0][0]), rel=1e-9)
+    assert float(parity["slope_residual"]) == pytest.approx(float(line[1][0] / np.sum(candidate**2)), rel=1e-9)
+    assert abs(found.value - slope) < 4 * found.stderr < 0.05 * abs(slope)
+
+
+def test_a_slope_of_no_forces_has_no_residual_to_judge_it_by():
+    reference = thermal_forces(np.random.default_rng(13))
+    parity = force_parity(np.zeros_like(reference), reference)
+    assert force_slope(parity).value == 0.0
+    assert np.isnan(parity["slope_residual"])
 
 
 def test_agrees_with_loops_also_when_the_mean_force_is_not_zero():
@@ -97,7 +117,7 @@ def test_gaussian_error_is_found_again():
 def test_error_bars_follow_the_scatter_of_clustered_errors():
     """Each configuration has its own error level: bars must be those of configurations, not of components."""
     rng = np.random.default_rng(6)
-    names = ("one_minus_r2", "force_error_sd", "error_quantile")
+    names = ("one_minus_r2", "force_error_sd", "error_quantile", "slope")
     values, bars = [], []
     for _ in range(300):
         reference = thermal_forces(rng, 24, 16)
@@ -149,9 +169,10 @@ def test_refuses_what_has_no_parity():
     forces = thermal_forces(np.random.default_rng(9), 3, 4)
     broken = forces.copy()
     broken[1, 2, 0] = np.nan
-    with pytest.raises(ObservableError, match=r"candidate forces are not finite in 1 of 3 configurations, .* 1;"):
+    expected = "candidate forces are not finite in 1 of 3 configurations, first in configuration 1"
+    with pytest.raises(NonFiniteError, match=expected):
         force_parity(broken, forces)
-    with pytest.raises(ObservableError, match="reference forces are not finite"):
+    with pytest.raises(NonFiniteError, match="reference forces are not finite"):
         force_parity(forces, broken)
     with pytest.raises(ObservableError, match="shape"):
         force_parity(forces[:2], forces)

@@ -15,7 +15,7 @@ from pytest_mlff.analysis.xsvs import (
     intensity_contrast,
     optical_contrast,
 )
-from pytest_mlff.errors import ObservableError
+from pytest_mlff.errors import NonFiniteError, ObservableError
 from pytest_mlff.schema import trajectory_dataset
 
 BOX = [14.0] * 3
@@ -67,6 +67,8 @@ def test_half_time_interpolates():
     assert half_time(exposure, np.array([2.0, 1.6, 0.8, 0.1])) == pytest.approx(2.75)
     assert half_time(exposure, np.array([2.0, 1.0, 0.8, 0.1])) == pytest.approx(2.0)
     assert half_time(exposure, np.array([2.0, 1.9, 1.8, 1.7])) == 4.0
+    with pytest.raises(NonFiniteError, match="the contrast is not finite in 1 of 4 exposures"):
+        half_time(exposure, np.array([2.0, np.nan, 1.8, 1.7]))
 
 
 @settings(max_examples=50, deadline=None)

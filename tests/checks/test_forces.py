@@ -10,8 +10,12 @@ import pytest
 from pytest_mlff.checks import forces
 from pytest_mlff.checks.catalogue import rows
 from pytest_mlff.simulation.budget import Budget
+from pytest_mlff.units import FORCE_UNITS
 
 pytestmark = pytest.mark.usefixtures("made_parity_sets")
+
+
+FEW = {"forces": {"configurations": 4}}
 
 
 def run(context):
@@ -54,6 +58,49 @@ def test_forces_that_are_not_numbers_fail_and_are_counted(context, altered):
     assert "forces are not finite in 2 of 20 configurations" in record.reason
     json.dumps(record.to_dict(), allow_nan=False)
     assert record.to_dict()["candidate"] is None
+
+
+@pytest.mark.parametrize(("unit", "size"), FORCE_UNITS.items())
+def test_forces_in_another_unit_are_told_in_both_directions(context, altered, unit, size):
+    for factor, look in ((1.0 / size, unit), (size, f"eV/Å converted from {unit}")):
+        rng = np.random.default_rng(0)
+
+        def spoil(forces, call, factor=factor, rng=rng):
+            return factor * (forces + rng.normal(0.0, 0.02 * forces.std(), forces.shape))
+
+        record = run(context(altered(spoil, name=f"times {factor}"), config=FEW))["parity-solid-256"]
+        assert record.status == "FAIL"
+        assert f": forces look like {look}, multiply by {1.0 / factor:.4g};" in record.reason
+        slope, error = record.reason.removeprefix("at least ").partition("slope ")[2].split(":")[0].split(" ± ")
+        assert abs(float(slope) / factor - 1.0) < 4 * float(error) / factor < 0.01
+
+
+def test_a_wrong_sign_is_told(context, altered):
+    record = run(context(altered(lambda forces, call: -forces), config=FEW))["parity-liquid-256"]
+    assert "slope −1" in record.reason
+    assert "forces look like minus eV/Å, multiply by -1;" in record.reason
+    assert record.to_dict()["reason"] == record.reason
+
+
+def noise(level, seed=0):
+    rng = np.random.default_rng(seed)
+    return lambda forces, call: 0.53 * forces + rng.normal(0.0, level * forces.std(), forces.shape)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "slope"),
+    [
+        (lambda forces, call: 0.9 * forces, "slope 0.9"),
+        (noise(1.0), "slope 0.5"),
+        (lambda forces, call: 0 * forces, "slope 0;"),
+    ],
+    ids=["weak", "noise with the slope of eV/bohr", "none"],
+)
+def test_no_unit_is_named_for_forces_that_are_wrong_in_another_way(context, altered, spoil, slope):
+    record = run(context(altered(spoil), config=FEW))["parity-liquid-256"]
+    assert record.status == "FAIL"
+    assert slope in record.reason
+    assert "look like" not in record.reason
 
 
 def test_results_are_kept_in_pieces(context, altered, monkeypatch):

@@ -207,7 +207,7 @@ def test_noisy_crystal_takes_a_larger_step_and_a_hopeless_one_is_refused():
 
 def test_bad_input_and_bad_forces_are_refused():
     positions, box = crystal(1)
-    with pytest.raises(ObservableError, match="1 of 4 atoms are not finite"):
+    with pytest.raises(ObservableError, match="forces are not finite in 1 of 4 atoms, first in atom 2"):
         dense_hessian(lambda x: np.where(np.arange(4)[:, None] == 2, np.nan, x), positions)
     with pytest.raises(ObservableError, match="forces have shape"):
         dense_hessian(lambda x: x[:2], positions)

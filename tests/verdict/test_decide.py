@@ -4,6 +4,8 @@ import dataclasses
 import math
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pytest_mlff.errors import ObservableError
 from pytest_mlff.schema import Estimate
@@ -232,6 +234,29 @@ def test_a_negative_error_is_a_mistake():
 def test_looks_and_alpha_are_checked(arguments: dict[str, float]):
     with pytest.raises(ObservableError, match="looks_planned = "):
         decide(UPPER, Estimate(0, 0), **arguments)  # type: ignore[arg-type]
+
+
+ANY = st.floats(allow_nan=True, allow_infinity=True, width=64)
+SIZE = st.floats(min_value=0.0, allow_infinity=True) | st.just(NAN)
+
+
+@settings(max_examples=300)
+@given(
+    tolerance=st.sampled_from([RELATIVE, ABSOLUTE, UPPER, LOWER, SQUARED, GROWS, MELTS]),
+    candidate=st.builds(Estimate, ANY, SIZE, SIZE),
+    reference=st.builds(Estimate, st.floats(5e-324, 1e308), SIZE, SIZE),
+    looks=st.integers(1, 3),
+)
+def test_no_number_is_so_odd_that_it_passes_unmeasured_or_stops_the_decision(tolerance, candidate, reference, looks):
+    found = decide(tolerance, candidate, reference, looks_planned=looks)
+    if not math.isfinite(candidate.value):
+        assert found.status == "FAIL"
+        assert str(candidate.value) in found.reason
+    elif not math.isfinite(candidate.stderr):
+        assert found.status == "INCONCLUSIVE"
+    if found.status == "PASS":
+        assert math.isfinite(found.deviation)
+        assert found.interval is not None
 
 
 def test_information_is_never_a_verdict():
