@@ -37,8 +37,8 @@ _NO_NUMBER = (
 
 _HINTS: dict[str, str | tuple[str, str]] = {
     "parity-liquid": "Typical causes: too few liquid configurations near this density, a cutoff or "
-    "neighbour list that differs from the reference's, or units. If only 4000 atoms fail: whatever "
-    "depends on the system size.",
+    "neighbour list that differs from the reference's, or units (the reason names one where the slope fits). If "
+    "only 4000 atoms fail: whatever depends on the system size.",
     "parity-solid": "Typical causes: no crystal in the training data (a network trained on the liquid "
     "extrapolates here), or a cutoff that misses a shell. If only 4000 atoms fail: whatever depends on "
     "the system size.",
