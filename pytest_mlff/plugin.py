@@ -6,7 +6,7 @@ registers markers and options, and does nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -23,14 +23,19 @@ if TYPE_CHECKING:
     from pytest_mlff.checks.catalogue import Row
     from pytest_mlff.checks.context import CheckContext
     from pytest_mlff.reference.data import Reference
+    from pytest_mlff.report.outcome import Cell
     from pytest_mlff.report.run import Run
     from pytest_mlff.schema import Model, Record
     from pytest_mlff.simulation.systems import System
     from pytest_mlff.suite.judge import Bench
+    from pytest_mlff.suite.termination import Termination
     from pytest_mlff.verdict.tolerances import Tolerance
 
 PLUGIN = "mlff-gate"
 """Name under which the hooks of a run with a model are registered."""
+
+RUN = pytest.StashKey["Run"]()
+"""The run, for the last word on the exit code: hooks may be unregistered."""
 
 MARKERS = (
     "mlff: every check of the bundled suite",
@@ -72,15 +77,43 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     if not config.pluginmanager.hasplugin("warnings"):  # the suite uses its marker, and --strict-markers may be on
         config.addinivalue_line("markers", "filterwarnings(warning): without effect, for the plugin 'warnings' is off")
-    from pytest_mlff.report.run import Run
-    from pytest_mlff.suite.collection import add_suite
+    from pytest_mlff.report.run import Run, Selection
+    from pytest_mlff.suite.collection import add_suite, deselects, runs_nothing
+    from pytest_mlff.suite.termination import Termination
 
     try:
         settings = resolve(config)
     except MlffError as error:
         raise _usage_error(error) from None
-    run = Run(settings=settings, runs_suite=add_suite(config, beside_paths=settings.suite))
-    config.pluginmanager.register(GateHooks(run), PLUGIN)
+    run = config.stash[RUN] = Run(
+        settings=settings,
+        runs_suite=add_suite(config, beside_paths=settings.suite),
+        selection=Selection(deselects=deselects(config), last_failed=bool(config.getoption("lf", False))),
+        decides=not hasattr(config, "workerinput") and not runs_nothing(config),
+    )
+    termination = Termination()
+    config.add_cleanup(termination.remove)
+    config.pluginmanager.register(GateHooks(run, termination), PLUGIN)
+    termination.install()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> Generator[None, int | None, int | None]:
+    """Have the last word on the exit code, after every hook of the project, and say why."""
+    try:
+        status = yield
+    except SystemExit as error:  # of a hook that ends the process while pytest is being closed
+        if RUN not in config.stash:
+            raise
+        status = error.code if isinstance(error.code, int) else int(error.code is not None)
+    run = config.stash.get(RUN, None)
+    if run is None or not run.models or not run.decides:
+        return status
+    from pytest_mlff.report.summary import write_complaints
+
+    status = run.close(int(status or 0))
+    write_complaints(config, run)
+    return status
 
 
 def _usage_error(error: MlffError) -> pytest.UsageError:
@@ -92,8 +125,9 @@ class GateHooks:
 
     bench: Bench
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, termination: Termination) -> None:
         self.run = run
+        self.termination = termination
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self, session: pytest.Session) -> None:
@@ -139,6 +173,25 @@ class GateHooks:
 
         parametrize(metafunc, self.run.rows, self.bench.model_names)
 
+    def pytest_itemcollected(self, item: pytest.Item) -> None:
+        """Note a row before anything can take it out."""
+        self.run.attendance.collected |= dict.fromkeys(self._cells([item]))
+
+    def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
+        """Note the rows that are left out aloud."""
+        self.run.attendance.deselected |= set(self._cells(items))
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Note the rows that are left to run."""
+        self.run.attendance.keep(self._cells(session.items))
+
+    def _cells(self, items: Iterable[pytest.Item]) -> list[Cell]:
+        from pytest_mlff.report.outcome import Cell
+        from pytest_mlff.suite.collection import row_of
+
+        found = [place for place in map(row_of, items) if place is not None]
+        return [Cell(self.bench.model_names[model], row.id) for model, row in found]
+
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Put the suite's cheap checks first; users' tests stay where they are."""
@@ -171,14 +224,30 @@ class GateHooks:
         """Take in the records of a test, wherever it ran."""
         self.run.take(report)
 
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Decide the exit code where nothing was applicable; write the file of ``--mlff-json``."""
-        alone = ("collectonly", "setupplan", "setuponly")  # nothing ran
-        planned = any(getattr(session.config.option, name, False) for name in alone)
-        if not hasattr(session.config, "workerinput") and not planned:
-            from pytest_mlff.report.summary import close
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Take in what an xdist worker collected."""
+        known = getattr(node, "workeroutput", {}).get("mlff_attendance")
+        if known is not None:
+            self.run.attendance.merge(known)
 
-            session.exitstatus = close(self.run, session.exitstatus)
+    def pytest_keyboard_interrupt(self) -> None:
+        """Let nothing interrupt the end of an interrupted run."""
+        self.termination.close()
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
+        """Decide the exit code; write the file of ``--mlff-json``."""
+        self.termination.close()
+        try:
+            return (yield)
+        finally:
+            if self.run.decides:
+                limit = session.config.getoption("maxfail", 0)
+                self.run.cut_short = bool(limit) and session.testsfailed >= limit
+                session.exitstatus = self.run.close(int(session.exitstatus))
+            elif hasattr(session.config, "workeroutput"):
+                session.config.workeroutput["mlff_attendance"] = self.run.attendance.to_builtin()
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Write the table."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import pytest_mlff
+from pytest_mlff.checks.limits import limits
 from pytest_mlff.errors import SpecError
 from pytest_mlff.reference.data import Reference
 from pytest_mlff.schema import Model
@@ -20,7 +21,6 @@ from pytest_mlff.simulation.md import SEGMENT_FRAMES, NoProgress, Progress, Run,
 from pytest_mlff.simulation.protocols import Protocol, protocol
 from pytest_mlff.simulation.statics import StaticForces
 from pytest_mlff.simulation.systems import ARGON, System, state_point
-from pytest_mlff.verdict.overrides import tolerances
 from pytest_mlff.verdict.tolerances import Tolerance
 
 if TYPE_CHECKING:
@@ -211,7 +211,7 @@ def build_context(
         system=ARGON,
         protocol=protocol(settings.protocol, settings.config),
         reference=Reference(reference),
-        tolerances=_limits(settings),
+        tolerances=limits(settings),
         cache=Cache(_cache_root(settings.cache_root, model)),
         budget=budget or Budget(settings.budget_s),
         progress=progress or NoProgress(),
@@ -219,16 +219,6 @@ def build_context(
         config=settings.config,
         keep=settings.cache_root,
     )
-
-
-def _limits(settings: Settings) -> Mapping[str, Tolerance]:
-    """Tolerances with the user's overrides; ``speed.max_ms_per_call`` is one limit for all sizes."""
-    overrides = dict(settings.config.get("tolerances", {}))
-    limit = settings.config.get("speed", {}).get("max_ms_per_call")
-    if limit is not None:
-        for size in protocol(settings.protocol, settings.config).speed_sizes:
-            overrides.setdefault(f"ms_per_call-{size}", limit)
-    return tolerances(overrides)
 
 
 def _cache_root(root: Path, model: Model) -> Path:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 
 from pytest_mlff.checks.catalogue import Row
 from pytest_mlff.checks.context import CheckContext
+from pytest_mlff.checks.limits import at_state
 from pytest_mlff.errors import BudgetExhausted, MlffError, UnstableError
 from pytest_mlff.schema import Estimate, Record, Status
 from pytest_mlff.verdict.decide import decide
-from pytest_mlff.verdict.tolerances import Tolerance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +77,7 @@ def judge(
     Record
         With the verdict.
     """
-    tolerance = _at_state(context.tolerances[row.key], row.state)
+    tolerance = at_state(context.tolerances[row.key], row.state)
     decision = decide(
         tolerance,
         finding.candidate,
@@ -108,13 +108,6 @@ def judge(
     )
 
 
-def _at_state(tolerance: Tolerance, state: str) -> Tolerance:
-    """Take the verdict from a row whose system is too small for it."""
-    if state and int(state.rpartition("-")[2]) < tolerance.judged_from:
-        return replace(tolerance, info_in=tolerance.protocols)
-    return tolerance
-
-
 def without_verdict(context: CheckContext, row: Row, status: Status, reason: str, *, looks: int = 0) -> Record:
     """Record of a row that could not be measured.
 
@@ -136,7 +129,7 @@ def without_verdict(context: CheckContext, row: Row, status: Status, reason: str
     Record
         Without numbers; INFO instead of INCONCLUSIVE or FAIL where the row carries no verdict.
     """
-    tolerance = _at_state(context.tolerances[row.key], row.state)
+    tolerance = at_state(context.tolerances[row.key], row.state)
     if status in ("INCONCLUSIVE", "FAIL") and context.protocol.name not in tolerance.verdict_in:
         status = "INFO"
     return Record(

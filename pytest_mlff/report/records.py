@@ -8,10 +8,13 @@ from __future__ import annotations
 import json
 import os
 import platform
+import secrets
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from importlib import metadata, resources
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pytest_mlff.schema import SCHEMA_VERSION
@@ -32,12 +35,13 @@ def json_schema() -> dict[str, Any]:
     return schema
 
 
-def versions() -> dict[str, str | None]:
+@cache
+def versions() -> Mapping[str, str | None]:
     """Look up what the run was made with, without importing any of it.
 
     Returns
     -------
-    dict
+    mapping
         ``python`` and each distribution → version; None where it is not installed.
     """
     found: dict[str, str | None] = {"python": platform.python_version()}
@@ -50,7 +54,7 @@ def versions() -> dict[str, str | None]:
         from pytest_mlff import __version__
 
         found["pytest-mlff"] = __version__
-    return found
+    return MappingProxyType(found)
 
 
 def describe_models(models: Sequence[Any], *, device: str) -> list[dict[str, Any]]:
@@ -82,7 +86,11 @@ def describe_models(models: Sequence[Any], *, device: str) -> list[dict[str, Any
 
 
 def run_document(
-    records: Iterable[Mapping[str, Any]], *, models: Sequence[Mapping[str, Any]], run: Mapping[str, Any]
+    records: Iterable[Mapping[str, Any]],
+    *,
+    models: Sequence[Mapping[str, Any]],
+    run: Mapping[str, Any],
+    complete: bool = True,
 ) -> dict[str, Any]:
     """Assemble the document that ``--mlff-json`` writes.
 
@@ -94,6 +102,8 @@ def run_document(
         From :func:`describe_models`.
     run : mapping
         Protocol, seed, start, duration and so on.
+    complete : bool
+        Whether the run is over; ``run["exit_status"]`` is None before.
 
     Returns
     -------
@@ -106,15 +116,32 @@ def run_document(
         "model": only["spec"] if only else None,
         "fingerprint": only["fingerprint"] if only else None,
         "models": [dict(model) for model in models],
-        "versions": versions(),
+        "versions": dict(versions()),
         "platform": platform.platform(),
         "argv": list(sys.argv),
     }
     return {
         "schema": SCHEMA_VERSION,
+        "complete": complete,
         "run": head | dict(run),
         "records": [dict(record) for record in records],
     }
+
+
+def temporary_beside(path: Path) -> Path:
+    """Name a file in the same folder that nobody uses.
+
+    Parameters
+    ----------
+    path : Path
+        Any name that the folder takes.
+
+    Returns
+    -------
+    Path
+        A short hidden name, whatever the length of the other.
+    """
+    return path.with_name(f".mlff-{secrets.token_hex(4)}.tmp")
 
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
@@ -134,10 +161,10 @@ def write_json(path: Path, document: Mapping[str, Any]) -> None:
     """
     path = path.resolve()  # what a link points at is replaced, not the link
     text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = temporary_beside(path)
     try:
         # a name that is no Unicode (a surrogate) becomes a JSON escape
-        with temporary.open("w", encoding="utf-8", errors="backslashreplace") as file:
+        with temporary.open("x", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

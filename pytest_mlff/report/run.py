@@ -3,23 +3,42 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_mlff.checks.catalogue import UNSTABLE
-from pytest_mlff.errors import ReferenceDataError, SpecError
+from pytest_mlff.errors import ReferenceDataError
+from pytest_mlff.report.attendance import Attendance
+from pytest_mlff.report.file import RecordsFile, check_target
+from pytest_mlff.report.outcome import Cell, Evidence, decide_exit
+from pytest_mlff.report.records import describe_models, run_document
 from pytest_mlff.schema import Record
 from pytest_mlff.settings import Settings, check_folder
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pytest_mlff.checks.catalogue import Row
     from pytest_mlff.models.load import LoadedModel
 
-_JUDGED = frozenset({"PASS", "FAIL", "INCONCLUSIVE", "ERROR"})
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """What pytest's own options leave out of a run.
+
+    Attributes
+    ----------
+    deselects : bool
+        Whether one of ``-k``, ``-m``, ``--deselect``, ``--lf`` and ``--sw`` is set: only then a row that is
+        deselected was left out by the user.
+    last_failed : bool
+        Whether ``--lf`` is set, which keeps whole files from being collected.
+    """
+
+    deselects: bool = False
+    last_failed: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -32,23 +51,37 @@ class Run:
         What was asked for.
     runs_suite : bool
         Whether the bundled suite is collected.
+    selection : Selection
+        What pytest's own options leave out.
+    decides : bool
+        Whether this process decides the exit code and writes the file: no xdist worker, and something is to run.
     started : float
         Unix time in s at which it began.
     models, rows, reference
         Models, catalogue and version of the reference data (None where it is missing), from :meth:`open` on.
-    complaints : list of str
-        What the summary has to say beside the table.
+    attendance : Attendance
+        What became of the suite's tests.
+    cut_short : bool
+        Whether ``-x`` or ``--maxfail`` ended the run.
+    complaints : tuple of str
+        Why the exit code is not what pytest's own output says, from :meth:`close` on.
     """
 
     settings: Settings
     runs_suite: bool
+    selection: Selection = field(default_factory=Selection)
+    decides: bool = True
     started: float = field(default_factory=time.time)
     models: tuple[LoadedModel, ...] = ()
     rows: tuple[Row, ...] = ()
     reference: str | None = None
-    complaints: list[str] = field(default_factory=list)
+    attendance: Attendance = field(default_factory=Attendance)
+    cut_short: bool = False
+    complaints: tuple[str, ...] = ()
     _records: dict[tuple[str, str, str], Record] = field(default_factory=dict)
-    _rows_begun: set[str] = field(default_factory=set)
+    _info_rows: frozenset[str] = frozenset()
+    _file: RecordsFile | None = None
+    _closed_with: int | None = None
 
     def open(self) -> None:
         """Check all that can be checked before any physics, cheapest first; load and probe the models.
@@ -59,17 +92,23 @@ class Run:
             One line about what cannot be used.
         """
         from pytest_mlff.checks.catalogue import rows
-        from pytest_mlff.verdict.overrides import tolerances
+        from pytest_mlff.checks.limits import info_rows, limits
 
         settings = self.settings
         self.rows = rows(settings.protocol, settings.config)
-        tolerances(settings.config.get("tolerances", {}))
-        if settings.json is not None:
-            _check_target(settings.json)
+        self._info_rows = info_rows(self.rows, limits(settings), settings.protocol)
+        target = None if settings.json is None else check_target(settings.json)
         check_folder(settings.cache_root, "--mlff-cache-dir")
+        self._file = RecordsFile(target) if target is not None and self.decides else None
+        with self._file.old_one_aside() if self._file else nullcontext():
+            self._load()
+            if self._file:
+                self._file.write(self._document())
 
+    def _load(self) -> None:
         from pytest_mlff.models.load import load_model, unique_names
 
+        settings = self.settings
         self.models = unique_names([load_model(spec, device=settings.device) for spec in settings.models])
         self.reference = self._reference_version()
 
@@ -106,12 +145,14 @@ class Run:
         report : pytest.TestReport
             Of one phase of a test.
         """
-        if getattr(report, "mlff_row", None) is not None:
-            self._rows_begun.add(report.nodeid)
-        for fields in getattr(report, "mlff_records", ()):
+        self.attendance.take(report)
+        came_in = getattr(report, "mlff_records", ())
+        for fields in came_in:
             ends = fields["interval"]
             record = Record(**fields | {"interval": ends if ends is None else tuple(ends)})
             self._records[report.nodeid, record.model, record.check] = record
+        if came_in and self._file:
+            self._file.offer(self._document)
 
     def records(self) -> list[Record]:
         """Sort the records that came in.
@@ -148,49 +189,75 @@ class Run:
         keys = (key for key, known in self._records.items() if known is record)
         return next((nodeid for nodeid, _, _ in keys), None)
 
-    def exit_status(self, status: int) -> int:
-        """Exit code of the run: a gate that judged nothing must not look open.
+    def close(self, status: int) -> int:
+        """Decide the exit code, and write the file of ``--mlff-json`` for the last time.
 
         Parameters
         ----------
         status : int
-            What pytest would return.
+            What pytest would return. Asked again with what was decided, this does nothing; with another code, as
+            when a hook changed it meanwhile, it decides anew.
 
         Returns
         -------
         int
-            The same, or 1 where a model did not survive the stability run, none of the rows that ran applied
-            to it, or every one of them was skipped from outside.
+            The exit code; :attr:`complaints` say why, where it is another one.
         """
-        known = {row.id for row in self.rows}
-        if self._rows_begun and not any(record.check in known for record in self._records.values()):
-            self.complaints.append(
-                f"nothing was judged: all {len(self._rows_begun)} rows were skipped before they began, by a "
-                "conftest.py of this project or an option"
-            )
-            status = status or pytest.ExitCode.TESTS_FAILED
-        for model in dict.fromkeys(record.model for record in self._records.values()):
-            own = [record for record in self._records.values() if record.model == model]
-            statuses = {record.status for record in own}
-            if any(record.status == "NOT_APPLICABLE" and record.reason.startswith(UNSTABLE) for record in own):
-                complaint = f"{model}: it does not survive the stability run, so most rows were not run"
-            elif "NOT_APPLICABLE" in statuses and not statuses & _JUDGED:
-                complaint = f"{model}: nothing was judged: no row that ran applies to this model"
-            else:
-                continue
-            self.complaints.append(complaint)
-            if status == pytest.ExitCode.OK:
-                status = pytest.ExitCode.TESTS_FAILED
+        if status != self._closed_with:
+            status, self.complaints = decide_exit(self._evidence(), status)
+            self._closed_with = self._save(status)
+        return self._closed_with
+
+    def _save(self, status: int) -> int:
+        if self._file is None:
+            return status
+        try:
+            self._file.write(self._document(exit_status=status))
+        except OSError as error:
+            self.complaints += (f"cannot write {self.settings.json}: {error.strerror or error}",)
+            return status or int(pytest.ExitCode.TESTS_FAILED)
         return status
 
+    def _evidence(self) -> Evidence:
+        attendance = self.attendance
+        whole = self.runs_suite and not self.selection.last_failed
+        cells = self._catalogue() if whole else tuple(attendance.collected)
+        left_out = attendance.deselected if self.selection.deselects else frozenset()
+        planned = [cell for cell in cells if cell not in left_out]
+        return Evidence(
+            planned=planned,
+            begun=frozenset(attendance.begun),
+            reasons={cell: attendance.reason(cell) for cell in (*planned, *attendance.begun)},
+            info_rows=self._info_rows,
+            records=self.records(),
+            inconclusive=self.settings.inconclusive,
+            cut_short=self.cut_short,
+        )
 
-def _check_target(path: Path) -> None:
-    try:
-        target = path.resolve()  # what a link points at is written
-    except (OSError, RuntimeError) as error:
-        raise SpecError(f"--mlff-json={path}: {error}") from None
-    check_folder(target.parent, "--mlff-json")
-    if target.is_dir():
-        raise SpecError(f"--mlff-json={path} is a folder; name a file")
-    if target.exists() and not target.is_file():
-        raise SpecError(f"--mlff-json={path} is no regular file, and would be replaced by one")
+    def _catalogue(self) -> tuple[Cell, ...]:
+        return tuple(Cell(model.name, row.id) for model in self.models for row in self.rows)
+
+    def _document(self, *, exit_status: int | None = None) -> dict[str, Any]:
+        settings = self.settings
+        facts = {
+            "protocol": settings.protocol,
+            "device": settings.device,
+            "seed": settings.seed,
+            "budget_s": settings.budget_s,
+            "inconclusive": settings.inconclusive,
+            "config": {table: _builtin(content) for table, content in settings.config.items()},
+            "reference": self.reference,
+            "started": datetime.fromtimestamp(self.started, UTC).isoformat(timespec="seconds"),
+            "wall_s": max(0.0, time.time() - self.started),
+            "exit_status": exit_status,
+        }
+        return run_document(
+            [record.to_dict() for record in self.records()],
+            models=describe_models(self.models, device=settings.device),
+            run=facts,
+            complete=exit_status is not None,
+        )
+
+
+def _builtin(content: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in content.items()}

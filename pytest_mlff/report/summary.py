@@ -1,16 +1,13 @@
-"""The end of a run: failure texts, the table on the terminal, the file of ``--mlff-json``."""
+"""What a run prints: header, failure texts, the table, and the last lines."""
 
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pytest_mlff.report.records import describe_models, run_document, write_json
+from pytest_mlff.report.records import describe_models
 from pytest_mlff.report.run import Run
 from pytest_mlff.report.terminal import (
     Piece,
@@ -97,8 +94,25 @@ def write_table(reporter: pytest.TerminalReporter, run: Run) -> None:
         for line in (*table(own, columns=columns), *remarks(own, partial(_rerun, run))):
             _write(reporter, line)
         reporter.write_line(count_line(own))
+
+
+def write_complaints(config: pytest.Config, run: Run) -> None:
+    """Say last of all why the exit code is not what pytest's own output says.
+
+    Parameters
+    ----------
+    config : pytest.Config
+        Of the run, which is over.
+    run : Run
+        Closed.
+    """
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
     for complaint in run.complaints:
-        reporter.write_line(fit_encoding(f"mlff: {complaint}", _encoding()), red=True, bold=True)
+        line = fit_encoding(f"mlff: {complaint}", _encoding())
+        if reporter is not None:
+            reporter.write_line(line, red=True, bold=True)
+        else:
+            print(line, file=sys.stderr)
 
 
 def _rerun(run: Run, record: Record) -> str:
@@ -113,67 +127,3 @@ def _write(reporter: pytest.TerminalReporter, line: Sequence[Piece]) -> None:
 
 def _encoding() -> str | None:
     return getattr(sys.stdout, "encoding", None)
-
-
-def close(run: Run, status: int) -> int:
-    """End a run: its exit code, and the file of ``--mlff-json``.
-
-    Parameters
-    ----------
-    run : Run
-        What ran.
-    status : int
-        What pytest would return.
-
-    Returns
-    -------
-    int
-        The exit code; not 0 when nothing was judged or the file could not be written.
-    """
-    status = run.exit_status(status)
-    path = run.settings.json
-    if path is not None and run.models:
-        try:
-            save_run(path, run, exit_status=status)
-        except OSError as error:
-            run.complaints.append(f"cannot write {path}: {error.strerror or error}")
-            return status or 1
-    return status
-
-
-def save_run(path: Path, run: Run, *, exit_status: int) -> None:
-    """Write the records of a run to a file.
-
-    Parameters
-    ----------
-    path : Path
-        Target, replaced whole or not at all.
-    run : Run
-        What to write.
-    exit_status : int
-        Of pytest.
-
-    Raises
-    ------
-    OSError
-        When it cannot be written.
-    """
-    settings = run.settings
-    facts = {
-        "protocol": settings.protocol,
-        "device": settings.device,
-        "seed": settings.seed,
-        "budget_s": settings.budget_s,
-        "inconclusive": settings.inconclusive,
-        "config": {table: _builtin(content) for table, content in settings.config.items()},
-        "reference": run.reference,
-        "started": datetime.fromtimestamp(run.started, UTC).isoformat(timespec="seconds"),
-        "wall_s": max(0.0, time.time() - run.started),
-        "exit_status": int(exit_status),
-    }
-    models = describe_models(run.models, device=settings.device)
-    write_json(path, run_document([record.to_dict() for record in run.records()], models=models, run=facts))
-
-
-def _builtin(content: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in content.items()}

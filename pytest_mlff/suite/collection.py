@@ -142,6 +142,58 @@ def parametrize(metafunc: pytest.Metafunc, rows: Sequence[Row], models: Sequence
         metafunc.parametrize("mlff_row", own, ids=[row.id for row in own])
 
 
+def row_of(item: pytest.Item) -> tuple[int, Row] | None:
+    """Which row of which model a test judges.
+
+    Parameters
+    ----------
+    item : pytest.Item
+        As collected.
+
+    Returns
+    -------
+    (int, Row) or None
+        Number of the model and the row; None for a user's test.
+    """
+    params = item.callspec.params if hasattr(item, "callspec") else {}
+    row = params.get("mlff_row")
+    return None if row is None else (params.get("mlff_model", 0), row)
+
+
+def runs_nothing(config: pytest.Config) -> bool:
+    """Whether the command line asks to list or plan only.
+
+    Parameters
+    ----------
+    config : pytest.Config
+        With parsed options.
+
+    Returns
+    -------
+    bool
+        True for ``--collect-only``, ``--setup-plan``, ``--fixtures`` and the like.
+    """
+    listing = ("collectonly", "setupplan", "setuponly", "showfixtures", "show_fixtures_per_test", "cacheshow")
+    return any(config.getoption(name, False) for name in listing)
+
+
+def deselects(config: pytest.Config) -> bool:
+    """Whether one of pytest's own options leaves tests out.
+
+    Parameters
+    ----------
+    config : pytest.Config
+        With parsed options.
+
+    Returns
+    -------
+    bool
+        True with ``-k``, ``-m``, ``--deselect``, ``--lf`` or ``--sw``.
+    """
+    options = ("keyword", "markexpr", "deselect", "lf", "stepwise")
+    return any(config.getoption(name, False) for name in options)
+
+
 def in_catalogue_order(items: Sequence[pytest.Item], rows: Sequence[Row]) -> list[pytest.Item]:
     """Put the suite's items into the catalogue's order: cheap first, model by model.
 
@@ -160,9 +212,8 @@ def in_catalogue_order(items: Sequence[pytest.Item], rows: Sequence[Row]) -> lis
     rank = {row.id: place for place, row in enumerate(rows)}
 
     def place(item: pytest.Item) -> tuple[int, int]:
-        params = item.callspec.params if hasattr(item, "callspec") else {}
-        row = params.get("mlff_row")
-        return params.get("mlff_model", 0), len(rank) if row is None else rank.get(row.id, len(rank))
+        found = row_of(item)
+        return (0, len(rank)) if found is None else (found[0], rank.get(found[1].id, len(rank)))
 
     held = [index for index, item in enumerate(items) if item.path.parent == SUITE]
     result = list(items)

@@ -11,11 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
+from unittest import SkipTest
 
 import pytest
 
 from pytest_mlff.errors import BudgetExhausted, MlffError
 from pytest_mlff.schema import Record, Status
+from pytest_mlff.suite.collection import row_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from pytest_mlff.checks.context import CheckContext
 
 Timer = Callable[[Callable[[], None]], Sequence[float]]
+
+_SKIPS = (pytest.skip.Exception, pytest.xfail.Exception, SkipTest)
+"""What ends a test before it was begun."""
 
 ITEM_RECORDS = pytest.StashKey[list[Record]]()
 """Records of one test item."""
@@ -209,16 +214,19 @@ class Bench:
         item : pytest.Item
             The test.
         error : BaseException or None
-            What ended the phase; if it left no record, the suite's row gets one of status ERROR.
+            What ended the phase; if it left no record and is no skip, the suite's row gets one of status ERROR.
         """
-        if report.when == "teardown" or (report.when == "setup" and report.passed):
+        if report.when == "teardown":
             return
-        params = item.callspec.params if hasattr(item, "callspec") else {}
-        row = params.get("mlff_row")
-        vars(report)["mlff_row"] = row and row.id
-        if report.failed and row is not None and error is not None and ITEM_RECORDS not in item.stash:
-            attach(item, record_of_error(row, self.model_names[params.get("mlff_model", 0)], error))
-            report.user_properties = list(item.user_properties)
+        found = row_of(item)
+        if found is not None:
+            model, row = self.model_names[found[0]], found[1]
+            vars(report)["mlff_cell"] = (model, row.id)
+            # whatever a hook or a mark made of the report: what broke the test is an error of its row
+            broken = error is not None and not isinstance(error, _SKIPS)
+            if broken and error is not None and ITEM_RECORDS not in item.stash:
+                attach(item, record_of_error(row, model, error))
+                report.user_properties = list(item.user_properties)
         # an attribute, not a user property: JUnit would print the whole record as one property
         vars(report)["mlff_records"] = [record.to_dict() for record in item.stash.get(ITEM_RECORDS, [])]
 

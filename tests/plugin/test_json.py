@@ -33,7 +33,7 @@ def test_it_holds_every_record_of_the_run(gate, pytester):
     run = document["run"]
     assert (run["model"], run["fingerprint"], run["seed"]) == ("a(x=1)", "0123456789abcdef", 5)
     assert (run["protocol"], run["device"], run["reference"]) == ("ci", "auto", "fake0001")
-    assert run["exit_status"] == 1
+    assert (document["complete"], run["exit_status"]) == (True, 1)
     assert {"python", "pytest-mlff", "openmm", "ase", "numpy", "torch"} <= set(run["versions"])
     assert run["versions"]["pytest-mlff"]
     assert 0 <= run["wall_s"] < 60
@@ -131,14 +131,102 @@ def test_a_folder_in_its_place_is_refused_before_any_physics(gate, pytester):
     assert not (pytester.path / "calls.log").exists()  # nothing was even loaded
 
 
-def test_a_file_that_cannot_be_written_at_the_end_is_said(gate, pytester, monkeypatch):
+def test_a_disk_that_is_full_is_refused_before_any_physics(gate, pytester, monkeypatch, calls):
     from pytest_mlff.report import records
 
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(records.os, "replace", full)
+    monkeypatch.setattr(records.os, "fsync", full)
     result = gate("--mlff-model=a", "--mlff-json=run.json", "-k", "rdf")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --mlff-json: cannot write */run.json: No space left on device"])
+    assert not [line for line in calls() if line.startswith("check")]
+    assert not [path for path in pytester.path.iterdir() if path.suffix in (".json", ".tmp")]
+
+
+def test_a_file_that_cannot_be_written_at_the_end_is_said(gate, pytester):
+    pytester.makepyfile(
+        removes="""
+        import shutil
+
+        def pytest_runtest_logfinish():
+            shutil.rmtree("out")
+        """
+    )
+    result = gate("-p", "removes", "--mlff-model=a", "--mlff-json=out/run.json", "-k", "check_liquid and [rdf]")
     assert result.ret == 1
-    result.stdout.fnmatch_lines(["mlff: cannot write */run.json: *"])
-    assert not [path for path in pytester.path.iterdir() if path.name.endswith(".tmp")]
+    assert result.outlines[-1].startswith("mlff: cannot write ")
+    assert result.outlines[-1].endswith("/out/run.json: No such file or directory")
+
+
+@pytest.mark.parametrize("length", [245, 255, 256, 300])
+def test_the_length_of_its_name_costs_no_run(gate, pytester, calls, length):
+    name = "x" * (length - 5) + ".json"
+    result = gate("--mlff-model=a", f"--mlff-json={name}", "-k", "check_liquid and [rdf]")
+    if length <= 255:
+        assert result.ret == 0
+        assert read(pytester.path / name)["complete"] is True
+    else:
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        (error,) = [line for line in result.errlines if line]
+        assert error.endswith("xxx.json: File name too long")
+        assert not (pytester.path / "calls.log").exists()
+
+
+WATCHES = """
+    import json
+    from pathlib import Path
+
+    import pytest
+
+    seen = []
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(report):
+        document = json.loads(Path("run.json").read_text())
+        if report.when == "call":
+            seen.append((document["complete"], document["run"]["exit_status"], len(document["records"])))
+
+    def pytest_unconfigure():
+        assert seen == [(False, None, number) for number in range(1, len(seen) + 1)], seen
+        print("watched", len(seen), json.loads(Path("run.json").read_text())["complete"])
+"""
+
+
+def test_it_is_written_as_rows_come_in(gate, pytester):
+    pytester.makepyfile(watches=WATCHES)
+    result = gate("-p", "watches", "--mlff-model=a", "--mlff-json=run.json", "-m", "liquid")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["watched 22 True"])
+    assert read(pytester.path / "run.json")["run"]["exit_status"] == 0
+
+
+@pytest.mark.parametrize("when", ["loading", "running"])
+def test_a_process_that_ends_itself_leaves_no_complete_records(gate, pytester, when):
+    """Exit code 0, and nobody can stop it: so the file must tell."""
+    fakes = pytester.path / "fakes.py"
+    end = '__import__("os")._exit(0)'
+    place = {"loading": 'log(f"load {spec} {device}")', "running": "error = plan(check)"}[when]
+    text = fakes.read_text()
+    assert text.count(place) == 1
+    (pytester.path / "run.json").write_text('{"complete": true}')
+    if when == "loading":
+        fakes.write_text(text.replace(place, end))
+    else:
+        fakes.write_text(text.replace(place, f"{end} if check == 'liquid' else None\n    {place}"))
+    result = gate("--mlff-model=a", "--mlff-json=run.json", subprocess=True)
+    assert result.ret == 0
+    if when == "loading":
+        assert not (pytester.path / "run.json").exists()
+    else:
+        document = read(pytester.path / "run.json")
+        assert (document["complete"], document["run"]["exit_status"]) == (False, None)
+        assert 0 < len(document["records"]) < 54
+
+
+def test_a_run_that_is_refused_leaves_the_old_file(gate, pytester):
+    (pytester.path / "run.json").write_text("old")
+    assert gate("--mlff-model=bad", "--mlff-json=run.json").ret == pytest.ExitCode.USAGE_ERROR
+    assert (pytester.path / "run.json").read_text() == "old"
+    assert not list(pytester.path.glob(".mlff-*.tmp"))

@@ -77,7 +77,7 @@ def test_a_conftest_that_skips_every_row_does_not_open_the_gate(gate, pytester, 
     assert result.ret == 1
     assert "passed" not in result.parseoutcomes()
     result.stdout.fnmatch_lines(
-        ["mlff: nothing was judged: all * rows were skipped before they began, by a conftest.py*"]
+        ["mlff: nothing was judged: 5 of 5 planned rows left no record (symmetry-solid, *): skipped by a conftest.py*"]
     )
 
 
@@ -90,7 +90,7 @@ def test_a_users_test_that_passes_is_no_row(gate, pytester):
 def test_benchmarks_that_are_skipped_are_no_verdict(gate):
     result = gate("--mlff-model=a", "-m", "speed", "--benchmark-skip")
     assert result.ret == 1
-    result.stdout.fnmatch_lines(["mlff: nothing was judged: all 6 rows*"])
+    result.stdout.fnmatch_lines(["mlff: nothing was judged: 6 of 6 planned rows left no record *--benchmark-skip*"])
 
 
 def test_info_beside_not_applicable_is_no_verdict(gate):

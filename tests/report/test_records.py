@@ -55,6 +55,11 @@ def test_a_document_fits_the_schema():
     check(document())
 
 
+def test_a_document_of_a_run_that_goes_on_fits_too():
+    models = describe_models([MODEL], device="auto")
+    check(run_document([RECORD.to_dict()], models=models, run=FACTS | {"exit_status": None}, complete=False))
+
+
 EMPTY = document()
 numbers = st.none() | st.floats() | st.integers(-(10**6), 10**6)
 
@@ -84,6 +89,8 @@ def test_whatever_a_record_holds_fits_the_schema(candidate, deviation, interval,
         (("records", 0, "extra"), 1),
         (("run", "seed"), -1),
         (("run", "models"), []),
+        (("complete",), None),
+        (("run", "exit_status"), None),  # only while the run goes on
     ],
 )
 def test_the_schema_can_refuse(path, value):
