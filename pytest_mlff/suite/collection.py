@@ -9,7 +9,7 @@ is a test, whatever ``python_functions`` and ``python_classes`` of the user say.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -244,6 +244,27 @@ def worker_scope(nodeid: str, models: Collection[str]) -> str:
     return f"{max(fitting, key=len, default='')}:{_DOMAIN.get(match[1], match[1])}"
 
 
+def without_done(workload: Mapping[str, Mapping[str, bool]], *, killer: str) -> dict[str, dict[str, bool]]:
+    """Find what a worker that died leaves to others.
+
+    Parameters
+    ----------
+    workload : mapping of str to mapping
+        Its domains: whether each of their rows is done, by id.
+    killer : str
+        Id of the row that it died of; nobody else shall.
+
+    Returns
+    -------
+    dict of str to dict
+        The same without domains in which nothing is left to do.
+    """
+    after = {
+        scope: {nodeid: done or nodeid == killer for nodeid, done in rows.items()} for scope, rows in workload.items()
+    }
+    return {scope: rows for scope, rows in after.items() if not all(rows.values())}
+
+
 def scheduler(config: pytest.Config, log: object, models: Collection[str]) -> object | None:
     """Give xdist a scheduler that keeps each domain on one worker, so that no trajectory is needed on two.
 
@@ -268,6 +289,24 @@ def scheduler(config: pytest.Config, log: object, models: Collection[str]) -> ob
     class DomainScheduling(LoadScopeScheduling):  # type: ignore[misc, unused-ignore]
         def _split_scope(self, nodeid: str) -> str:
             return worker_scope(nodeid, models)
+
+        def remove_node(self, node: Any) -> str | None:
+            # xdist would run the row that killed a worker again, and hand its successor domains that are done: that
+            # one gets nothing to do, says nothing, and all wait for ever
+            workload = self.assigned_work.pop(node)
+            open_rows: list[str] = [nodeid for rows in workload.values() for nodeid, done in rows.items() if not done]
+            if not open_rows:
+                return None
+            self.workqueue.update(without_done(workload, killer=open_rows[0]))
+            for other in self.assigned_work:
+                self._reschedule(other)
+            return open_rows[0]
+
+        def _reschedule(self, node: Any) -> None:
+            super()._reschedule(node)
+            # a worker begins a test when it knows the next one
+            while self.workqueue and not node.shutting_down and self._pending_of(self.assigned_work[node]) < 2:
+                self._assign_work_unit(node)
 
     return DomainScheduling(config, log)
 

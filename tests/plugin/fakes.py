@@ -1,7 +1,8 @@
 """Stands in for models and physics in an inner pytest run (``-p fakes``): the plugin alone is under test.
 
 The catalogue is the real one. ``plan.json`` in the current folder says what becomes of a row or a check:
-``{"rdf": {"status": "FAIL"}, "xpcs": {"raise": "ModelError"}}``; ``calls.log`` records what was run.
+``{"rdf": {"status": "FAIL"}, "xpcs": {"raise": "ModelError"}}``; ``{"terminate": "self"}`` is a check that waits while
+the process is cancelled; ``calls.log`` records what was run.
 """
 
 from __future__ import annotations
@@ -9,7 +10,10 @@ from __future__ import annotations
 import builtins
 import importlib
 import json
+import os
+import signal
 import sys
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -53,6 +57,11 @@ def load_model(spec: str, *, device: str = "auto") -> FakeModel:
 
 def run_check(check: str, ctx: SimpleNamespace) -> dict[str, Record]:
     log(f"check {check} {ctx.model.name}")
+    terminated = plan(check).get("terminate")
+    if terminated:
+        process = {"self": os.getpid(), "parent": os.getppid()}[terminated]
+        os.kill(process, signal.Signals[plan(check).get("by", "SIGTERM")])
+        time.sleep(60)
     error = plan(check).get("raise")
     if error:
         raise (getattr(errors, error, None) or getattr(builtins, error))(f"{error} raised on purpose")

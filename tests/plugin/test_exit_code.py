@@ -90,6 +90,44 @@ def test_a_plugin_that_hides_a_failure_does_not_open_the_gate(gate, pytester, wa
     assert " 1 failed, " in result.outlines[-1] or "pytest's exit code hides 1 FAIL (rdf)" in result.outlines[-1]
 
 
+MODELS = {
+    "sets the exit code of whatever session there is": """
+        import gc, pytest
+
+        for found in gc.get_objects():
+            if isinstance(found, pytest.Session):
+                hold = property(lambda self: 0, lambda self, value: None)
+                found.__class__ = type("Session", (type(found),), {"exitstatus": hold})
+    """,
+    "replaces what fails a test": """
+        import pytest
+
+        pytest.fail = lambda *args, **kwargs: pytest.xfail("never mind")
+    """,
+    "replaces it by what passes": """
+        import pytest
+
+        pytest.fail = lambda *args, **kwargs: None
+    """,
+    "leaves when Python ends": """
+        import atexit, sys
+
+        atexit.register(sys.exit, 0)
+    """,
+}
+
+
+@pytest.mark.parametrize("way", MODELS)
+def test_a_model_does_not_open_the_gate(gate, pytester, way):
+    """By what it does when it is imported, short of replacing functions of this package."""
+    pytester.makepyfile(hostile=MODELS[way])
+    fakes = pytester.path / "fakes.py"
+    fakes.write_text(fakes.read_text().replace('    log(f"load {', '    import hostile\n\n    log(f"load {'))
+    result = gate("--mlff-model=a", "--mlff-json=run.json", *RDF, plan=FAIL, subprocess=True)
+    assert result.ret == 1
+    assert json.loads((pytester.path / "run.json").read_text())["run"]["exit_status"] == 1
+
+
 @pytest.mark.parametrize("status", ["ERROR", "INCONCLUSIVE"])
 def test_what_else_fails_a_run_is_not_hidden_either(gate, pytester, status):
     pytester.makeconftest(HIDES["marks everything xfail"])
