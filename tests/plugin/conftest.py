@@ -11,6 +11,19 @@ import pytest
 
 FAKES = Path(__file__).with_name("fakes.py")
 
+NOISY = """
+import numpy as np
+from ase.calculators.calculator import Calculator
+
+class Noisy(Calculator):
+    implemented_properties = ["energy", "forces"]
+
+    def calculate(self, atoms=None, properties=("forces",), system_changes=()):
+        super().calculate(atoms, properties, system_changes)
+        noise = np.random.default_rng().normal(0.0, 1e-9, (len(atoms), 3))
+        self.results = {"energy": 0.0, "forces": noise}
+"""
+
 
 @pytest.fixture
 def gate(pytester: pytest.Pytester, plugin_args: tuple[str, ...]) -> Callable[..., pytest.RunResult]:
@@ -32,3 +45,11 @@ def gate(pytester: pytest.Pytester, plugin_args: tuple[str, ...]) -> Callable[..
 def calls(pytester: pytest.Pytester) -> Callable[[], list[str]]:
     """What the fakes were asked for."""
     return lambda: (pytester.path / "calls.log").read_text().splitlines()
+
+
+@pytest.fixture
+def noisy(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
+    """Options of a run of a real model whose forces do not repeat; temporary folders lie in ``temporary``."""
+    monkeypatch.setenv("TMPDIR", str(pytester.mkdir("temporary")))
+    pytester.makepyfile(noisy=NOISY)
+    return "--mlff-model=noisy.py:Noisy", "--mlff-protocol=smoke", "--mlff-cache-dir=c"

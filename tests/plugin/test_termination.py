@@ -31,18 +31,6 @@ def test_it_ends_a_run_as_an_interrupt_does(gate, pytester, options, who):
     assert not list(pytester.path.glob(".mlff-*"))
 
 
-NOISY = """
-import numpy as np
-from ase.calculators.calculator import Calculator
-
-class Noisy(Calculator):
-    implemented_properties = ["energy", "forces"]
-
-    def calculate(self, atoms=None, properties=("forces",), system_changes=()):
-        super().calculate(atoms, properties, system_changes)
-        noise = np.random.default_rng().normal(0.0, 1e-9, (len(atoms), 3))
-        self.results = {"energy": 0.0, "forces": noise}
-"""
 CANCELLED = """
 import os, signal, time
 from pathlib import Path
@@ -56,16 +44,13 @@ def test_cancelled(mlff_context):
 
 
 @pytest.mark.parametrize(("options", "who"), [((), "getpid"), (("-n1",), "getppid")])
-def test_no_folder_is_left(pytester, plugin_args, monkeypatch, options, who):
+def test_no_folder_is_left(pytester, plugin_args, noisy, options, who):
     """The one of a model whose forces do not repeat, which keeps nothing across runs."""
-    temporary = pytester.mkdir("temporary")
-    monkeypatch.setenv("TMPDIR", str(temporary))
-    pytester.makepyfile(noisy=NOISY, test_cancelled=CANCELLED.format(who=who))
-    model = ("--mlff-model=noisy.py:Noisy", "--mlff-protocol=smoke", "--mlff-cache-dir=c")
-    result = pytester.runpytest_subprocess(*plugin_args, *options, *model, "test_cancelled.py")
+    pytester.makepyfile(test_cancelled=CANCELLED.format(who=who))
+    result = pytester.runpytest_subprocess(*plugin_args, *options, *noisy, "test_cancelled.py")
     assert result.ret == pytest.ExitCode.INTERRUPTED
-    assert (pytester.path / "root").read_text().startswith(str(temporary / "pytest-mlff-"))
-    assert not list(temporary.glob("pytest-mlff-*"))
+    assert (pytester.path / "root").read_text().startswith(str(pytester.path / "temporary" / "pytest-mlff-"))
+    assert not list(pytester.path.glob("temporary/pytest-mlff-*"))
 
 
 MD = """

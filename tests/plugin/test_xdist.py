@@ -75,7 +75,7 @@ def test_what_a_dead_worker_leaves_to_others():
         "liquid": {"rdf": True, "diffusion": False, "xsvs": False},
         "own": {"t": False},
     }
-    assert without_done(workload, killer="t") == {"liquid": liquid}
+    assert without_done(workload, killer="t") == {"liquid": workload["liquid"]}
     assert without_done(workload, killer="diffusion") == {
         "liquid": {"rdf": True, "diffusion": True, "xsvs": False},
         "own": {"t": False},
@@ -108,18 +108,6 @@ def test_what_shares_a_worker(nodeid, models, scope):
     assert worker_scope(nodeid, models) == scope
 
 
-NOISY = """
-import numpy as np
-from ase.calculators.calculator import Calculator
-
-class Noisy(Calculator):
-    implemented_properties = ["energy", "forces"]
-
-    def calculate(self, atoms=None, properties=("forces",), system_changes=()):
-        super().calculate(atoms, properties, system_changes)
-        noise = np.random.default_rng().normal(0.0, 1e-9, (len(atoms), 3))
-        self.results = {"energy": 0.0, "forces": noise}
-"""
 NOTES = """
 from pathlib import Path
 import time
@@ -134,23 +122,14 @@ def test_cache(mlff_context, number):
 """
 
 
-def test_what_forces_that_do_not_repeat_left_is_removed_at_the_end(pytester, plugin_args, monkeypatch):
-    temporary = pytester.mkdir("temporary")
-    monkeypatch.setenv("TMPDIR", str(temporary))
-    pytester.makepyfile(noisy=NOISY, test_notes=NOTES)
-    result = pytester.runpytest_subprocess(
-        *plugin_args,
-        "-n2",
-        "--mlff-model=noisy.py:Noisy",
-        "--mlff-protocol=smoke",
-        "--mlff-cache-dir=c",
-        "test_notes.py",
-    )
+def test_what_forces_that_do_not_repeat_left_is_removed_at_the_end(pytester, plugin_args, noisy):
+    pytester.makepyfile(test_notes=NOTES)
+    result = pytester.runpytest_subprocess(*plugin_args, "-n2", *noisy, "test_notes.py")
     result.assert_outcomes(passed=2)
     roots = {(pytester.path / f"root{number}").read_text() for number in range(2)}
     (root,) = roots  # shared by both workers
-    assert root.startswith(str(temporary / "pytest-mlff-"))
-    assert not list(temporary.glob("pytest-mlff-*"))
+    assert root.startswith(str(pytester.path / "temporary" / "pytest-mlff-"))
+    assert not list(pytester.path.glob("temporary/pytest-mlff-*"))
 
 
 @pytest.mark.parametrize(("repeatable", "session", "removed"), [(False, True, 1), (False, False, 0), (True, True, 0)])
