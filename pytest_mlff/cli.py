@@ -16,6 +16,7 @@ import pytest_mlff
 from pytest_mlff.errors import MlffError, SpecError
 from pytest_mlff.settings import Settings, check_folder
 from pytest_mlff.settings.options import parse_device
+from pytest_mlff.settings.paths import at_home
 
 if TYPE_CHECKING:
     from pytest_mlff.report.progress import Progress
@@ -66,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
 def _add_reference(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     build = commands.add_parser("build", help="run, measure and write the reference data")
-    build.add_argument("--output", type=Path, default=Path("reference_data"), metavar="DIR", help="(%(default)s)")
+    build.add_argument("--output", type=_path, default=Path("reference_data"), metavar="DIR", help="(%(default)s)")
     build.add_argument("--jobs", type=_positive, default=1, metavar="N", help="processes (%(default)s)")
     build.set_defaults(run=_build)
     verify = commands.add_parser("verify", help="recompute a part and compare within error")
@@ -74,14 +75,14 @@ def _add_reference(parser: argparse.ArgumentParser) -> None:
     paper = commands.add_parser("paper", help="the paper's tables beside the reference data")
     for letter in "ab":
         text = f"records of a run on model {letter.upper()}, repeatable; then the table of all results"
-        paper.add_argument(f"--model-{letter}", type=Path, action="append", default=[], metavar="JSON", help=text)
+        paper.add_argument(f"--model-{letter}", type=_path, action="append", default=[], metavar="JSON", help=text)
     text = "results of `pytest-mlff ablation` on both models; then the same table"
-    paper.add_argument("--ablation", type=Path, metavar="FILE", help=text)
+    paper.add_argument("--ablation", type=_path, metavar="FILE", help=text)
     text = "results of `pytest-mlff study runs` on both models; then the same table"
-    paper.add_argument("--runs", type=Path, metavar="FILE", help=text)
+    paper.add_argument("--runs", type=_path, metavar="FILE", help=text)
     paper.set_defaults(run=_paper)
     figures = commands.add_parser("figures", help="draw the paper's figures of models beside the reference")
-    figures.add_argument("--output", type=Path, default=Path("figures"), metavar="DIR", help="(%(default)s)")
+    figures.add_argument("--output", type=_path, default=Path("figures"), metavar="DIR", help="(%(default)s)")
     models = "repeatable; by default the two that come with the package"
     figures.add_argument("--model", action="append", default=[], metavar="SPEC", help=models)
     figures.add_argument("--cached-only", action="store_true", help="leave out what the models have not run")
@@ -95,18 +96,18 @@ def _add_reference(parser: argparse.ArgumentParser) -> None:
 
 def _add_dataset(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("composition", metavar="NAME_OR_TOML", help="a wrong name lists those there are")
-    parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="the NetCDF file")
+    parser.add_argument("--output", type=_path, required=True, metavar="FILE", help="the NetCDF file")
     _add_cache_dir(parser)
     parser.set_defaults(run=_dataset)
 
 
 def _add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("recipe", metavar="NAME_OR_TOML", help="a wrong name lists those there are")
-    parser.add_argument("--dataset", type=Path, required=True, metavar="FILE", help="from `pytest-mlff dataset`")
+    parser.add_argument("--dataset", type=_path, required=True, metavar="FILE", help="from `pytest-mlff dataset`")
     parser.add_argument(
-        "--output", type=Path, required=True, metavar="FILE", help="the checkpoint; continued if it exists"
+        "--output", type=_path, required=True, metavar="FILE", help="the checkpoint; continued if it exists"
     )
-    parser.add_argument("--start", type=Path, metavar="FILE", help="train on from this finished checkpoint")
+    parser.add_argument("--start", type=_path, metavar="FILE", help="train on from this finished checkpoint")
     parser.add_argument(
         "--phase", choices=("liquid", "solid", "slab"), help="train on this phase of the dataset alone; all by default"
     )
@@ -120,15 +121,15 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
 
 def _add_ablation(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--folder", type=Path, default=Path("ablation"), metavar="DIR", help="checkpoints (%(default)s)"
+        "--folder", type=_path, default=Path("ablation"), metavar="DIR", help="checkpoints (%(default)s)"
     )
-    parser.add_argument("--output", type=Path, default=Path("ablation.jsonl"), metavar="FILE", help="(%(default)s)")
+    parser.add_argument("--output", type=_path, default=Path("ablation.jsonl"), metavar="FILE", help="(%(default)s)")
     parser.add_argument("--cell", action="append", default=[], metavar="NAME", help="repeatable; all by default")
     parser.add_argument(
         "--stage", action="append", choices=("train", "measure", "gate"), help="repeatable; all by default"
     )
     parser.add_argument("--table", action="store_true", help="print the table of what was measured, and do nothing")
-    parser.add_argument("--figure", type=Path, metavar="FILE", help="draw what was measured (SVG; extra [report])")
+    parser.add_argument("--figure", type=_path, metavar="FILE", help="draw what was measured (SVG; extra [report])")
     parser.add_argument("--threads", type=_positive, default=2, metavar="N", help="(%(default)s)")
     _add_cache_dir(parser)
     parser.set_defaults(run=_ablation)
@@ -143,7 +144,7 @@ def _add_study(parser: argparse.ArgumentParser) -> None:
     )
     runs.add_argument("--first", type=_whole, default=0, metavar="N", help="number of the first replica (%(default)s)")
     runs.add_argument("--replicas", type=_positive, default=2, metavar="N", help="how many (%(default)s)")
-    runs.add_argument("--output", type=Path, default=Path("paper-runs.jsonl"), metavar="FILE", help="(%(default)s)")
+    runs.add_argument("--output", type=_path, default=Path("paper-runs.jsonl"), metavar="FILE", help="(%(default)s)")
     runs.add_argument(
         "--device", type=parse_device, default="auto", metavar="{auto,cpu,cuda[:N]}", help="(%(default)s)"
     )
@@ -156,38 +157,42 @@ def _add_calibrate(parser: argparse.ArgumentParser) -> None:
     null = commands.add_parser("null", help="spread of every row for the reference against itself")
     null.add_argument("--seeds", type=_positive, default=20, metavar="N", help="(%(default)s)")
     null.add_argument("--protocol", choices=("ci", "paper"), default="ci", help="(%(default)s)")
-    null.add_argument("--output", type=Path, metavar="FILE", help="continued if it exists (null_spread-PROTOCOL.jsonl)")
+    null.add_argument(
+        "--output", type=_path, metavar="FILE", help="continued if it exists (null_spread-PROTOCOL.jsonl)"
+    )
     null.set_defaults(run=_null)
     power = commands.add_parser("power", help="which defects are found: the reference with ε or σ scaled")
     power.add_argument("--seeds", type=_positive, default=6, metavar="N", help="(%(default)s)")
-    power.add_argument("--output", type=Path, default=Path("power-ci.jsonl"), metavar="FILE", help="(%(default)s)")
+    power.add_argument("--output", type=_path, default=Path("power-ci.jsonl"), metavar="FILE", help="(%(default)s)")
     power.set_defaults(run=_power)
     cost = commands.add_parser("cost", help="force calls to a verdict, with looks and without")
     cost.set_defaults(run=_cost)
     matrix = commands.add_parser("matrix", help="every mutant through the gate: what is caught, and by which row")
     matrix.add_argument("--mutant", action="append", default=[], metavar="NAME", help="repeatable; all by default")
     matrix.add_argument("--named", action="store_true", help="the first strength of each, and the checks named for it")
-    matrix.add_argument("--output", type=Path, metavar="FILE", help="continued if it exists (detection-ci.jsonl)")
+    matrix.add_argument("--output", type=_path, metavar="FILE", help="continued if it exists (detection-ci.jsonl)")
     matrix.set_defaults(run=_matrix)
     figures = commands.add_parser("figures", help="draw the null spread and the power curves")
-    figures.add_argument("--output", type=Path, default=Path("figures"), metavar="DIR", help="(%(default)s)")
+    figures.add_argument("--output", type=_path, default=Path("figures"), metavar="DIR", help="(%(default)s)")
     figures.set_defaults(run=_calibration_figures)
     for command in (power, cost, figures):
         text = "from `pytest-mlff calibrate null` (%(default)s)"
-        command.add_argument("--null", type=Path, default=Path("null_spread-ci.jsonl"), metavar="FILE", help=text)
+        command.add_argument("--null", type=_path, default=Path("null_spread-ci.jsonl"), metavar="FILE", help=text)
     for command in (cost, figures):
         text = "from `pytest-mlff calibrate power` (%(default)s)"
-        command.add_argument("--power", type=Path, default=Path("power-ci.jsonl"), metavar="FILE", help=text)
+        command.add_argument("--power", type=_path, default=Path("power-ci.jsonl"), metavar="FILE", help=text)
     for command in (null, power, matrix):
         text = "print the table of all that was measured, and do nothing"
         command.add_argument("--table", action="store_true", help=text)
     for command in (null, power, cost, matrix):
-        command.add_argument("--into", type=Path, metavar="PAGE", help="put the table between its markers in this page")
+        command.add_argument(
+            "--into", type=_path, metavar="PAGE", help="put the table between its markers in this page"
+        )
 
 
 def _add_cache_dir(parser: argparse.ArgumentParser) -> None:
     default = Settings().cache_root
-    parser.add_argument("--cache-dir", type=Path, default=default, metavar="DIR", help=f"({default})")
+    parser.add_argument("--cache-dir", type=_path, default=default, metavar="DIR", help=f"({default})")
 
 
 def _whole(text: str, least: int = 0) -> int:
@@ -198,6 +203,13 @@ def _whole(text: str, least: int = 0) -> int:
 
 def _positive(text: str) -> int:
     return _whole(text, 1)
+
+
+def _path(text: str) -> Path:
+    try:
+        return Path(at_home(text))
+    except SpecError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _progress() -> Progress:

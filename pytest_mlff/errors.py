@@ -8,13 +8,18 @@ The tree::
     │   └── NonFiniteError   a NaN or an infinity among them: a FAIL of the row that met it
     ├── UnstableError        a trajectory that left physics: NaN, runaway temperature, overlap
     ├── ModelError           the candidate's calculator raised while it was being run
-    │   └── RefusedError     it says itself that it cannot be asked this (``checks.symmetries``)
+    │   └── RefusedError     it says itself that it cannot be asked this
     ├── BudgetExhausted      the wall-clock budget is spent; what is undecided stays undecided
     ├── CacheError           the cache directory cannot be used
     └── ReferenceDataError   reference data are missing, altered, or do not cover the request
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from typing import Any
+
+from pytest_mlff.foreign import is_escape
 
 
 class MlffError(Exception):
@@ -54,7 +59,47 @@ class UnstableError(MlffError):
 
 
 class ModelError(MlffError):
-    """The candidate's calculator raised while it was being run."""
+    """The candidate's calculator raised while it was being run, or returned what is no answer.
+
+    Attributes
+    ----------
+    images : sequence of ase.Atoms
+        What it was asked for.
+    """
+
+    images: Sequence[Any] = ()
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether the calculator raised an ordinary exception: of another structure it may well be asked.
+
+        Returns
+        -------
+        bool
+            False for an answer that cannot be used, and for what ends a test or a program.
+        """
+        return self.__cause__ is not None and not is_escape(self.__cause__)
+
+    def located(self, where: str) -> ModelError:
+        """Make the same error, with more about where it happened.
+
+        Parameters
+        ----------
+        where : str
+            Follows the text.
+
+        Returns
+        -------
+        ModelError
+            To be raised from the same cause.
+        """
+        error = ModelError(f"{self} {where}")
+        error.images = self.images
+        return error
+
+
+class RefusedError(ModelError):
+    """The model says itself that it cannot be asked this."""
 
 
 class BudgetExhausted(MlffError):

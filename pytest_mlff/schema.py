@@ -6,7 +6,7 @@ plugin can know these types in a session that runs no check.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pytest_mlff.errors import ObservableError
@@ -72,7 +72,8 @@ class Record:
     """The outcome of one row of one check, as plain builtins.
 
     ``deviation``, ``interval`` and ``tolerance`` are in the unit the row is judged in: a fraction for relative
-    rows, the unit of the quantity otherwise.
+    rows, the unit of the quantity otherwise. ``traceback`` is that of an ERROR, for who asks pytest for it; it leaves
+    the process with the text of the test alone.
     """
 
     check: str
@@ -92,6 +93,7 @@ class Record:
     force_calls: int = 0
     wall_s: float = 0.0
     reason: str = ""
+    traceback: str = field(default="", repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain builtins only: xdist and JSON accept nothing else.
@@ -99,9 +101,10 @@ class Record:
         Returns
         -------
         dict
-            One entry per field; NumPy scalars become ``float`` or ``int``, NaN and infinities become ``None``.
+            One entry per field but ``traceback``; NumPy scalars become ``float`` or ``int``, NaN and infinities
+            become ``None``.
         """
-        return {key: _plain(value) for key, value in asdict(self).items()}
+        return {key: _plain(value) for key, value in asdict(self).items() if key != "traceback"}
 
 
 def _plain(value: Any) -> Any:

@@ -33,7 +33,7 @@ def derivative(function: Callable[[float], float], *, step: float) -> Estimate:
     Raises
     ------
     ObservableError
-        If the step is not positive or a value is not finite.
+        If the step is not positive, or as a ``NonFiniteError`` if a value is not finite.
 
     Notes
     -----

@@ -18,8 +18,10 @@ from typing import Any
 import pytest_mlff
 from pytest_mlff.checks.catalogue import CHECKS, rows, run_check
 from pytest_mlff.checks.context import CheckContext, build_context
+from pytest_mlff.checks.failure import reason_of, status_of
 from pytest_mlff.checks.judge import without_verdict
 from pytest_mlff.errors import MlffError
+from pytest_mlff.foreign import raise_interrupt
 from pytest_mlff.reference.data import Reference
 from pytest_mlff.schema import Model, Record
 from pytest_mlff.settings import ProtocolName, Settings
@@ -30,7 +32,7 @@ FIELDS = ("check", "look", "candidate", "candidate_stderr", "deviation", "status
 """What is kept of a record, in this order; ``look`` 0 is the sequential verdict, others are one look alone."""
 DEFECT = "defect of the gate: "
 """How the reason of an ERROR begins that a user's run would show as a traceback."""
-_FRAME = re.compile(r"; last sane frame: \S+?\.xyz")
+_FRAME = re.compile(r"; (?:last sane frame|structure): \S+?\.xyz")
 Value = dict[str, Any]
 
 
@@ -156,10 +158,11 @@ def _records(check: str, context: CheckContext) -> Iterable[Record]:
     """Run a check; where it raises, its rows are ERROR, as in a user's run."""
     try:
         return run_check(check, context).values()
-    except Exception as error:
-        told = str(error) if isinstance(error, MlffError) else f"{DEFECT}{type(error).__name__}: {error}"
+    except BaseException as error:
+        raise_interrupt(error)
+        told = f"{'' if isinstance(error, MlffError) else DEFECT}{reason_of(error)}"
         present = [row for row in rows(context.protocol.name, context.config) if row.check == check]
-        return [without_verdict(context, row, "ERROR", told) for row in present]
+        return [without_verdict(context, row, status_of(error), told) for row in present]
 
 
 def _value(record: Record, look: int, fields: Sequence[str]) -> Value:

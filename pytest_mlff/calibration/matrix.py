@@ -13,6 +13,7 @@ from typing import Any
 from pytest_mlff.calibration.gate import DEFECT, Value, measured_with, packed, run_gate, unpacked
 from pytest_mlff.checks.catalogue import rows
 from pytest_mlff.errors import SpecError
+from pytest_mlff.foreign import described, raise_interrupt
 from pytest_mlff.journal import Journal
 from pytest_mlff.models.load import load_model
 from pytest_mlff.mutants import MUTANTS, Mutant, Strength
@@ -156,8 +157,9 @@ def judged(spec: str, *, only: Iterable[str] = ()) -> list[Value]:
         found = run_gate(model, seed=SEED, protocol=PROTOCOL, only=frozenset(only), fields=FIELDS)
     except SpecError as refused:
         return [_nameless(REFUSED, str(refused))]
-    except Exception as error:  # hours of work on other mutants must not end here
-        return [_nameless("ERROR", f"{DEFECT}{type(error).__name__}: {error}")]
+    except BaseException as error:  # hours of work on other mutants must not end here
+        raise_interrupt(error)
+        return [_nameless("ERROR", f"{DEFECT}{described(error)}")]
     return [{**value, "reason": _told(value)} for value in found]
 
 

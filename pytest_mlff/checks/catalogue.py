@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, get_args
 
+from pytest_mlff.errors import MlffError
 from pytest_mlff.schema import Record
 from pytest_mlff.simulation.protocols import Protocol, protocol
 from pytest_mlff.verdict.tolerances import TOLERANCES, Check
@@ -138,9 +139,10 @@ def run_check(check: str, context: CheckContext) -> dict[str, Record]:
     Returns
     -------
     dict of str to Record
-        By row id, one for every row of the check; NOT_APPLICABLE where the model lacks what the row needs.
+        By row id, one for every row of the check; NOT_APPLICABLE where the model lacks what the row needs, FAIL where
+        it lists it and does not deliver. What this package raises on purpose and no row caught is the record of all.
     """
-    from pytest_mlff.checks.judge import without_verdict
+    from pytest_mlff.checks.judge import unmeasured
 
     module = import_module(f"pytest_mlff.checks.{check}")
     records: dict[str, Record] = {}
@@ -148,8 +150,22 @@ def run_check(check: str, context: CheckContext) -> dict[str, Record]:
     for row in rows(context.protocol.name, context.config):
         missing = TOLERANCES[row.key].needs - context.model.provides
         if row.check == check and missing:
-            reason = f"the model provides no {' and no '.join(sorted(missing))}"
-            records[row.id] = without_verdict(context, row, "NOT_APPLICABLE", reason)
+            records[row.id] = _lacking(context, row, missing)
         elif row.check == check:
             able.append(row)
-    return records | (module.run(context, able) if able else {})
+    try:
+        return records | (module.run(context, able) if able else {})
+    except MlffError as error:
+        return records | {row.id: unmeasured(context, row, error) for row in able}
+
+
+def _lacking(context: CheckContext, row: Row, missing: frozenset[str]) -> Record:
+    """Say what a row needs and the model does not provide, or provides so that it cannot be used."""
+    from pytest_mlff.checks.judge import without_verdict
+
+    unusable: Mapping[str, str] = getattr(context.model, "unusable", {})
+    silent = " and no ".join(sorted(missing - unusable.keys()))
+    told = [unusable[need] for need in sorted(missing & unusable.keys())]
+    reason = "; ".join([*told, f"the model provides no {silent}"] if silent else told)
+    listed = missing & getattr(context.model, "listed", frozenset())
+    return without_verdict(context, row, "FAIL" if listed else "NOT_APPLICABLE", reason)

@@ -248,7 +248,9 @@ def _takes_tilted_cells(bench: Workbench) -> bool:
     structure = bench.structure(_CELLS[0])
     try:
         _strained_energy(bench, structure, STRAIN * _strain(0, tilted=True))
-    except ModelError:
+    except ModelError as error:
+        if not error.is_refusal:
+            raise
         return False
     return True
 

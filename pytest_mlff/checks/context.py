@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -12,15 +13,15 @@ import numpy as np
 
 import pytest_mlff
 from pytest_mlff.checks.limits import limits
-from pytest_mlff.errors import SpecError
+from pytest_mlff.errors import CacheError, SpecError
 from pytest_mlff.reference.data import Reference
 from pytest_mlff.schema import Model
 from pytest_mlff.simulation.budget import Budget
-from pytest_mlff.simulation.cache import Cache
+from pytest_mlff.simulation.cache import Cache, write_atomically
 from pytest_mlff.simulation.md import SEGMENT_FRAMES, NoProgress, Progress, Run, Workshop, simulate
 from pytest_mlff.simulation.protocols import Protocol, protocol
 from pytest_mlff.simulation.statics import StaticForces
-from pytest_mlff.simulation.systems import ARGON, System, state_point
+from pytest_mlff.simulation.systems import ARGON, System, extended_xyz, state_point
 from pytest_mlff.verdict.tolerances import Tolerance
 
 if TYPE_CHECKING:
@@ -144,6 +145,32 @@ class CheckContext:
             segment_frames=min(SEGMENT_FRAMES, frames),
         )
         return simulate(self.workshop, run, starts, n_frames=frames)
+
+    def keep_images(self, folder: str, images: Sequence[Any], *, name: str = "") -> str:
+        """Save structures where the user finds them.
+
+        Parameters
+        ----------
+        folder : str
+            Below that of the cache, or below ``keep``.
+        images : sequence of ase.Atoms
+            One frame each.
+        name : str
+            Beginning of the file's name; by default a hash of the structures.
+
+        Returns
+        -------
+        str
+            Such as ``"; structure: <path>"``; empty where it could not be written.
+        """
+        content = extended_xyz(images)
+        name = name or hashlib.sha256(content).hexdigest()[:12]
+        path = (self.keep or self.cache.root) / folder / f"{name}-{self.model.fingerprint[:12]}-{self.seed}.xyz"
+        try:
+            write_atomically(path, content)
+        except CacheError:  # a full disk must not hide what became of the model
+            return ""
+        return f"; structure: {path}"
 
     def memo(self, what: str, parts: Mapping[str, Any], compute: Any) -> dict[str, np.ndarray]:
         """Keep an expensive result of this model, reference and package version.

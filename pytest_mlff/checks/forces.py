@@ -11,8 +11,7 @@ import numpy as np
 from pytest_mlff.analysis.parity import common_force_share, force_error_sd, force_parity, force_slope, one_minus_r2
 from pytest_mlff.checks.catalogue import Row
 from pytest_mlff.checks.context import CheckContext
-from pytest_mlff.checks.judge import Finding, Stopwatch, judge, without_verdict
-from pytest_mlff.errors import BudgetExhausted, MlffError, NonFiniteError
+from pytest_mlff.checks.judge import Finding, measured
 from pytest_mlff.reference.model import ReferenceModel
 from pytest_mlff.schema import Record
 from pytest_mlff.simulation.forces import ModelForces
@@ -46,18 +45,9 @@ def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
     counts = dict(context.protocol.parity)
     records = {}
     for row in rows:
-        watch = Stopwatch()
         name = row.key.removeprefix("parity-")
-        try:
-            finding = _parity(context, name, counts[name])
-        except BudgetExhausted as spent:
-            records[row.id] = without_verdict(context, row, "INCONCLUSIVE", str(spent))
-        except NonFiniteError as error:
-            records[row.id] = without_verdict(context, row, "FAIL", str(error))
-        except MlffError as error:  # a model too large for 4000 atoms still has its 256
-            records[row.id] = without_verdict(context, row, "ERROR", str(error))
-        else:
-            records[row.id] = judge(context, row, finding, wall_s=watch.seconds)
+        # a model too large for 4000 atoms still has its 256
+        records[row.id] = measured(context, row, partial(_parity, context, name, counts[name]))
     return records
 
 

@@ -8,9 +8,8 @@ from functools import partial
 from pytest_mlff.checks import conservation, extremes, learned, symmetries
 from pytest_mlff.checks.catalogue import Row
 from pytest_mlff.checks.context import CheckContext
-from pytest_mlff.checks.judge import Finding, Stopwatch, judge, without_verdict
-from pytest_mlff.checks.workbench import Structure, Workbench
-from pytest_mlff.errors import BudgetExhausted, MlffError, NonFiniteError
+from pytest_mlff.checks.judge import Finding, measured
+from pytest_mlff.checks.workbench import Workbench
 from pytest_mlff.schema import Record
 
 _MEASURES: Mapping[str, Callable[[Workbench], Finding]] = {
@@ -45,21 +44,10 @@ def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
         By row id. A failing record names the structure that was kept.
     """
     bench = Workbench(context)
-    return {row.id: _record(bench, row) for row in rows}
+    # what one structure breaks, another may bear
+    return {row.id: measured(context, row, partial(_finding, bench, row)) for row in rows}
 
 
-def _record(bench: Workbench, row: Row) -> Record:
-    context, watch = bench.context, Stopwatch()
-    try:
-        context.budget.check(f"the row {row.id}")
-        finding = _MEASURES[row.key](bench)
-    except BudgetExhausted as spent:
-        return without_verdict(context, row, "INCONCLUSIVE", str(spent))
-    except symmetries.RefusedError as refused:
-        return without_verdict(context, row, "NOT_APPLICABLE", str(refused))
-    except NonFiniteError as error:
-        kept = "" if error.structure is None else bench.keep(row.id, [(Structure(*error.structure), None)])
-        return without_verdict(context, row, "FAIL", f"{error}{kept}")
-    except MlffError as error:  # what one structure breaks, another may bear
-        return without_verdict(context, row, "ERROR", str(error))
-    return judge(context, row, finding, wall_s=watch.seconds)
+def _finding(bench: Workbench, row: Row) -> Finding:
+    bench.context.budget.check(f"the row {row.id}")
+    return _MEASURES[row.key](bench)

@@ -8,9 +8,12 @@ from dataclasses import dataclass, field, replace
 
 from pytest_mlff.checks.catalogue import Row
 from pytest_mlff.checks.context import CheckContext
+from pytest_mlff.checks.failure import reason_of, status_of
 from pytest_mlff.checks.limits import at_state
-from pytest_mlff.errors import BudgetExhausted, MlffError, UnstableError
+from pytest_mlff.errors import MlffError, ModelError, NonFiniteError
+from pytest_mlff.foreign import traceback_text
 from pytest_mlff.schema import Estimate, Record, Status
+from pytest_mlff.simulation.systems import make_atoms
 from pytest_mlff.verdict.decide import decide
 
 
@@ -145,6 +148,61 @@ def without_verdict(context: CheckContext, row: Row, status: Status, reason: str
     )
 
 
+def unmeasured(context: CheckContext, row: Row, error: BaseException, *, looks: int = 0) -> Record:
+    """Record of a row whose measurement raised.
+
+    Parameters
+    ----------
+    context : CheckContext
+        With the tolerances.
+    row : Row
+        Which row.
+    error : BaseException
+        What was raised.
+    looks : int
+        Looks taken before.
+
+    Returns
+    -------
+    Record
+        As :mod:`~pytest_mlff.checks.failure` maps it; it names the structure that was kept, and an ERROR has the
+        traceback.
+    """
+    status, reason = status_of(error), reason_of(error)
+    if isinstance(error, NonFiniteError) and error.structure is not None:
+        reason += context.keep_images("failing", [make_atoms(context.system, *error.structure)], name=row.id)
+    if status != "ERROR":
+        return without_verdict(context, row, status, reason, looks=looks)
+    if isinstance(error, ModelError) and error.images:
+        reason += context.keep_images("failed", error.images)
+    return replace(without_verdict(context, row, status, reason, looks=looks), traceback=traceback_text(error))
+
+
+def measured(context: CheckContext, row: Row, measure: Callable[[], Finding]) -> Record:
+    """Judge what a function finds, or say why it found nothing.
+
+    Parameters
+    ----------
+    context : CheckContext
+        With the tolerances.
+    row : Row
+        Which row.
+    measure : callable
+        Gives the finding; what breaks it leaves the other rows alone.
+
+    Returns
+    -------
+    Record
+        From :func:`judge` or :func:`unmeasured`.
+    """
+    watch = Stopwatch()
+    try:
+        finding = measure()
+    except MlffError as error:
+        return unmeasured(context, row, error)
+    return judge(context, row, finding, wall_s=watch.seconds)
+
+
 def sequential(
     context: CheckContext,
     rows: Sequence[Row],
@@ -176,17 +234,12 @@ def sequential(
     for look, frames in enumerate(looks, start=1):
         try:
             findings = evaluate(frames, open_rows)
-        except BudgetExhausted as spent:
-            for row in open_rows:
-                records[row.id] = _undecided(context, row, records.get(row.id), str(spent))
-            break
-        except UnstableError as error:  # it survived the stability run, and left physics later
-            for row in open_rows:
-                records[row.id] = without_verdict(context, row, "FAIL", str(error), looks=look - 1)
-            break
         except MlffError as error:  # what was decided before stays decided
             for row in open_rows:
-                records[row.id] = without_verdict(context, row, "ERROR", str(error), looks=look - 1)
+                last, found = records.get(row.id), unmeasured(context, row, error, looks=look - 1)
+                if last is not None and status_of(error) == "INCONCLUSIVE":  # no more than time was missing
+                    found = replace(last, reason=f"{found.reason}; at the last look: {last.reason}")
+                records[row.id] = found
             break
         for row in open_rows:
             records[row.id] = judge(
@@ -201,9 +254,3 @@ def sequential(
         if not open_rows:
             break
     return records
-
-
-def _undecided(context: CheckContext, row: Row, last: Record | None, reason: str) -> Record:
-    if last is None:
-        return without_verdict(context, row, "INCONCLUSIVE", reason)
-    return replace(last, reason=f"{reason}; at the last look: {last.reason}")

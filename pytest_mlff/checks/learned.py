@@ -215,7 +215,9 @@ def _takes_turned_cells(bench: Workbench) -> bool:
     turn = turned((0, 0, 0, 0))
     try:
         bench.forces(Structure(structure.positions @ turn.T, np.diag(structure.cell) @ turn.T))
-    except ModelError:
+    except ModelError as error:
+        if not error.is_refusal:
+            raise
         return False
     return True
 

@@ -8,8 +8,7 @@ from pytest_mlff.analysis.phonons import pdos_distance, phonon_spectrum
 from pytest_mlff.checks.catalogue import Row
 from pytest_mlff.checks.context import CheckContext
 from pytest_mlff.checks.crystal import crystal_response
-from pytest_mlff.checks.judge import Finding, Stopwatch, judge, without_verdict
-from pytest_mlff.errors import NonFiniteError
+from pytest_mlff.checks.judge import Finding, Stopwatch, judge
 from pytest_mlff.schema import Estimate, Record
 
 
@@ -29,10 +28,7 @@ def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
         By row id.
     """
     watch = Stopwatch()
-    try:
-        response = crystal_response(context)
-    except NonFiniteError as error:
-        return {row.id: without_verdict(context, row, "FAIL", str(error)) for row in rows}
+    response = crystal_response(context)
     spectrum = phonon_spectrum(response, mass=context.system.mass)
     atoms, calls = response.sizes["atom"], int(response.attrs["force_calls"])
     reference = context.reference.observable(f"crystal-{atoms}", "phonons")

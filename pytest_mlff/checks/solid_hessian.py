@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
@@ -10,8 +11,7 @@ from pytest_mlff.analysis.hessian import crystal_symmetry, symmetry_estimate
 from pytest_mlff.checks.catalogue import Row
 from pytest_mlff.checks.context import CheckContext
 from pytest_mlff.checks.crystal import crystal_response
-from pytest_mlff.checks.judge import Finding, Stopwatch, judge, without_verdict
-from pytest_mlff.errors import MlffError, NonFiniteError
+from pytest_mlff.checks.judge import Finding, measured
 from pytest_mlff.reference.observables import estimate
 from pytest_mlff.schema import Record
 from pytest_mlff.simulation.derivatives import choose_step, dense_hessian, force_noise
@@ -33,18 +33,8 @@ def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
         By row id.
     """
     measure = {"symmetry-solid": _solid, "symmetry-liquid": _liquid}
-    records = {}
-    for row in rows:
-        watch = Stopwatch()
-        try:
-            finding = measure[row.key](context)
-        except NonFiniteError as error:
-            records[row.id] = without_verdict(context, row, "FAIL", str(error))
-        except MlffError as error:  # what the crystal refuses, the liquid may allow
-            records[row.id] = without_verdict(context, row, "ERROR", str(error))
-        else:
-            records[row.id] = judge(context, row, finding, wall_s=watch.seconds)
-    return records
+    # what the crystal refuses, the liquid may allow
+    return {row.id: measured(context, row, partial(measure[row.key], context)) for row in rows}
 
 
 def _solid(context: CheckContext) -> Finding:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
 from pytest_mlff.checks.catalogue import UNSTABLE, Row
 from pytest_mlff.checks.context import CheckContext
-from pytest_mlff.checks.judge import Finding, Stopwatch, judge, without_verdict
-from pytest_mlff.errors import BudgetExhausted, UnstableError
+from pytest_mlff.checks.judge import Finding, measured, without_verdict
+from pytest_mlff.errors import UnstableError
 from pytest_mlff.schema import Estimate, Record
 from pytest_mlff.simulation.md import Run, engine_identity, simulate
 from pytest_mlff.simulation.systems import state_point
@@ -74,17 +75,16 @@ def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
     dict of str to Record
         PASS, or FAIL naming step, time and atoms; INCONCLUSIVE if the budget was spent before.
     """
-    watch = Stopwatch()
-    try:
-        reason = failure(context)
-    except BudgetExhausted as spent:
-        return {row.id: without_verdict(context, row, "INCONCLUSIVE", str(spent)) for row in rows}
-    finding = Finding(
+    return {row.id: measured(context, row, partial(_finding, context)) for row in rows}
+
+
+def _finding(context: CheckContext) -> Finding:
+    reason = failure(context)
+    return Finding(
         candidate=Estimate(1.0 if reason else 0.0, 0.0),
         force_calls=context.protocol.stability_steps,
         note=reason or f"survived {context.protocol.stability_steps} steps at {STATE}",
     )
-    return {row.id: judge(context, row, finding, wall_s=watch.seconds) for row in rows}
 
 
 def skip_unstable(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record] | None:
@@ -100,13 +100,14 @@ def skip_unstable(context: CheckContext, rows: Sequence[Row]) -> dict[str, Recor
     Returns
     -------
     dict of str to Record, or None
-        None when the model survived the stability run. NOT_APPLICABLE when it did not, INCONCLUSIVE when the
-        budget left no time to find out.
+        None when the model survived the stability run, NOT_APPLICABLE when it did not.
+
+    Raises
+    ------
+    BudgetExhausted, ModelError
+        As :func:`failure`.
     """
-    try:
-        reason = failure(context)
-    except BudgetExhausted as spent:
-        return {row.id: without_verdict(context, row, "INCONCLUSIVE", str(spent)) for row in rows}
+    reason = failure(context)
     if not reason:
         return None
     text = f"{UNSTABLE} ({reason})"

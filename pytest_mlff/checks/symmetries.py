@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from pytest_mlff.checks.cases import draw, pieces, shrink, whole
 from pytest_mlff.checks.judge import Finding
 from pytest_mlff.checks.workbench import Piece, Structure, Workbench, largest_norm
-from pytest_mlff.errors import ModelError
+from pytest_mlff.errors import ModelError, RefusedError
 from pytest_mlff.schema import Estimate
+from pytest_mlff.simulation.forces import calling
 from pytest_mlff.simulation.systems import fcc_positions
 
 JITTER = 1e-3
@@ -282,14 +283,12 @@ def small_cell(bench: Workbench) -> Finding:
         try:
             forces = bench.forces(structure)
         except ModelError as error:
+            if not error.is_refusal:
+                raise
             raise RefusedError(f"the model refuses a cell of {n_cells * edge:.2f} Å ({error})") from error
         return compare(bench, structure, _repeated(structure, (4 // n_cells,) * 3), forces)
 
     return worst_case(bench, "small_cell", st.tuples(whole(1), whole(4)), trial)
-
-
-class RefusedError(ModelError):
-    """The model says itself that it cannot be asked this."""
 
 
 def determinism(bench: Workbench) -> Finding:
@@ -338,13 +337,17 @@ def _again(bench: Workbench, structure: Structure, piece: Piece) -> Iterator[tup
     yield f"asked again, after {size} other atoms", bench.forces(structure)
     for how in (copy.copy, copy.deepcopy):
         try:
-            twin = how(calculator)
-        except Exception:  # what cannot be copied (an open file, a compiled graph) cannot go wrong that way
-            continue
+            with calling(f"copy.{how.__name__}", bench.context.model):
+                twin = how(calculator)
+        except ModelError as error:
+            if not error.is_refusal:
+                raise
+            continue  # what cannot be copied (an open file, a compiled graph) cannot go wrong that way
         yield f"asked of its copy.{how.__name__}", bench.forces(structure, twin)
 
 
 def _precisions(bench: Workbench) -> tuple[Any, ...]:
     """Return the calculator in float32 and in float64, where it offers ``with_dtype``."""
     offer = getattr(bench.context.model.calculator, "with_dtype", None)
-    return (offer("float32"), offer("float64")) if callable(offer) else ()
+    with calling("with_dtype", bench.context.model):
+        return (offer("float32"), offer("float64")) if callable(offer) else ()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,10 +11,8 @@ import numpy as np
 
 from pytest_mlff.analysis.geometry import minimum_image
 from pytest_mlff.checks.context import CheckContext
-from pytest_mlff.errors import CacheError
 from pytest_mlff.reference.model import ReferenceModel
 from pytest_mlff.schema import Model
-from pytest_mlff.simulation.cache import write_atomically
 from pytest_mlff.simulation.forces import ModelForces
 from pytest_mlff.simulation.statics import StaticForces
 from pytest_mlff.simulation.systems import make_atoms
@@ -263,23 +260,13 @@ class Workbench:
             Such as ``"; structure: <path>"``; empty where it could not be written.
         """
         from ase.calculators.singlepoint import SinglePointCalculator
-        from ase.io import write
 
-        context = self.context
         images = []
         for structure, forces in frames:
-            images.append(make_atoms(context.system, structure.positions, structure.cell))
+            images.append(make_atoms(self.context.system, structure.positions, structure.cell))
             if forces is not None:
                 images[-1].calc = SinglePointCalculator(images[-1], forces=forces)
-        buffer = io.StringIO()
-        write(buffer, images, format="extxyz")
-        name = f"{row}-{context.model.fingerprint[:12]}-{context.seed}.xyz"
-        path = (context.keep or context.cache.root) / "failing" / name
-        try:
-            write_atomically(path, buffer.getvalue().encode())
-        except CacheError:  # a full disk must not hide what became of the model
-            return ""
-        return f"; structure: {path}"
+        return self.context.keep_images("failing", images, name=row)
 
 
 @dataclass(frozen=True)

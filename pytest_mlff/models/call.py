@@ -11,12 +11,11 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
-from traceback import extract_tb
 from typing import Any
 
 from pytest_mlff.errors import SpecError
-from pytest_mlff.models.spec import LET_THROUGH, ParsedSpec, described, one_line
+from pytest_mlff.foreign import described, one_line, place, raise_interrupt
+from pytest_mlff.models.spec import ParsedSpec
 from pytest_mlff.settings.names import suggest
 
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
@@ -45,24 +44,12 @@ def explained(what: str, source: str | None) -> Iterator[None]:
     """
     try:
         yield
-    except (SpecError, *LET_THROUGH):
+    except SpecError:
         raise
     except BaseException as error:
-        raise SpecError(f"{what} raised {described(error)}{_place(error, source)}") from error
-
-
-def _place(error: BaseException, source: str | None) -> str:
-    if isinstance(error, SyntaxError) and error.filename:
-        return f" ({error.filename}:{error.lineno})"
-    inside = str(Path(__file__).parent)
-    frames = [
-        frame
-        for frame in extract_tb(error.__traceback__)
-        if not frame.filename.startswith(("<", inside)) and frame.lineno
-    ]
-    own = [frame for frame in frames if source is not None and frame.filename == source]
-    chosen = (own or frames)[-1:]
-    return f" ({chosen[0].filename}:{chosen[0].lineno})" if chosen else ""
+        raise_interrupt(error)
+        where = place(error, source)
+        raise SpecError(f"{what} raised {described(error)}{f' ({where})' if where else ''}") from error
 
 
 def call(thing: Callable[..., Any], parsed: ParsedSpec, device: str, source: str | None) -> tuple[Any, ParsedSpec]:

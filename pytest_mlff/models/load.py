@@ -11,19 +11,20 @@ from __future__ import annotations
 import importlib
 import sys
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from pytest_mlff.errors import SpecError
+from pytest_mlff.foreign import one_line
 from pytest_mlff.models.call import call, check_leftovers, explained
 from pytest_mlff.models.locate import check_name, find_module, no_name
 from pytest_mlff.models.origin import exists, origin
 from pytest_mlff.models.registry import load_loader, recognise
 from pytest_mlff.models.sources import file_module_name
-from pytest_mlff.models.spec import FORMS, ParsedSpec, about, fit_for_ids, one_line, parse_spec
+from pytest_mlff.models.spec import FORMS, ParsedSpec, about, fit_for_ids, parse_spec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,10 @@ class LoadedModel:
         Packages it comes from and their versions; empty for a file.
     notes : tuple of str
         What is odd but no reason to refuse it.
+    listed : frozenset of str
+        Energy and stress, as far as the calculator lists them.
+    unusable : mapping of str to str
+        Of energy and stress what it offers and what cannot be used, and why.
     """
 
     name: str
@@ -64,6 +69,8 @@ class LoadedModel:
     dtype: str
     version: str
     notes: tuple[str, ...] = ()
+    listed: frozenset[str] = frozenset()
+    unusable: Mapping[str, str] = field(default_factory=dict)
 
 
 def load_model(spec: str, *, device: str = "auto", name: str | None = None) -> LoadedModel:
@@ -114,6 +121,8 @@ def load_model(spec: str, *, device: str = "auto", name: str | None = None) -> L
         dtype=found.dtype,
         version=version,
         notes=tuple(notes),
+        listed=found.listed,
+        unusable=found.unusable,
     )
 
 

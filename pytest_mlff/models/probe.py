@@ -9,21 +9,28 @@ above 3 Å, as in the liquid.
 from __future__ import annotations
 
 import hashlib
+import re
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_mlff.errors import SpecError
-from pytest_mlff.models.spec import LET_THROUGH, described, one_line
+from pytest_mlff.errors import ModelError, SpecError
+from pytest_mlff.foreign import described, one_line, place, raise_interrupt
+from pytest_mlff.simulation.answers import ask_energy, ask_stress, real_numbers
 
 PROBE_BOX = 22.0
 """Edge of the probe's cubic cells in Å."""
 
 _RESOLUTION_BITS = 30
+_ARGON = re.compile(
+    r"\b(?:Ar|[Aa]rgon)\b|(?i:atomic[ _-]?num|\bspecies\b|\bchemical\b|atom[ _-]?types?\b|\bZ\s*=|"
+    r"\belements?\b.*\b18\b|(?:known|unknown|supported|unsupported|trained)\b.*\belements?\b|\belements?\b.*(?:known|support|trained))"
+)
+"""How models say that they do not know an element."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +53,10 @@ class Probe:
         Largest difference between the forces of the first and of the second time, in eV/Å.
     notes : tuple of str
         What is odd but no reason to refuse the model.
+    listed : frozenset of str
+        Energy and stress, as far as the calculator lists them among its ``implemented_properties``.
+    unusable : mapping of str to str
+        Of energy and stress what it lists or returns and what cannot be used, and why.
     """
 
     provides: frozenset[str]
@@ -55,6 +66,8 @@ class Probe:
     device: str
     noise: float = 0.0
     notes: tuple[str, ...] = ()
+    listed: frozenset[str] = frozenset()
+    unusable: Mapping[str, str] = field(default_factory=dict)
 
 
 def probe_positions() -> tuple[NDArray[np.float64], ...]:
@@ -106,29 +119,34 @@ def probe(calculator: Any) -> Probe:
     if advertised is not None and "forces" not in advertised:
         offers = ", ".join(sorted(advertised)) or "nothing"
         raise SpecError(f"{_class_name(calculator)} offers {offers}, but no forces; the gate needs forces")
-    first = [probe_forces(calculator, positions) for positions in probe_positions()]
+    first, kinds = zip(*(_asked(calculator, positions) for positions in probe_positions()), strict=True)
     second = _in_another_order(calculator)
+    listed = frozenset({"energy", "stress"}) & (advertised or frozenset())
+    unusable: dict[str, str] = {}
     repeatable = all(a.tobytes() == b.tobytes() for a, b in zip(first, second, strict=True))
     notes = [] if any(forces.any() for forces in first) else ["all forces of the probe atoms are zero"]
     provides = {"forces"}
-    for need in ("energy", "stress"):
-        problem = "not offered" if advertised is not None and need not in advertised else _try(calculator, need)
-        if not problem:
+    for need in ("energy", "stress") if advertised is None else sorted(listed):
+        problem = _problem(calculator, need, listed=need in listed)
+        if problem is None:
             provides.add(need)
-        elif advertised is not None and need in advertised:
-            notes.append(f"{need} is advertised but cannot be used: {problem}")
+        elif problem:
+            unusable[need] = problem
+            notes.append(f"{need} cannot be used: {problem}")
     return Probe(
         provides=frozenset(provides),
         repeatable=repeatable,
-        forces=tuple(np.asarray(forces, dtype=np.float64) for forces in first),
-        dtype=_torch_traits(calculator)[0] or str(first[0].dtype),
+        forces=first,
+        dtype=_torch_traits(calculator)[0] or kinds[0],
         device=_device(calculator),
-        noise=max(float(np.abs(a.astype(float) - b).max()) for a, b in zip(first, second, strict=True)),
+        noise=max(float(np.abs(a - b).max()) for a, b in zip(first, second, strict=True)),
         notes=tuple(notes),
+        listed=listed,
+        unusable=unusable,
     )
 
 
-def _in_another_order(calculator: Any) -> list[NDArray[Any]]:
+def _in_another_order(calculator: Any) -> list[NDArray[np.float64]]:
     """Compute the forces so that both large configurations come after one of another size than the first time.
 
     What is left over from the configuration before, as far as it had as many atoms, then shows. The last one
@@ -155,7 +173,7 @@ def _atoms(calculator: Any, positions: NDArray[np.float64], edge: float = PROBE_
     return atoms
 
 
-def probe_forces(calculator: Any, positions: NDArray[np.float64], *, edge: float = PROBE_BOX) -> NDArray[Any]:
+def probe_forces(calculator: Any, positions: NDArray[np.float64], *, edge: float = PROBE_BOX) -> NDArray[np.float64]:
     """Compute the forces on argon atoms in a cubic periodic cell, and refuse what is none.
 
     Parameters
@@ -170,55 +188,68 @@ def probe_forces(calculator: Any, positions: NDArray[np.float64], *, edge: float
     Returns
     -------
     ndarray, shape (atom, 3)
-        In eV/Å, in the calculator's own type.
+        In eV/Å.
 
     Raises
     ------
     SpecError
         One line: no forces offered, the calculator raised, forces of the wrong shape or not finite.
     """
+    return _asked(calculator, positions, edge)[0]
+
+
+def _asked(calculator: Any, positions: NDArray[np.float64], edge: float = PROBE_BOX) -> tuple[NDArray[np.float64], str]:
+    """Return the forces and the type of number in which they came."""
     from ase.calculators.calculator import PropertyNotImplementedError
 
     name, n_atoms = _class_name(calculator), len(positions)
     try:
-        forces = np.array(_atoms(calculator, positions, edge).get_forces())
+        answer = _atoms(calculator, positions, edge).get_forces()
+        forces = real_numbers(answer, "forces", (n_atoms, 3)).copy()
     except PropertyNotImplementedError as error:
         raise SpecError(f"{name} offers no forces ({one_line(str(error))}); the gate needs forces") from error
-    except LET_THROUGH:
-        raise
+    except ModelError as error:
+        raise SpecError(f"{name}, asked for {n_atoms} argon atoms: {error}") from error
     except BaseException as error:
+        raise_interrupt(error)
+        where = place(error, calculator)
+        way_out = "; the gate runs argon, so the model must support Ar" if _is_about_argon(error) else ""
         raise SpecError(
             f"{name} cannot compute the forces of {n_atoms} argon atoms in a periodic cell of "
-            f"{edge:g} Å ({described(error)}); "
-            "the gate runs argon, so the model must support Ar"
+            f"{edge:g} Å ({described(error)}{f' at {where}' if where else ''}){way_out}"
         ) from error
-    if forces.shape != (n_atoms, 3) or forces.dtype.kind not in "fiu":
-        raise SpecError(
-            f"{name} returned forces of shape {forces.shape} and type {forces.dtype} for {n_atoms} argon "
-            f"atoms; expected ({n_atoms}, 3) real numbers in eV/Å"
-        )
     bad = np.flatnonzero(~np.isfinite(forces).all(axis=1))
     if bad.size:
         raise SpecError(
             f"{name} returned forces that are not finite for {bad.size} of {n_atoms} argon atoms "
             f"(first: atom {bad[0]}, {[float(x) for x in forces[bad[0]]]}); every distance there is above 3 Å"
         )
-    return forces
+    return forces, str(getattr(answer, "dtype", forces.dtype)).removeprefix("torch.")
 
 
-def _try(calculator: Any, need: str) -> str:
-    """Compute energy or stress of the last probe configuration; what is wrong with it, or an empty text."""
-    atoms = _atoms(calculator, probe_positions()[-1])
-    shape = {"energy": (), "stress": (6,)}[need]
+def _is_about_argon(error: BaseException) -> bool:
+    """Tell whether what failed is the element: a lookup of Ar or 18, or a text that speaks of it."""
+    if isinstance(error, LookupError) and re.search(r"\b18\b", described(error)):
+        return True
+    return _ARGON.search(described(error)) is not None
+
+
+def _problem(calculator: Any, need: str, *, listed: bool) -> str | None:
+    """Compute energy or stress of the last probe configuration; say what is wrong with it, or None.
+
+    Where it is not listed and cannot be computed either, it is not offered: an empty text.
+    """
+    ask: Callable[[Any], Any] = {"energy": ask_energy, "stress": ask_stress}[need]
     try:
-        value = np.asarray(atoms.get_potential_energy() if need == "energy" else atoms.get_stress(), dtype=float)
-    except LET_THROUGH:
-        raise
+        value = ask(_atoms(calculator, probe_positions()[-1]))
+    except ModelError as error:
+        return str(error)
     except BaseException as error:
-        return f"{described(error)}"
-    if value.shape != shape:
-        return f"its shape is {value.shape}, expected {shape}"
-    return "" if np.isfinite(value).all() else "it is not finite"
+        raise_interrupt(error)
+        where = place(error, calculator)
+        said = f"the model lists {need}, but raises {described(error)}{f' at {where}' if where else ''}"
+        return said if listed else ""
+    return None if np.isfinite(value).all() else f"the model's {need} is not finite"
 
 
 def _class_name(calculator: Any) -> str:

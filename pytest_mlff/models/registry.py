@@ -14,7 +14,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from pytest_mlff.errors import SpecError
-from pytest_mlff.models.spec import LET_THROUGH, described
+from pytest_mlff.foreign import described, raise_interrupt
 
 GROUP = "pytest_mlff.models"
 """The entry-point group of the loaders."""
@@ -78,9 +78,8 @@ def load_loader(name: str) -> Callable[..., Any]:
         raise SpecError(f"the ecosystem {name!r} is not installed (installed: {ecosystem_list()})")
     try:
         loader = points[name].load()
-    except LET_THROUGH:
-        raise
     except BaseException as error:
+        raise_interrupt(error)
         raise SpecError(
             f"the loader {points[name].value} of the ecosystem {name!r} cannot be imported: {described(error)}"
         ) from error
@@ -128,7 +127,6 @@ def _recognises(name: str, path: str) -> bool:
         return False
     try:
         return bool(test(path))
-    except LET_THROUGH:
-        raise
     except BaseException as error:
+        raise_interrupt(error)
         raise SpecError(f"the ecosystem {name!r} failed while looking at this file: {described(error)}") from error

@@ -11,15 +11,14 @@ from __future__ import annotations
 import ast
 import hashlib
 import sys
-import sysconfig
 import warnings
 from collections.abc import Iterator, Mapping, Set
-from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-_INSTALLED = {"site-packages", "dist-packages"}
+from pytest_mlff.foreign import is_installed
+
 _MOST_OBJECTS = 5000
 _LONGEST = 1000
 
@@ -95,17 +94,7 @@ def _roots(modules: list[str], file: Path | None) -> set[Path]:
         if not places and getattr(top, "__file__", None):
             places = [Path(str(top.__file__)).parent]  # type: ignore[union-attr]
         folders.update(place.resolve() for place in places)
-    return {folder for folder in folders if not _is_installed(folder)}
-
-
-def _is_installed(path: Path) -> bool:
-    return not _INSTALLED.isdisjoint(path.parts) or any(path.is_relative_to(folder) for folder in _stdlib())
-
-
-@cache
-def _stdlib() -> frozenset[Path]:
-    paths = sysconfig.get_paths()
-    return frozenset(Path(paths[key]).resolve() for key in ("stdlib", "platstdlib"))
+    return {folder for folder in folders if not is_installed(folder)}
 
 
 def _source(name: str, roots: Set[Path]) -> Path | None:
@@ -115,7 +104,7 @@ def _source(name: str, roots: Set[Path]) -> Path | None:
     if not isinstance(place, str | Path):
         return None
     path = Path(place).resolve()
-    own = any(path.is_relative_to(root) for root in roots) and not _is_installed(path)
+    own = any(path.is_relative_to(root) for root in roots) and not is_installed(path)
     return path if own and path.is_file() else None
 
 

@@ -25,6 +25,8 @@ from pathlib import PurePath
 from typing import Any, Literal
 
 from pytest_mlff.errors import SpecError
+from pytest_mlff.foreign import described, one_line
+from pytest_mlff.settings.paths import at_home
 
 SpecKind = Literal["path", "ecosystem", "module", "file"]
 
@@ -37,6 +39,7 @@ FORMS = (
 )
 """The forms of a spec, for messages."""
 
+_LONGEST_NAME = 80
 _LITERALS = "numbers, strings, True, False, None, and lists, tuples, dicts and sets of these"
 
 
@@ -51,7 +54,8 @@ class ParsedSpec:
     kind : {"path", "ecosystem", "module", "file"}
         Its form.
     target : str
-        The path, what follows ``ecosystem:``, or the module's dotted name.
+        The path, what follows ``ecosystem:``, or the module's dotted name; ``~`` at its beginning is the home folder,
+        but for a module.
     ecosystem : str
         Name of the ecosystem; empty for the other forms.
     attribute : str
@@ -92,49 +96,10 @@ def fit_for_ids(name: str) -> str:
     Returns
     -------
     str
-        ASCII letters, digits and ``._-``; everything else becomes single hyphens, and nothing ``model``.
+        ASCII letters, digits and ``._-``, 80 at most; everything else becomes single hyphens, and nothing ``model``.
     """
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "model"
-
-
-def one_line(text: str, limit: int = 300) -> str:
-    """Text as one printable line.
-
-    Parameters
-    ----------
-    text : str
-        Any text.
-    limit : int
-        Longest result.
-
-    Returns
-    -------
-    str
-        White space runs become single blanks; a longer text is cut and ends in ``...``.
-    """
-    line = " ".join(text.split())
-    return line if len(line) <= limit else line[: limit - 3] + "..."
-
-
-LET_THROUGH = (KeyboardInterrupt, GeneratorExit)
-"""What code that is not ours may raise and nobody explains; all else is told in one line, ``pytest.skip`` as well."""
-
-
-def described(error: BaseException) -> str:
-    """Type and text of an exception on one line.
-
-    Parameters
-    ----------
-    error : BaseException
-        The exception.
-
-    Returns
-    -------
-    str
-        ``Type: text``, or ``Type`` where there is no text.
-    """
-    text = one_line(str(error))
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    clean = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")
+    return clean[:_LONGEST_NAME].rstrip("-.") or "model"
 
 
 @contextmanager
@@ -192,11 +157,11 @@ def _parse(text: str, stripped: str, ecosystems: Collection[str]) -> ParsedSpec:
     head, colon, tail = (part.strip() for part in stripped.removeprefix(drive).partition(":"))
     head = drive + head
     if head.endswith(".py"):
-        return _called(text, "file", head, _parse_call(tail) if colon else (DEFAULT_NAME, False, (), ()))
+        return _called(text, "file", at_home(head), _parse_call(tail) if colon else (DEFAULT_NAME, False, (), ()))
     if colon and head in ecosystems:
         if not tail:
             raise SpecError(f"nothing follows '{head}:'; give {head}:path-or-name")
-        return ParsedSpec(text=text, kind="ecosystem", target=tail, ecosystem=head)
+        return ParsedSpec(text=text, kind="ecosystem", target=at_home(tail), ecosystem=head)
     if colon and _is_dotted_name(head):
         try:
             call = _parse_call(tail)
@@ -205,8 +170,8 @@ def _parse(text: str, stripped: str, ecosystems: Collection[str]) -> ParsedSpec:
         return _called(text, "module", head, call)
     late = re.fullmatch(r"(.+\.py)\s*:\s*([^:/]+)", stripped, re.DOTALL)  # a folder with a colon in its name
     if late:
-        return _called(text, "file", late[1], _parse_call(late[2]))
-    return ParsedSpec(text=text, kind="path", target=stripped)
+        return _called(text, "file", at_home(late[1]), _parse_call(late[2]))
+    return ParsedSpec(text=text, kind="path", target=at_home(stripped))
 
 
 def _called(

@@ -1,6 +1,6 @@
 """What the user asked for, parsed at the door.
 
-May import only ``errors``. Nothing here imports numpy: the plugin loads this room in every pytest run.
+May import only ``errors`` and ``foreign``. Nothing here imports numpy: the plugin loads this room in every pytest run.
 """
 
 from pytest_mlff.settings.config import Config, read_config, validate_config

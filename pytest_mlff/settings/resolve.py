@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_mlff.errors import SpecError
 from pytest_mlff.settings.config import read_config
 from pytest_mlff.settings.options import OPTIONS, Option, Settings
+from pytest_mlff.settings.paths import at_home
 from pytest_mlff.settings.rootdir import environment_arguments, refuse_lost_settings
 
 if TYPE_CHECKING:
@@ -67,9 +68,9 @@ def _value(config: pytest.Config, option: Option) -> Any:
 
 def _expanded(value: Any, option: Option) -> Path:
     try:
-        return Path(value).expanduser()
-    except RuntimeError as error:  # no such user
-        raise SpecError(f"{option.flag}={value}: {error}") from None
+        return Path(at_home(value))
+    except SpecError as error:
+        raise SpecError(f"{option.flag}={error}") from None
 
 
 def _anchored(spec: str, folder: Path) -> str:
@@ -81,8 +82,8 @@ def _anchored(spec: str, folder: Path) -> str:
     """
     head, colon, tail = spec.strip().partition(":")
     try:
-        path = folder / Path(head.strip()).expanduser()
+        path = folder / at_home(head.strip())
         is_file = head.strip().endswith(".py") or (bool(head) and not colon and path.exists())
-    except (OSError, RuntimeError, ValueError):  # too long a name, no home folder, a null byte
+    except (OSError, SpecError, ValueError):  # too long a name, no home folder, a null byte
         return spec
     return f"{path}{colon}{tail}" if is_file else spec

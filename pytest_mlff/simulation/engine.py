@@ -2,8 +2,9 @@
 
 The reference (and any model that offers ``openmm_force``) runs as a native force, every other model as a
 ``PythonForce`` around its calculator. What is specific to OpenMM, and measured: NaN forces from a PythonForce
-pass silently and an exception inside it arrives without its type, so the wrapper keeps both; the state XML
-with integrator parameters resumes a Nosé–Hoover chain exactly. Systems and platforms: ``openmm_system``.
+pass silently, an exception inside it arrives without its type, and a text that is no UTF-8 ends the process, so the
+wrapper keeps what happened; the state XML with integrator parameters resumes a Nosé–Hoover chain exactly. Systems and
+platforms: ``openmm_system``.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from scipy.spatial import cKDTree
 
 from pytest_mlff.errors import ModelError, UnstableError
 from pytest_mlff.schema import Model
-from pytest_mlff.simulation.forces import ModelForces
+from pytest_mlff.simulation.forces import ModelForces, calling
 from pytest_mlff.simulation.openmm_system import exact_context, native_context, periodic_system
 from pytest_mlff.simulation.systems import StatePoint, System
 from pytest_mlff.units import ANGSTROM_PER_NM, BOLTZMANN_EV, KJ_PER_MOL_PER_EV
@@ -28,6 +29,8 @@ RUNAWAY_FACTOR = 3.0
 OVERLAP = 0.7
 """Pairs closer than this many σ overlap: in the reference that costs 300 kT at 100 K."""
 _OVERLAP_STRIDE = 5
+_LEFT = "the calculator raised"
+"""All that OpenMM is told of an exception: it reads the text as C does, and dies of one that is no UTF-8."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +63,17 @@ class _ForceWrapper:
         self._n_replicas = n_replicas
 
     def __call__(self, state: Any) -> tuple[float, np.ndarray]:
-        positions = np.asarray(state.getPositions(asNumpy=True)._value) * ANGSTROM_PER_NM
         try:
+            positions = np.asarray(state.getPositions(asNumpy=True)._value) * ANGSTROM_PER_NM
             self._refuse_non_finite("positions", positions)
             forces = self.forces(positions.reshape(self._n_replicas, -1, 3))
             self._refuse_non_finite("forces", forces)
+            net = forces.mean(axis=1, keepdims=True)
+            self.net_force = np.linalg.norm(forces.sum(axis=1), axis=-1)
+            return 0.0, (forces - net).reshape(-1, 3) * (KJ_PER_MOL_PER_EV * ANGSTROM_PER_NM)
         except BaseException as error:
             self.error = error
-            raise
-        net = forces.mean(axis=1, keepdims=True)
-        self.net_force = np.linalg.norm(forces.sum(axis=1), axis=-1)
-        return 0.0, (forces - net).reshape(-1, 3) * (KJ_PER_MOL_PER_EV * ANGSTROM_PER_NM)
+            raise RuntimeError(_LEFT) from None
 
     def _refuse_non_finite(self, what: str, values: np.ndarray) -> None:
         bad = _non_finite(values)
@@ -118,9 +121,12 @@ class Engine:
         self.native = callable(getattr(model.calculator, "openmm_force", None)) and self.n_replicas == 1
         if self.native:
             try:
-                self._context = self._make_context(model.calculator.openmm_force(state.n_atoms))
-            except openmm.OpenMMException:  # it knows no cutoff beyond half the cell; the calculator may
-                self.native = False
+                with calling("openmm_force", model):
+                    self._context = self._make_context(model.calculator.openmm_force(state.n_atoms))
+            except ModelError as error:
+                if not isinstance(error.__cause__, openmm.OpenMMException):
+                    raise
+                self.native = False  # it knows no cutoff beyond half the cell; the calculator may
         if not self.native:
             self._wrapper = _ForceWrapper(self.forces, self.n_replicas)
             self._context = self._make_context(openmm.PythonForce(self._wrapper))
@@ -241,10 +247,12 @@ class Engine:
             wrapper = self._wrapper
             failure = error if wrapper is None or wrapper.error is None else wrapper.error
             if isinstance(failure, ModelError):
-                raise ModelError(f"{failure} at {self.state.name}, {self._within_block()}") from failure.__cause__
+                raise failure.located(f"at {self.state.name}, {self._within_block()}") from failure.__cause__
             if isinstance(failure, FloatingPointError):
                 bad = None if wrapper is None else wrapper.bad
                 raise self._unstable(str(failure), bad, self._within_block()) from None
+            if wrapper is not None and isinstance(failure, openmm.OpenMMException) and not str(failure):
+                raise KeyboardInterrupt from None  # on the way into the wrapper: OpenMM keeps its text, which is none
             if isinstance(failure, openmm.OpenMMException):
                 bad = _non_finite(self._positions())
                 raise self._unstable(str(failure), bad, self._within_block()) from failure

@@ -1,20 +1,24 @@
 """Forces, energy and stress of a model on arrays of positions: the one place where a calculator is called.
 
-Errors of the calculator become :class:`ModelError` with the original exception as cause; non-finite forces
-are returned as they are, because whoever asked knows the step and time to name.
+Whatever the calculator raises becomes a :class:`ModelError` with the original exception as cause, the place in the
+user's code, and the structure; only Ctrl-C goes on. Non-finite forces are returned as they are, because whoever asked
+knows the step and time to name.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import numpy as np
 
 from pytest_mlff.errors import ModelError
+from pytest_mlff.foreign import described, place, raise_interrupt
 from pytest_mlff.schema import Model
-from pytest_mlff.simulation.systems import System, make_atoms
+from pytest_mlff.simulation.answers import ask_energy, ask_forces, ask_stress, real_numbers
+from pytest_mlff.simulation.systems import System, make_atoms, shortest_distance
 
 T = TypeVar("T")
 
@@ -67,12 +71,10 @@ class ModelForces:
         Raises
         ------
         ModelError
-            If the calculator raises, or returns forces of another shape.
+            If the calculator raises, or returns what are no forces.
         """
         stack = positions[None] if positions.ndim == 2 else positions
-        forces = self._ask(lambda: self._evaluate(stack), *stack.shape[:2])
-        if forces.shape != stack.shape:
-            raise ModelError(f"{self._name}: forces have shape {forces.shape}, expected {stack.shape}")
+        forces = self._ask(lambda: self._evaluate(stack), stack)
         return forces[0] if positions.ndim == 2 else forces
 
     def energy_and_forces(self, positions: np.ndarray) -> tuple[float, np.ndarray]:
@@ -93,15 +95,15 @@ class ModelForces:
         Raises
         ------
         ModelError
-            If the calculator raises.
+            If the calculator raises, or returns what is no answer.
         """
         atoms = self._placed(positions)
 
         def evaluate() -> tuple[float, np.ndarray]:
-            forces = np.array(atoms.get_forces(apply_constraint=False), dtype=float)
-            return float(atoms.get_potential_energy()), forces
+            forces = ask_forces(atoms)
+            return ask_energy(atoms), forces
 
-        return self._ask(evaluate, 1, len(positions))
+        return self._ask(evaluate, positions[None])
 
     def energy(self, positions: np.ndarray) -> float:
         """Evaluate the energy alone.
@@ -119,10 +121,10 @@ class ModelForces:
         Raises
         ------
         ModelError
-            If the calculator raises.
+            If the calculator raises, or returns what is no answer.
         """
         atoms = self._placed(positions)
-        return self._ask(lambda: float(atoms.get_potential_energy()), 1, len(positions))
+        return self._ask(lambda: ask_energy(atoms), positions[None])
 
     def stress(self, positions: np.ndarray) -> np.ndarray:
         """Evaluate the stress alone.
@@ -140,37 +142,46 @@ class ModelForces:
         Raises
         ------
         ModelError
-            If the calculator raises.
+            If the calculator raises, or returns what is no answer.
         """
         atoms = self._placed(positions)
-        return self._ask(lambda: np.array(atoms.get_stress(voigt=False), dtype=float), 1, len(positions))
+        return self._ask(lambda: ask_stress(atoms), positions[None])
 
     def _placed(self, positions: np.ndarray) -> Any:
         atoms = self._configured(len(positions))
         atoms.positions = positions
         return atoms
 
-    def _ask(self, evaluate: Callable[[], T], n_configurations: int, n_atoms: int) -> T:
-        self.calls += n_configurations
+    def _ask(self, evaluate: Callable[[], T], stack: np.ndarray) -> T:
+        self.calls += len(stack)
         try:
             with warnings.catch_warnings():
                 # what a model warns of was shown when it was probed; here a user's filter would make it an error
                 warnings.simplefilter("ignore")
                 return evaluate()
-        except Exception as error:
-            raise ModelError(
-                f"{self._name}: the calculator raised {type(error).__name__}: {error} "
-                f"(force call {self.calls}, {n_atoms} atoms)"
-            ) from error
+        except BaseException as error:
+            raise self._told(error, stack) from (error.__cause__ if isinstance(error, ModelError) else error)
+
+    def _told(self, error: BaseException, stack: np.ndarray) -> ModelError:
+        """Say what went wrong, where in the user's code, and on which structure."""
+        told = error if isinstance(error, ModelError) else raised("the calculator", error, self._calculator)
+        if not self.batched:  # one after the other: the one it was at
+            stack = self._atoms.positions[None]
+        images = [make_atoms(self._system, positions, self._box) for positions in stack]
+        distance = min(shortest_distance(positions, self._box) for positions in stack)
+        near = f", shortest distance {distance:.2f} Å" if np.isfinite(distance) else ""
+        found = ModelError(f"{self._name}: {told} (force call {self.calls}, {stack.shape[1]} atoms{near})")
+        found.images = images
+        return found
 
     def _evaluate(self, stack: np.ndarray) -> np.ndarray:
         atoms = self._configured(stack.shape[1])
         if self.batched:
-            return np.asarray(self._calculator.batch_forces(stack, atoms.numbers, self._box), dtype=float)
+            return real_numbers(self._calculator.batch_forces(stack, atoms.numbers, self._box), "forces", stack.shape)
         forces = []
         for positions in stack:
             atoms.positions = positions
-            forces.append(np.array(atoms.get_forces(apply_constraint=False), dtype=float))
+            forces.append(ask_forces(atoms))
         return np.stack(forces)
 
     def _configured(self, n_atoms: int) -> Any:
@@ -178,3 +189,56 @@ class ModelForces:
             self._atoms = make_atoms(self._system, np.zeros((n_atoms, 3)), self._box)
             self._atoms.calc = self._calculator
         return self._atoms
+
+
+def raised(what: str, error: BaseException, calculator: Any) -> ModelError:
+    """Make the error of code that is not ours.
+
+    Parameters
+    ----------
+    what : str
+        What was called.
+    error : BaseException
+        What it raised.
+    calculator : object
+        Whose code it is.
+
+    Returns
+    -------
+    ModelError
+        Names type, text, file, line and function.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        Ctrl-C goes on.
+    """
+    raise_interrupt(error)
+    where = place(error, calculator)
+    return ModelError(f"{what} raised {described(error)}{f' at {where}' if where else ''}")
+
+
+@contextmanager
+def calling(what: str, model: Model) -> Iterator[None]:
+    """Turn whatever an offer of a calculator raises, beside its forces, into an error of the model.
+
+    Parameters
+    ----------
+    what : str
+        What is called.
+    model : Model
+        Whose calculator it is.
+
+    Yields
+    ------
+    None
+
+    Raises
+    ------
+    ModelError
+        Instead of whatever is raised, but for Ctrl-C.
+    """
+    try:
+        yield
+    except BaseException as error:
+        raise ModelError(f"{model.name}: {raised(what, error, model.calculator)}") from error

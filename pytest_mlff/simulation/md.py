@@ -25,7 +25,7 @@ from pytest_mlff.simulation.budget import Budget
 from pytest_mlff.simulation.cache import Cache, content_key, write_atomically
 from pytest_mlff.simulation.engine import Engine
 from pytest_mlff.simulation.forces import ModelForces
-from pytest_mlff.simulation.systems import StatePoint, System, make_atoms
+from pytest_mlff.simulation.systems import StatePoint, System, extended_xyz, make_atoms
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -280,19 +280,10 @@ class _Group:
             return error
         path = (self.workshop.keep or self.workshop.cache.root) / "unstable" / f"{self.key(0)}.xyz"
         try:
-            write_atomically(path, _extended_xyz(self.workshop.system, error.last_sane, self.run.state.box))
+            image = make_atoms(self.workshop.system, error.last_sane, self.run.state.box)
+            write_atomically(path, extended_xyz([image]))
         except CacheError:  # a full disk must not hide what became of the model
             return error
         kept = UnstableError(f"{error}; last sane frame: {path}")
         kept.last_sane = error.last_sane
         return kept
-
-
-def _extended_xyz(system: System, positions: np.ndarray, box: Any) -> bytes:
-    import io
-
-    from ase.io import write
-
-    buffer = io.StringIO()
-    write(buffer, make_atoms(system, positions, box), format="extxyz")
-    return buffer.getvalue().encode()

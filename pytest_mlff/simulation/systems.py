@@ -6,7 +6,10 @@ sent to another process. May import ``potentials``, ``units`` and ``errors``.
 
 from __future__ import annotations
 
+import io
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -219,3 +222,49 @@ def make_atoms(system: System, positions: np.ndarray, box: Any) -> Any:
 
     n = len(positions)
     return Atoms([system.symbol] * n, positions=positions, cell=np.asarray(box), pbc=True, masses=[system.mass] * n)
+
+
+def extended_xyz(images: Sequence[Any]) -> bytes:
+    """Write structures as a file for people and viewers.
+
+    Parameters
+    ----------
+    images : sequence of ase.Atoms
+        One frame each.
+
+    Returns
+    -------
+    bytes
+        Extended XYZ.
+    """
+    from ase.io import write
+
+    buffer = io.StringIO()
+    write(buffer, list(images), format="extxyz")
+    return buffer.getvalue().encode()
+
+
+def shortest_distance(positions: np.ndarray, box: Any) -> float:
+    """Distance of the two atoms that are nearest to each other, images of an atom included.
+
+    Parameters
+    ----------
+    positions : ndarray, shape (atom, 3)
+        In Å, wrapped or not.
+    box : array_like, shape (3,) or (3, 3)
+        Cell edges in Å, or cell vectors as rows.
+
+    Returns
+    -------
+    float
+        In Å; NaN where a position is not finite.
+    """
+    from scipy.spatial import cKDTree
+
+    if not np.isfinite(positions).all():
+        return float("nan")
+    cell = np.diag(box) if np.ndim(box) == 1 else np.asarray(box, dtype=float)
+    inside = np.mod(positions @ np.linalg.inv(cell), 1.0) @ cell
+    shifts = np.array(list(product((0, -1, 1), repeat=3))) @ cell
+    everyone = (inside + shifts[:, None]).reshape(-1, 3)
+    return float(cKDTree(everyone).query(inside, k=2)[0][:, 1].min())

@@ -1,8 +1,8 @@
 """From a row to its record, and from a record to what pytest does about it.
 
-A check runs once per model; its rows share the records. Errors that this package raises on purpose become
-records in :func:`record_of_error` and nowhere else; anything else is a defect and keeps its traceback.
-:func:`settle` is the one place where a status becomes an outcome.
+A check runs once per model; its rows share the records. What a check itself did not turn into records becomes one
+in :func:`record_of_error`, by the same map; an ordinary exception is a defect and keeps its traceback. :func:`settle`
+is the one place where a status becomes an outcome.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from unittest import SkipTest
 
 import pytest
 
-from pytest_mlff.errors import BudgetExhausted, MlffError
-from pytest_mlff.schema import Record, Status
+from pytest_mlff.errors import MlffError
+from pytest_mlff.foreign import is_escape, raise_interrupt, traceback_text
+from pytest_mlff.schema import Record
 from pytest_mlff.suite.collection import row_of
 
 if TYPE_CHECKING:
@@ -49,21 +50,21 @@ def record_of_error(row: Row, model: str, error: BaseException) -> Record:
     Returns
     -------
     Record
-        INCONCLUSIVE for a spent budget, else ERROR; without a limit, which the user may have changed.
+        As :mod:`~pytest_mlff.checks.failure` maps it; without a limit, which the user may have changed.
     """
+    from pytest_mlff.checks.failure import reason_of, status_of
     from pytest_mlff.verdict.tolerances import TOLERANCES
 
-    status: Status = "INCONCLUSIVE" if isinstance(error, BudgetExhausted) else "ERROR"
-    reason = str(error) if isinstance(error, MlffError) else f"{type(error).__name__}: {error}"
     known = TOLERANCES.get(row.key)
     return Record(
         check=row.id,
         model=model,
-        status=status,
+        status=status_of(error),
         observable=known.observable if known else "",
         unit=known.unit if known else "",
         kind=known.kind if known else "info",
-        reason=" ".join(reason.split()),
+        reason=reason_of(error),
+        traceback=traceback_text(error),
     )
 
 
@@ -202,7 +203,14 @@ class Bench:
         if self.item is None:
             raise RuntimeError("a record can only be handed in while a test runs")
         attach(self.item, record)
-        settle(record, inconclusive=self.inconclusive, tell=partial(self.tell, test=self.item.nodeid))
+        tell = partial(self._story, self.item)
+        settle(record, inconclusive=self.inconclusive, tell=tell)
+
+    def _story(self, item: pytest.Item, record: Record) -> str:
+        """Failure text of a record, with the traceback of an ERROR where the user asked for long ones."""
+        text = self.tell(record, test=item.nodeid)
+        wanted = record.traceback and item.config.getoption("tbstyle") == "long"
+        return f"{text}\n\n{record.traceback}" if wanted else text
 
     def annotate(self, report: pytest.TestReport, item: pytest.Item, error: BaseException | None) -> None:
         """Put the records of a test on its report, as builtins: so they cross xdist.
@@ -235,10 +243,11 @@ class Bench:
         if key not in self._outcomes:
             try:
                 self._outcomes[key] = self._run(row.check, model)
-            except Exception as error:
+            except BaseException as error:
+                raise_interrupt(error)
                 # the other rows of the check must not run it again, for hours, into the same wall
                 self._outcomes[key] = self._failed(row.check, model, error)
-                if not isinstance(error, MlffError):
+                if _is_defect(error):
                     raise
         found = self._outcomes[key]
         if row.id not in found:
@@ -251,7 +260,10 @@ class Bench:
         try:
             context = self.context(model)
             return speed.judge_time(context, row, timer(speed.benchmark_target(context, row)))
-        except MlffError as error:
+        except BaseException as error:
+            raise_interrupt(error)
+            if _is_defect(error):
+                raise
             return record_of_error(row, model.name, error)
 
     def _run(self, check: str, model: Any) -> Mapping[str, Record]:
@@ -259,8 +271,13 @@ class Bench:
 
         return run_check(check, self.context(model))
 
-    def _failed(self, check: str, model: Any, error: Exception) -> Mapping[str, Record]:
+    def _failed(self, check: str, model: Any, error: BaseException) -> Mapping[str, Record]:
         return {row.id: record_of_error(row, model.name, error) for row in self.rows if row.check == check}
+
+
+def _is_defect(error: BaseException) -> bool:
+    """Whether a traceback helps: not for what is raised on purpose, here or by pytest, nor for an exit."""
+    return not isinstance(error, MlffError) and not is_escape(error)
 
 
 def run_state(

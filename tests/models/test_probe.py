@@ -1,5 +1,6 @@
 """The probe: what it asks of a calculator, what it refuses, and the fingerprint of what came out."""
 
+import re
 import sys
 from dataclasses import replace
 from types import ModuleType, SimpleNamespace
@@ -106,7 +107,7 @@ def test_a_calculator_without_argon() -> None:
 @pytest.mark.parametrize(
     ("forces", "said"),
     [
-        (np.zeros((7, 3)), r"shape \(7, 3\) and type float64 for 4 argon atoms; expected \(4, 3\)"),
+        (np.zeros((7, 3)), r"for 4 argon atoms: .* shape \(7, 3\) and type float64; expected \(4, 3\)"),
         (np.zeros(12), r"shape \(12,\)"),
         (np.zeros((4, 3), complex), "type complex128"),
         (np.array([["a"] * 3] * 4), "type <U1"),
@@ -167,20 +168,24 @@ def test_advertised_but_unusable_properties_are_not_provided_and_named() -> None
     broken = Made(energy=np.nan, stress=np.full(6, np.inf))
     found = probe(broken)
     assert found.provides == {"forces"}
-    assert found.notes == (
-        "energy is advertised but cannot be used: it is not finite",
-        "stress is advertised but cannot be used: it is not finite",
-    )
-    assert probe(Made(energy=np.zeros(2), stress=np.zeros(3))).notes == (
-        "energy is advertised but cannot be used: its shape is (2,), expected ()",
-        "stress is advertised but cannot be used: AssertionError",  # ASE's own, without a text
-    )
+    assert found.listed == {"energy", "stress"}
+    assert found.unusable == {
+        "energy": "the model's energy is not finite",
+        "stress": "the model's stress is not finite",
+    }
+    assert found.notes == tuple(f"{need} cannot be used: {why}" for need, why in found.unusable.items())
+    assert probe(Made(energy=np.zeros(2), stress=np.zeros(3))).unusable == {
+        "energy": "the model's energy has shape (2,) and type float64; expected one real number in eV",
+        "stress": "the model's stress has shape (3,) and type float64; expected (6,) real numbers in eV/Å³",
+    }
     stress = SimpleNamespace(
         implemented_properties=["forces", "stress"],
         get_forces=lambda atoms: -0.1 * atoms.positions,
         get_stress=crash,
     )
-    assert probe(stress).notes == ("stress is advertised but cannot be used: RuntimeError: no strain derivative",)
+    (said,) = probe(stress).unusable.values()
+    assert said.startswith("the model lists stress, but raises RuntimeError: no strain derivative at ")
+    assert said.endswith(" in crash")
 
 
 def test_without_a_list_of_properties_they_are_tried() -> None:
@@ -190,7 +195,43 @@ def test_without_a_list_of_properties_they_are_tried() -> None:
     )
     found = probe(old)
     assert found.provides == {"energy", "forces"}
-    assert found.notes == ()
+    assert (found.notes, found.unusable) == ((), {})
+    old.get_potential_energy = lambda atoms: [1.0, 2.0]
+    found = probe(old)
+    assert found.provides == {"forces"}
+    assert found.listed == frozenset()
+    assert "energy has shape (2,)" in found.unusable["energy"]
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (1, 1)])
+def test_an_energy_of_one_number_is_that_number(shape: tuple[int, ...]) -> None:
+    assert "energy" in probe(Made(energy=np.full(shape, -1.0, dtype=np.float32))).provides
+
+
+@pytest.mark.parametrize(
+    ("error", "is_argon"),
+    [
+        (KeyError("Ar"), True),
+        (KeyError(18), True),
+        (IndexError("index 18 is out of bounds for axis 0 with size 10"), True),
+        (ValueError("Atomic number 18 is not supported"), True),
+        (ValueError("unknown chemical element"), True),
+        (RuntimeError("element type not in the trained species"), True),
+        (KeyError("weights"), False),
+        (ValueError("setting an array element with a sequence"), False),
+        (RuntimeError("element 0 of tensors does not require grad"), False),
+        (OSError("no such file: model.pt"), False),
+    ],
+)
+def test_only_what_speaks_of_the_element_is_laid_to_argon(error: Exception, is_argon: bool) -> None:
+    def fail(atoms: Any) -> None:
+        raise error
+
+    with pytest.raises(SpecError) as caught:
+        probe(Made(forces=fail))
+    said = str(caught.value)
+    assert ("must support Ar" in said) is is_argon
+    assert re.search(rf"{type(error).__name__}: .* at {re.escape(__file__)}:\d+ in fail\)", said)
 
 
 def test_zero_forces_are_noted() -> None:

@@ -38,7 +38,7 @@ def refusal(spec: str) -> str:
         ("ase.calculators.lj:LennardJones(sigme=3.4)", "takes: epsilon, sigma, rc, ro, smooth"),
         ("ase.calculators.lj:LennardJones(3.4)", "does not take these arguments: too many positional"),
         ("ase.calculators.tip3p:TIP3P(cutoff=3)", "not take the argument 'cutoff'; TIP3P takes: rc, width"),
-        ("ase.calculators.emt:EMT()", "(NotImplementedError: No EMT-potential for Ar); the gate runs argon"),
+        ("ase.calculators.emt:EMT()", "(NotImplementedError: No EMT-potential for Ar at /"),
         ("math:pi", "pi is 3.14159"),
         ("math:pi()", "cannot be called"),
         ("sys:version", "an object of type str, not an ASE calculator"),
@@ -82,7 +82,7 @@ def test_a_module_that_is_a_file_here(user_module: Write, monkeypatch: pytest.Mo
 
 def test_what_a_users_import_raises_is_told_with_its_place(user_module: Write) -> None:
     path = user_module("mod6", "\ndef check():\n    raise OSError('no\\nweights')\n\ncheck()\n")
-    place = f"({path}:{len(path.read_text().splitlines()) - 2})"
+    place = f"({path}:{len(path.read_text().splitlines()) - 2} in check)"
     assert refusal("mod6:Spring()").endswith(f"importing 'mod6' raised OSError: no weights {place}")
     assert refusal(str(path)).endswith(f"running {path} raised OSError: no weights {place}")
 
@@ -108,7 +108,7 @@ def test_imports_that_fail(source: str, said: str, user_module: Write) -> None:
 def test_the_place_is_in_the_users_code_not_in_the_library_below(user_module: Write) -> None:
     path = user_module("mod8", "import json\ndef make():\n    return json.loads('[')\n")
     last = len(path.read_text().splitlines())
-    assert refusal("mod8:make()").endswith(f"({path}:{last})")
+    assert refusal("mod8:make()").endswith(f"({path}:{last} in make)")
 
 
 def test_a_type_error_about_arguments_lists_those_it_takes(user_module: Write) -> None:
@@ -155,7 +155,10 @@ class Popped(Net):
             "batch_forces disagrees with get_forces by 0.0022 eV/Å where the",
         ),
         ("return -0.01 * (positions[::-1] - 11)", "batch_forces disagrees with get_forces by "),
-        ("return -0.01 * (positions[0] - 11)", "returned forces of shape (32, 3), expected (2, 32, 3)"),
+        (
+            "return -0.01 * (positions[0] - 11)",
+            "batch_forces: the model's forces have shape (32, 3) and type float64; expected (2, 32, 3) real",
+        ),
         ("return np.full_like(positions, np.nan)", "batch_forces disagrees with get_forces by nan"),
         ("raise OSError('no room')", "batch_forces(positions, numbers, box) raised OSError: no room ("),
     ],

@@ -19,6 +19,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
+from _pytest import outcomes
 
 from pytest_mlff import errors
 from pytest_mlff.checks import catalogue
@@ -64,7 +65,8 @@ def run_check(check: str, ctx: SimpleNamespace) -> dict[str, Record]:
         time.sleep(60)
     error = plan(check).get("raise")
     if error:
-        raise (getattr(errors, error, None) or getattr(builtins, error))(f"{error} raised on purpose")
+        kinds = (getattr(place, error, None) for place in (errors, builtins, outcomes))
+        raise next(kind for kind in kinds if kind)(f"{error} raised on purpose")
     found = catalogue.rows(ctx.settings.protocol, ctx.settings.config)
     return {row.id: record_of(row, ctx) for row in found if row.check == check}
 

@@ -114,12 +114,27 @@ def test_the_failure_text_has_no_traceback(gate):
     assert "def test_transport" not in text
 
 
-@pytest.mark.parametrize("name", ["ModelError", "CacheError", "ReferenceDataError", "ObservableError", "UnstableError"])
-def test_errors_of_the_package_become_records(gate, name, calls):
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        ("ModelError", "ERROR"),
+        ("CacheError", "ERROR"),
+        ("ReferenceDataError", "ERROR"),
+        ("ObservableError", "ERROR"),
+        ("NonFiniteError", "FAIL"),
+        ("UnstableError", "FAIL"),
+        ("SystemExit", "ERROR"),
+        ("GeneratorExit", "ERROR"),
+        ("Skipped", "ERROR"),
+        ("XFailed", "ERROR"),
+        ("Exit", "ERROR"),
+    ],
+)
+def test_what_ends_a_check_becomes_its_records(gate, name, status, calls):
     result = gate("--mlff-model=a", "-m", "dynamics", plan={"xpcs": {"raise": name}})
     result.assert_outcomes(failed=17, deselected=37)
     assert "Traceback" not in result.stdout.str()
-    result.stdout.fnmatch_lines([f"*{name} raised on purpose*", "xsvs_time *ERROR*", "ERROR xsvs_time: pytest *"])
+    result.stdout.fnmatch_lines(["*raised on purpose*", f"xsvs_time *{status}*", f"{status} xsvs_time: pytest *"])
     assert calls().count("check xpcs a") == 1
 
 
@@ -152,3 +167,8 @@ def test_a_check_that_forgets_a_row_is_caught(gate, pytester):
     result = gate("--mlff-model=a", *RDF)
     result.assert_outcomes(failed=1, deselected=53)
     result.stdout.fnmatch_lines(["*check 'liquid' gave no record for its row 'rdf'*", "rdf *ERROR*"])
+
+
+def test_an_interrupt_inside_a_check_interrupts(gate):
+    result = gate("--mlff-model=a", *RDF, plan={"liquid": {"raise": "KeyboardInterrupt"}}, subprocess=True)
+    assert result.ret == pytest.ExitCode.INTERRUPTED

@@ -1,6 +1,7 @@
 """The engine: the same physics natively and through Python, exact continuation, and clear ends of bad runs."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -155,7 +156,7 @@ def test_an_exception_of_the_calculator_keeps_its_type(plain, small, liquid):
         return forces
 
     engine = started(plain(fail), small, liquid[0])
-    expected = r"ZeroDivisionError: on purpose \(force call 15, 108 atoms\) at small, between step 10 and 20"
+    expected = r"ZeroDivisionError: on purpose at .* \(force call 15, 108 atoms, .*\) at small, between step 10 and 20"
     with pytest.raises(ModelError, match=expected) as caught:
         engine.sample(4)
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
@@ -169,9 +170,66 @@ def test_an_interrupt_inside_the_calculator_stays_an_interrupt(plain, small, liq
         started(plain(interrupt), small, liquid[0]).sample(1)
 
 
+@pytest.mark.parametrize("text", ["\udc80", "é ✓", "x" * 1_000_000, "\x00", ""])
+def test_a_text_that_c_cannot_read_is_no_crash(plain, small, liquid, text):
+    """OpenMM reads it as C does: a lone surrogate was a segmentation fault."""
+
+    def fail(forces, call):
+        raise ValueError(text)
+
+    with pytest.raises(ModelError, match="raised ValueError"):
+        started(plain(fail), small, liquid[0]).sample(1)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.skip.Exception("x"),
+        pytest.xfail.Exception("x"),
+        pytest.exit.Exception("x"),
+        SystemExit("x"),
+        GeneratorExit(),
+    ],
+)
+def test_what_ends_a_test_or_a_program_is_an_error_of_the_model(plain, batched, small, liquid, error):
+    def leave(forces, call):
+        raise error
+
+    for model in (plain(leave), batched(leave)):
+        with pytest.raises(ModelError, match=f"raised {type(error).__name__}") as caught:
+            started(model, small, liquid[0]).sample(1)
+        assert not caught.value.is_refusal
+        np.testing.assert_allclose(caught.value.images[0].positions, liquid[0], atol=1e-6)
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_an_interrupt_on_the_way_into_the_wrapper_is_one(plain, small, liquid, monkeypatch, inside):
+    """A signal may arrive in any line of Python: also before the wrapper can look after it."""
+    engine = started(plain(), small, liquid[0])
+
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    if inside:
+        monkeypatch.setattr(engine._wrapper, "_refuse_non_finite", interrupt)
+    else:
+        monkeypatch.setattr(type(engine._wrapper), "__call__", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        engine.sample(1)
+
+
+def test_a_native_force_that_cannot_be_made_is_an_error_of_the_model(small):
+    def openmm_force(n_atoms):
+        pytest.skip("no licence")
+
+    model = SimpleNamespace(name="m", calculator=SimpleNamespace(openmm_force=openmm_force))
+    with pytest.raises(ModelError, match=r"m: openmm_force raised Skipped: no licence at .* in openmm_force"):
+        Engine(model, ARGON, small)
+
+
 def test_forces_of_another_shape_are_refused(plain, small, liquid):
     engine = started(plain(lambda forces, call: forces[:-1]), small, liquid[0])
-    with pytest.raises(ModelError, match=r"shape \(1, 107, 3\), expected \(1, 108, 3\).*between step 0 and 10"):
+    with pytest.raises(ModelError, match=r"shape \(107, 3\) .* expected \(108, 3\).*between step 0 and 10"):
         engine.equilibrate(10)
 
 
