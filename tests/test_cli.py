@@ -349,3 +349,12 @@ def test_doctor_without_an_installation(capsys, monkeypatch):
     (finding,) = doctor_room.requirements()
     assert finding[2] is False
     assert "not installed" in finding[1]
+
+
+def test_the_home_folder_is_found_without_a_shell(monkeypatch, capsys):
+    monkeypatch.setenv("HOME", "/home/me")
+    options = cli._parser().parse_args(["dataset", "liquid", "--output=~/d.nc", "--cache-dir=~/cache"])
+    assert (options.output, options.cache_dir) == (Path("/home/me/d.nc"), Path("/home/me/cache"))
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["dataset", "liquid", "--output=~no-such-user/d.nc"])
+    assert "there is no such home folder" in capsys.readouterr().err

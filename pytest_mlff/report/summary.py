@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from pytest_mlff.foreign import one_line
 from pytest_mlff.report.records import describe_models
 from pytest_mlff.report.run import Run
 from pytest_mlff.report.terminal import (
@@ -69,7 +70,7 @@ def header(run: Run) -> list[str]:
     lines = []
     for model, described in zip(run.models, describe_models(run.models, device=settings.device), strict=True):
         lines.append(
-            f"mlff: {model.name} [{model.fingerprint[:12]}] {model.spec}, device {described['device']}, "
+            f"mlff: {model.name} [{model.fingerprint[:12]}] {one_line(model.spec, 160)}, device {described['device']}, "
             f"dtype {described['dtype'] or 'unknown'}, {common}"
         )
         lines.extend(f"mlff: {model.name}: {note}" for note in getattr(model, "notes", ()))

@@ -43,6 +43,29 @@ def test_forms(text: str, kind: str, target: str, attribute: str, called: bool) 
     assert spec.text == text
 
 
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [
+        ("~/model.pt", "/home/me/model.pt"),
+        ("gnn:~/x.pt", "/home/me/x.pt"),
+        ("~/calc.py:name", "/home/me/calc.py"),
+        ("~/12:30/calc.py:soft(2)", "/home/me/12:30/calc.py"),
+        ("gnn:a~b.pt", "a~b.pt"),
+        ("runs/~/x.pt", "runs/~/x.pt"),
+    ],
+)
+def test_the_home_folder_is_found_without_a_shell(text: str, target: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    assert parse(text, "gnn").target == target
+
+
+@pytest.mark.parametrize("text", ["~no-such-user/model.pt", "~\0/x.pt"])
+def test_the_home_of_nobody_is_one_line(text: str) -> None:
+    with pytest.raises(SpecError, match="there is no such home folder") as caught:
+        parse(text)
+    assert len(str(caught.value).splitlines()) == 1
+
+
 def test_an_installed_ecosystem_wins_over_a_module_of_its_name() -> None:
     assert parse("a.b:c").kind == "module"
     spec = parse("a.b:c", "a.b")
@@ -128,6 +151,9 @@ def test_bad_specs_are_one_line(text: str, said: str) -> None:
         ("mace:a/b.model", "b"),
         ("mace:medium", "medium"),
         ("...", "model"),
+        ("runs/" + "x" * 300 + ".pt", "x" * 80),
+        ("calc.py:" + "x" * 79 + "_" * 3, "x" * 79 + "_"),
+        ("mace:" + "x" * 79 + "-y", "x" * 79),
     ],
 )
 def test_names_are_short_and_fit_for_ids(text: str, name: str) -> None:

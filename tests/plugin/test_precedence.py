@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_mlff.settings import OPTIONS as KNOWN
 from pytest_mlff.settings import Settings, resolve
 
 # (option, ini text, its value, command-line text, its value)
@@ -40,9 +41,21 @@ def test_precedence(pytester, plugin_args, field, ini, written, from_ini, typed,
     assert value(typed) == from_line
 
 
-def test_the_table_names_every_option():
-    from pytest_mlff.settings import OPTIONS as KNOWN
+@pytest.mark.parametrize("name", [option.name for option in KNOWN if option.is_path])
+def test_the_home_folder_is_found_without_a_shell(pytester, plugin_args, monkeypatch, name):
+    monkeypatch.setenv("HOME", str(pytester.path / "home"))
+    pytester.mkdir("home").joinpath("x").write_text("")
+    (option,) = (option for option in KNOWN if option.name == name)
 
+    def value(*args):
+        return getattr(resolve(pytester.parseconfig(*plugin_args, *args)), option.field)
+
+    assert value(f"{option.flag}=~/x") == pytester.path / "home" / "x"
+    pytester.makeini(f"[pytest]\n{option.ini} = ~/x\n")
+    assert value() == pytester.path / "home" / "x"
+
+
+def test_the_table_names_every_option():
     assert {row[1] for row in OPTIONS} == {option.ini for option in KNOWN}
 
 
