@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from importlib.metadata import entry_points
 
 import pytest
@@ -33,3 +34,18 @@ def plugin_args() -> tuple[str, ...]:
     """Options that load the plugin in an inner pytest: none where the package is installed."""
     installed = any(point.value == "pytest_mlff.plugin" for point in entry_points(group="pytest11"))
     return () if installed else ("-p", "pytest_mlff.plugin")
+
+
+@pytest.fixture(scope="session")
+def nothing_leaves() -> Callable[[], AbstractContextManager[None]]:
+    """Fail the test where ``pytest.skip`` and the like come out of what is tested: they would skip it."""
+
+    @contextmanager
+    def watched() -> Iterator[None]:
+        escapes = (pytest.skip.Exception, pytest.xfail.Exception, pytest.exit.Exception, SystemExit, GeneratorExit)
+        try:
+            yield
+        except escapes as error:
+            raise AssertionError(f"{type(error).__name__} came out") from error
+
+    return watched

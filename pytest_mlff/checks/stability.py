@@ -9,8 +9,8 @@ import numpy as np
 
 from pytest_mlff.checks.catalogue import UNSTABLE, Row
 from pytest_mlff.checks.context import CheckContext
-from pytest_mlff.checks.judge import Finding, measured, without_verdict
-from pytest_mlff.errors import UnstableError
+from pytest_mlff.checks.judge import Finding, measured, unmeasured, without_verdict
+from pytest_mlff.errors import MlffError, UnstableError
 from pytest_mlff.schema import Estimate, Record
 from pytest_mlff.simulation.md import Run, engine_identity, simulate
 from pytest_mlff.simulation.systems import state_point
@@ -100,14 +100,13 @@ def skip_unstable(context: CheckContext, rows: Sequence[Row]) -> dict[str, Recor
     Returns
     -------
     dict of str to Record, or None
-        None when the model survived the stability run, NOT_APPLICABLE when it did not.
-
-    Raises
-    ------
-    BudgetExhausted, ModelError
-        As :func:`failure`.
+        None when the model survived the stability run, NOT_APPLICABLE when it did not, and what the map of errors says
+        where nobody could find out.
     """
-    reason = failure(context)
+    try:
+        reason = failure(context)
+    except MlffError as error:
+        return {row.id: unmeasured(context, row, error) for row in rows}
     if not reason:
         return None
     text = f"{UNSTABLE} ({reason})"

@@ -59,13 +59,14 @@ CHECKS = ("forces", "invariance", "stability", "liquid", "solid_hessian", "phono
 @pytest.mark.parametrize("check", CHECKS)
 @pytest.mark.parametrize("way", ["skip", "sys.exit"])
 def test_what_a_calculator_raises_is_an_error_of_its_rows_in_every_check(
-    context, altered, made_parity_sets, check, way
+    nothing_leaves, context, altered, made_parity_sets, check, way
 ):
     def leave(forces, call):
         ESCAPES[way]()
 
     made = context(altered(leave), protocol="ci")
-    found = run_check(check, made)
+    with nothing_leaves():
+        found = run_check(check, made)
     judged = [record for record in found.values() if record.status != "NOT_APPLICABLE"]
     assert set(found) == {row.id for row in rows("ci", made.config) if row.check == check}
     assert {record.status for record in judged} == {"ERROR"}
@@ -75,14 +76,15 @@ def test_what_a_calculator_raises_is_an_error_of_its_rows_in_every_check(
 
 
 @pytest.mark.parametrize("way", ESCAPES)
-def test_the_record_says_where_and_keeps_the_structure(context, altered, way):
+def test_the_record_says_where_and_keeps_the_structure(nothing_leaves, context, altered, way):
     def leave(forces, call):
         if call > 20:
             ESCAPES[way]()
         return forces
 
     made = context(altered(leave))
-    (record,) = run_check("stability", made).values()
+    with nothing_leaves():
+        (record,) = run_check("stability", made).values()
     assert record.status == "ERROR"
     assert "(force call 21, 256 atoms, shortest distance 3." in record.reason
     assert f" at {__file__}:" in record.reason
@@ -103,7 +105,7 @@ def test_an_interrupt_goes_through_every_check(context, altered, made_parity_set
 
 
 @pytest.mark.parametrize("way", ["skip", "exit", "sys.exit"])
-def test_who_leaves_has_not_refused_a_cell(context, altered, way):
+def test_who_leaves_has_not_refused_a_cell(nothing_leaves, context, altered, way):
     """A small or tilted cell may be refused, by an ordinary exception."""
 
     class Leaves(altered().calculator.__class__):
@@ -115,7 +117,8 @@ def test_who_leaves_has_not_refused_a_cell(context, altered, way):
     model = altered()
     model.calculator = Leaves()
     made = context(model, protocol="ci")
-    found = run_check("invariance", made)
+    with nothing_leaves():
+        found = run_check("invariance", made)
     assert {found[key].status for key in ("small_cell", "rotation")} == {"ERROR"}
 
 
@@ -135,10 +138,11 @@ class Offers:
 
 
 @pytest.mark.parametrize("offer", ["with_dtype", "__deepcopy__"])
-def test_an_offer_that_leaves_is_an_error_of_its_row_alone(context, altered, offer):
+def test_an_offer_that_leaves_is_an_error_of_its_row_alone(nothing_leaves, context, altered, offer):
     model = altered()
     model.calculator = Offers(model.calculator, offer)
-    found = run_check("invariance", context(model, protocol="ci"))
+    with nothing_leaves():
+        found = run_check("invariance", context(model, protocol="ci"))
     assert found["determinism"].status == "ERROR"
     assert "raised Skipped: not here at " in found["determinism"].reason
     assert found["translation"].status == "PASS"

@@ -9,7 +9,6 @@ import pytest
 
 from pytest_mlff.checks import liquid, solid, stability, xpcs
 from pytest_mlff.checks.catalogue import rows, run_check
-from pytest_mlff.errors import ModelError
 from pytest_mlff.reference.model import ReferenceModel
 from pytest_mlff.simulation.budget import Budget
 
@@ -58,8 +57,9 @@ def test_an_exception_may_be_the_machines_fault_and_is_tried_again(context, alte
         return forces
 
     where = context(altered(fail))
-    with pytest.raises(ModelError, match="RuntimeError: CUDA out of memory"):
-        judged(where)
+    record = judged(where)
+    assert record.status == "ERROR"
+    assert "RuntimeError: CUDA out of memory at " in record.reason
     assert judged(where).status == "PASS"
 
 
