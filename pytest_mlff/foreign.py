@@ -51,8 +51,8 @@ def is_escape(error: BaseException) -> bool:
     bool
         False for what ordinary code raises and ordinary code catches.
     """
-    of_pytest = any(kind.__module__ == "_pytest.outcomes" for kind in type(error).__mro__)
-    return of_pytest or not isinstance(error, Exception)
+    of_tests = any(kind.__module__ in ("_pytest.outcomes", "unittest.case") for kind in type(error).__mro__)
+    return of_tests or not isinstance(error, Exception)
 
 
 def one_line(text: str, limit: int = 300) -> str:

@@ -251,10 +251,12 @@ class Engine:
             if isinstance(failure, FloatingPointError):
                 bad = None if wrapper is None else wrapper.bad
                 raise self._unstable(str(failure), bad, self._within_block()) from None
-            if wrapper is not None and isinstance(failure, openmm.OpenMMException) and not str(failure):
-                raise KeyboardInterrupt from None  # on the way into the wrapper: OpenMM keeps its text, which is none
             if isinstance(failure, openmm.OpenMMException):
                 bad = _non_finite(self._positions())
+                if wrapper is not None and not len(
+                    bad
+                ):  # of a signal, on the way into the wrapper: OpenMM keeps the text
+                    raise KeyboardInterrupt(str(failure)) from None
                 raise self._unstable(str(failure), bad, self._within_block()) from failure
             raise failure from failure.__cause__
         self.steps_done += n_steps

@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 import time
+import unittest
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -65,7 +66,7 @@ def run_check(check: str, ctx: SimpleNamespace) -> dict[str, Record]:
         time.sleep(60)
     error = plan(check).get("raise")
     if error:
-        kinds = (getattr(place, error, None) for place in (errors, builtins, outcomes))
+        kinds = (getattr(place, error, None) for place in (errors, builtins, outcomes, unittest))
         raise next(kind for kind in kinds if kind)(f"{error} raised on purpose")
     found = catalogue.rows(ctx.settings.protocol, ctx.settings.config)
     return {row.id: record_of(row, ctx) for row in found if row.check == check}

@@ -128,6 +128,7 @@ def test_the_failure_text_has_no_traceback(gate):
         ("Skipped", "ERROR"),
         ("XFailed", "ERROR"),
         ("Exit", "ERROR"),
+        ("SkipTest", "ERROR"),
     ],
 )
 def test_what_ends_a_check_becomes_its_records(gate, name, status, calls):

@@ -202,19 +202,20 @@ def test_what_ends_a_test_or_a_program_is_an_error_of_the_model(nothing_leaves, 
         np.testing.assert_allclose(caught.value.images[0].positions, liquid[0], atol=1e-6)
 
 
+@pytest.mark.parametrize("text", ["", "SIGTERM: the run was cancelled"])
 @pytest.mark.parametrize("inside", [True, False])
-def test_an_interrupt_on_the_way_into_the_wrapper_is_one(plain, small, liquid, monkeypatch, inside):
+def test_an_interrupt_on_the_way_into_the_wrapper_is_one(plain, small, liquid, monkeypatch, inside, text):
     """A signal may arrive in any line of Python: also before the wrapper can look after it."""
     engine = started(plain(), small, liquid[0])
 
     def interrupt(*args):
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt(text)
 
     if inside:
         monkeypatch.setattr(engine._wrapper, "_refuse_non_finite", interrupt)
     else:
         monkeypatch.setattr(type(engine._wrapper), "__call__", interrupt)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match=f"^{text}$"):
         engine.sample(1)
 
 
