@@ -286,8 +286,12 @@ def journal(output: Path) -> Journal:
     Journal
         Keyed by names of cell and stage; of this version of the package and of the reference alone.
     """
-    measured_with = {"version": pytest_mlff.__version__, "reference": Reference().version}
-    return Journal(path=output, keys={"cell": str, "stage": str}, measured_with=measured_with, check=dict)
+    reference = Reference()
+    measured_with = {"version": pytest_mlff.__version__, "reference": reference.version}
+    accepts = {"reference": reference.contains}
+    return Journal(
+        path=output, keys={"cell": str, "stage": str}, measured_with=measured_with, check=dict, accepts=accepts
+    )
 
 
 _COLUMNS = (

@@ -170,6 +170,8 @@ def _add_calibrate(parser: argparse.ArgumentParser) -> None:
     matrix = commands.add_parser("matrix", help="every mutant through the gate: what is caught, and by which row")
     matrix.add_argument("--mutant", action="append", default=[], metavar="NAME", help="repeatable; all by default")
     matrix.add_argument("--named", action="store_true", help="the first strength of each, and the checks named for it")
+    text = "repeatable; all by default: run what is missing of this check alone"
+    matrix.add_argument("--check", action="append", default=[], metavar="NAME", help=text)
     matrix.add_argument("--output", type=_path, metavar="FILE", help="continued if it exists (detection-ci.jsonl)")
     matrix.set_defaults(run=_matrix)
     figures = commands.add_parser("figures", help="draw the null spread and the power curves")
@@ -406,6 +408,7 @@ def _calibration_figures(options: argparse.Namespace) -> int:
 def _matrix(options: argparse.Namespace) -> int:
     from pytest_mlff.calibration import matrix
     from pytest_mlff.calibration.matrix_table import table
+    from pytest_mlff.checks.catalogue import CHECKS
 
     output = options.output or Path(f"detection{'-named' if options.named else ''}-{matrix.PROTOCOL}.jsonl")
     if options.table:
@@ -415,6 +418,7 @@ def _matrix(options: argparse.Namespace) -> int:
             output=output,
             mutants=options.mutant,
             only_named=options.named,
+            checks=options.check or CHECKS,
             say=lambda what: print(what, file=sys.stderr, flush=True),
         )
     _show(table(results), "detection", options.into)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,11 @@ from pytest_mlff.errors import SpecError
 
 def _anything(values: Any) -> None:
     """Accept all values."""
+
+
+def _latest(before: Any, after: Any) -> Any:
+    """Take the values of the later line."""
+    return after
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,12 +40,19 @@ class Journal:
     check : callable
         Called with the values of each line that is read; raises ``ValueError``, ``KeyError`` or ``TypeError`` where
         they are none of this kind.
+    accepts : mapping of str to collection of str
+        Other values of those fields that hold as well, such as an earlier version of data that were only added to.
+    join : callable
+        Puts the values of two lines of one piece of work together, the earlier ones first; by default the later
+        ones stand.
     """
 
     path: Path
     keys: Mapping[str, type]
     measured_with: Mapping[str, str] = field(default_factory=dict)
     check: Callable[[Any], object] = _anything
+    accepts: Mapping[str, Collection[str]] = field(default_factory=dict)
+    join: Callable[[Any, Any], Any] = _latest
 
     def read(self) -> dict[tuple[Any, ...], Any]:
         """Read all results; what a killed run left of its last line is cut off the file.
@@ -64,7 +76,7 @@ class Journal:
                 place = f"{self.path}:{number}"
                 if text.strip():
                     key, values = self._parse(text, place)
-                    done[key] = values
+                    done[key] = self.join(done[key], values) if key in done else values
             place, rest = str(self.path), content[len(whole) :].decode("utf-8", "replace")
             beginning = f'{{"{next(iter(self.keys))}": '
             if not rest.startswith(beginning[: len(rest)]):
@@ -116,7 +128,7 @@ class Journal:
     def _parse(self, text: str, place: str) -> tuple[tuple[Any, ...], Any]:
         line = json.loads(text)
         for what, wanted in self.measured_with.items():
-            if line[what] != wanted:
+            if line[what] != wanted and line[what] not in self.accepts.get(what, ()):
                 raise SpecError(f"{place}: measured with {what} {line[what]}, this is {wanted}; name another --output")
         key, values = tuple(line[name] for name in self.keys), line["values"]
         for part, (name, kind) in zip(key, self.keys.items(), strict=True):

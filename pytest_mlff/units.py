@@ -37,6 +37,12 @@ MICRON2_PER_S = 1e4
 MEV = 1e3
 """1 eV in meV."""
 
+BAR = 1.602176634e6
+"""1 eV/Å³ in bar, the unit in which pressures are printed."""
+
+KG_PER_M3 = 1660.53906660
+"""1 amu/Å³ in kg/m³, the unit in which densities are printed."""
+
 FORCE_UNITS: Mapping[str, float] = {
     "kcal/mol/Å": 1.0 / KCAL_PER_MOL_PER_EV,
     "kJ/mol/Å": 1.0 / KJ_PER_MOL_PER_EV,

@@ -15,17 +15,24 @@ import pytest
 from pytest_mlff import cli, plugin
 from pytest_mlff.analysis import msd, relaxation, shells
 from pytest_mlff.checks import cases, conservation, extremes, learned, workbench
+from pytest_mlff.checks.catalogue import TABLE
+from pytest_mlff.checks.pressure import PAIRED_FROM
 from pytest_mlff.errors import SpecError
 from pytest_mlff.models.spec import parse_spec
+from pytest_mlff.reference.data import Reference
+from pytest_mlff.reference.observables import estimate
+from pytest_mlff.reference.pressure import PLANS as PRESSURE_PLANS
+from pytest_mlff.reference.pressure import STRAINED_PLANS, VOLUME_STEP
 from pytest_mlff.reference.runs import PLANS
 from pytest_mlff.settings import OPTIONS, validate_config
 from pytest_mlff.simulation import derivatives, engine
+from pytest_mlff.simulation.pressure import pressure_frames
 from pytest_mlff.simulation.protocols import PROTOCOLS, protocol
 from pytest_mlff.simulation.slabs import BRACKET, COEXISTENCE_LADDER, PAPER_LADDER
 from pytest_mlff.simulation.systems import ARGON, state_points
-from pytest_mlff.verdict.format import format_tolerance
+from pytest_mlff.units import BAR, KG_PER_M3
+from pytest_mlff.verdict.format import format_estimate, format_tolerance
 from pytest_mlff.verdict.overrides import tolerances
-from pytest_mlff.verdict.tolerances import TOLERANCES
 
 ROOT = Path(__file__).parents[1]
 PAGES = {
@@ -59,9 +66,9 @@ def readme_rows() -> dict[str, list[str]]:
     return {key: cells for cells in table_lines(section) for key in re.findall(r"`([\w.-]+)`", cells[0])}
 
 
-@pytest.mark.parametrize("key", TOLERANCES)
+@pytest.mark.parametrize("key", TABLE)
 def test_every_row_stands_in_the_readme_with_limit_and_protocols(key):
-    row, cells = TOLERANCES[key], readme_rows()[key]
+    row, cells = TABLE[key], readme_rows()[key]
     limit = format_tolerance(row.kind, row.limit)
     assert cells[2] == (f"{limit} {row.unit}" if row.kind == "absolute" else limit)
     judged = [name for name in PROTOCOLS if name in row.verdict_in]
@@ -70,14 +77,15 @@ def test_every_row_stands_in_the_readme_with_limit_and_protocols(key):
 
 
 def test_the_readme_has_no_row_that_is_not_there():
-    assert set(readme_rows()) == set(TOLERANCES)
+    assert set(readme_rows()) == set(TABLE)
 
 
-@pytest.mark.parametrize("key", TOLERANCES)
+@pytest.mark.parametrize("key", TABLE)
 def test_every_row_stands_on_the_page_of_its_check(key):
     stem = re.sub(r"-(\d.*)$", "", key)
-    check = TOLERANCES[key].check
-    text = page("stability" if key == "net_force" else "solid" if check == "solid_hessian" else check)
+    check = TABLE[key].check
+    shared = {"solid_hessian": "solid", "solid_pressure": "pressure"}
+    text = page("stability" if key == "net_force" else shared.get(check, check))
     assert f"`{key}`" in text or f"`{stem}-<" in text
 
 
@@ -112,7 +120,7 @@ def test_every_table_and_key_of_the_configuration_is_documented():
 def test_the_examples_of_configuration_are_accepted(name):
     for text in blocks(page(name), "toml"):
         config = validate_config(tomllib.loads(text), where=name)
-        tolerances(config["tolerances"])
+        tolerances(TABLE, config["tolerances"])
         for chosen in PROTOCOLS:
             protocol(chosen, config)
 
@@ -132,6 +140,23 @@ def test_defaults_of_the_configuration_are_those_of_ci():
     assert cells["`[melting]`", "`replicas`"] == str(ci.melting.replicas)
     for frames in ci.melting.looks:
         assert str(frames * STRIDE) in cells["`[melting]`", "`steps`"]
+
+
+def test_the_pages_on_energy_and_pressure_have_the_numbers_of_the_code():
+    text, ci = flowing(page("pressure")), PROTOCOLS["ci"]
+    assert f"from {PAIRED_FROM} configurations on" in text
+    assert f"V ± {100 * VOLUME_STEP:g} %" in text
+    looks = [len(pressure_frames(frames, 256)) for frames in ci.looks]
+    assert (
+        f"{ci.replicas} · {looks[0]} stress calls at the first look, {ci.replicas} · {looks[1]} at the second" in text
+    )
+    assert f"{ci.solid_replicas} · {len(pressure_frames(ci.solid_frames, 256))} for the crystal" in text
+    for key in ("pressure-liquid", "pressure-solid"):
+        assert f"| `{key}` | ± {100 * TABLE[key].limit:g} % |" in page("pressure")
+    assert f"`energy-<phase>` ≤ {TABLE['energy-liquid'].limit:g}" in page("energy")
+    assert f"`phase_energy` ± {100 * TABLE['phase_energy'].limit:g} %" in page("energy")
+    counts = [dict(PROTOCOLS[name].parity)["liquid-256"] for name in PROTOCOLS]
+    assert "{} of each phase in `smoke`, {} in `ci`, {} in `paper`".format(*counts) in flowing(page("energy"))
 
 
 @pytest.mark.parametrize("name", ["ci", "paper"])
@@ -175,7 +200,7 @@ def test_the_page_on_invariance_has_the_numbers_of_the_code():
     assert f"from {extremes.INNER:g} σ" in text
     assert f"within {100 * extremes.SANE:g} % of {extremes.HOT_TEMPERATURE:g} K" in text
     assert f"{extremes.HOT_FRAMES * STRIDE} steps (2 ps)" in text
-    for key in [key for key, row in TOLERANCES.items() if row.check == "invariance"]:
+    for key in [key for key, row in TABLE.items() if row.check == "invariance"]:
         assert f"| `{key}` |" in page("invariance") or f"`{key}`: " in page("invariance"), key
 
 
@@ -207,6 +232,24 @@ def test_the_runs_of_the_reference_are_those_of_the_code():
             plan.equilibration_steps,
             plan.frames,
         )
+
+
+def test_the_pressures_of_the_reference_are_those_of_its_data():
+    reference = Reference()
+    lines = {line[0].strip("`"): line[1:] for line in table_lines(page("reference")) if len(line) == 5}
+    for name, point in state_points().items():
+        if f"{name}/pressure" in reference.observables:
+            stored = reference.observable(name, "pressure")
+            found = [estimate(stored, variable) for variable in ("pressure", "bulk_modulus")]
+            density = KG_PER_M3 * ARGON.mass * point.n_atoms / (point.box[0] * point.box[1] * point.box[2])
+            numbers = [format_estimate(BAR * one.value, BAR * one.stderr) for one in found]
+            assert lines[name] == [f"{density:.0f}", *numbers, f"{0.01 * BAR * found[1].value:.0f}"]
+    for (phase, atoms), plan in PRESSURE_PLANS.items():
+        head = f"pressure of {'the solid' if phase == 'solid' else 'liquids'}, {atoms} atoms"
+        strained = STRAINED_PLANS.get((phase, atoms))
+        count = f"{plan.replicas}, {strained.replicas if strained else 'none'}"
+        (cells,) = [line[1:] for line in table_lines(page("reference")) if line[0] == head]
+        assert [*cells[:2], cells[2].split()[0]] == [count, str(plan.equilibration_steps), str(plan.frames)]
 
 
 @pytest.mark.parametrize("name", [name for name in state_points() if "solid" not in name])

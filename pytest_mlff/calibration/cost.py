@@ -176,7 +176,7 @@ def _shares(row: str) -> tuple[str, int]:
     check = tolerance_of(row).check
     if row in BRACKET:
         return row, BRACKET[row].geometry.n_atoms
-    if check in ("stability", "invariance"):
+    if check in ("stability", "invariance", "energy"):  # energies come with the forces of parity
         return "constant", 0
     if check == "forces":
         return row, int(row.rpartition("-")[2])
@@ -184,7 +184,7 @@ def _shares(row: str) -> tuple[str, int]:
         return row, PROBE_ATOMS
     if check in ("phonons", "solid_hessian"):
         return "crystal", 4 * CI.hessian_cells**3
-    return "solid" if check == "solid" else "liquid", ATOMS
+    return "solid" if check in ("solid", "solid_pressure") else "liquid", ATOMS
 
 
 def _designs(seeds: Sequence[Values]) -> Iterator[str]:

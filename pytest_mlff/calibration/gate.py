@@ -10,23 +10,24 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest_mlff
-from pytest_mlff.checks.catalogue import CHECKS, rows, run_check
+from pytest_mlff.checks.catalogue import CHECKS, TABLE, rows, run_check
 from pytest_mlff.checks.context import CheckContext, build_context
 from pytest_mlff.checks.failure import reason_of, status_of
 from pytest_mlff.checks.judge import without_verdict
 from pytest_mlff.errors import MlffError
 from pytest_mlff.foreign import raise_interrupt
+from pytest_mlff.journal import Journal
 from pytest_mlff.reference.data import Reference
 from pytest_mlff.schema import Model, Record
 from pytest_mlff.settings import ProtocolName, Settings
 
-RANDOM_CHECKS = ("solid", "liquid", "xpcs", "melting")
+RANDOM_CHECKS = ("solid", "solid_pressure", "liquid", "xpcs", "pressure", "melting")
 """Checks that have looks, or a spread of their own from seed to seed."""
 FIELDS = ("check", "look", "candidate", "candidate_stderr", "deviation", "status", "looks", "force_calls")
 """What is kept of a record, in this order; ``look`` 0 is the sequential verdict, others are one look alone."""
@@ -50,6 +51,72 @@ def measured_with(protocol: ProtocolName) -> dict[str, str]:
         Protocol, version of the package, version of the reference.
     """
     return {"protocol": protocol, "version": pytest_mlff.__version__, "reference": Reference().version}
+
+
+def gate_journal(
+    path: Path,
+    keys: Mapping[str, type],
+    measured_with: Mapping[str, str],
+    check: Callable[[Any], object],
+    *,
+    fields: Sequence[str] = FIELDS,
+) -> Journal:
+    """Describe the file of a calibration: a later line adds the rows of checks that an earlier one lacks.
+
+    Parameters
+    ----------
+    path, keys, measured_with, check
+        As :class:`pytest_mlff.journal.Journal` has them.
+    fields : sequence of str
+        What is kept of a record.
+
+    Returns
+    -------
+    Journal
+        That also takes lines of earlier reference data, if later ones only added files: no row that was measured then
+        reads them.
+    """
+    name = [fields.index(part) for part in ("check", "look") if part in fields]
+
+    def join(before: list[list[Any]], after: list[list[Any]]) -> list[list[Any]]:
+        rows = {tuple(entry[place] for place in name): entry for entry in (*before, *after)}
+        checks = _checks(measured_with["protocol"])
+        last = len(CHECKS)
+        return sorted(rows.values(), key=lambda entry: checks.get(str(entry[name[0]]), last))
+
+    accepts = {"reference": Reference().contains}
+    return Journal(path=path, keys=keys, measured_with=measured_with, check=check, accepts=accepts, join=join)
+
+
+def _checks(protocol: str) -> dict[str, int]:
+    """Give the place of each row's check in the order of the run, by row id."""
+    return {row.id: CHECKS.index(row.check) for row in rows(protocol, {})}
+
+
+def missing_checks(values: Iterable[Mapping[str, Any]], protocol: str, among: Collection[str] = CHECKS) -> list[str]:
+    """List the checks that have a row with a verdict of which nothing is known.
+
+    Parameters
+    ----------
+    values : iterable of mapping
+        What is known of one gate.
+    protocol : str
+        Name of the protocol.
+    among : collection of str, optional
+        Checks that are looked for.
+
+    Returns
+    -------
+    list of str
+        In their order, without ``speed``.
+    """
+    known = {value["check"] for value in values}
+    lacking = {
+        row.check
+        for row in rows(protocol, {})
+        if row.id not in known and protocol in TABLE[row.key].verdict_in and row.check in among
+    }
+    return [check for check in CHECKS if check in lacking]
 
 
 def run_gate(
@@ -144,7 +211,7 @@ def _present(context: CheckContext, only: Collection[str]) -> list[str]:
 def _looks(context: CheckContext, check: str) -> Iterator[CheckContext]:
     """Yield the same run, to be judged at one look alone, for each look that the check has."""
     protocol, melting = context.protocol, context.protocol.melting
-    if check in ("liquid", "xpcs"):
+    if check in ("liquid", "xpcs", "pressure"):
         for frames in protocol.looks:
             yield replace(context, protocol=replace(protocol, looks=(frames,)))
     elif check == "melting" and melting is not None:

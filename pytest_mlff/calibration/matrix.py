@@ -6,19 +6,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pytest_mlff.calibration.gate import DEFECT, Value, measured_with, packed, run_gate, unpacked
-from pytest_mlff.checks.catalogue import rows
+from pytest_mlff.calibration.gate import (
+    DEFECT,
+    Value,
+    gate_journal,
+    measured_with,
+    missing_checks,
+    packed,
+    run_gate,
+    unpacked,
+)
+from pytest_mlff.checks.catalogue import CHECKS, TABLE, rows
 from pytest_mlff.errors import SpecError
 from pytest_mlff.foreign import described, raise_interrupt
 from pytest_mlff.journal import Journal
 from pytest_mlff.models.load import load_model
 from pytest_mlff.mutants import MUTANTS, Mutant, Strength
 from pytest_mlff.settings import ProtocolName
-from pytest_mlff.verdict.tolerances import TOLERANCES
 
 FIELDS = ("check", "status", "candidate", "deviation", "interval", "reason", "force_calls")
 """What is kept of a row, in this order; the reason only where it tells more than the numbers."""
@@ -75,9 +83,10 @@ def detection(
     output: Path,
     mutants: Sequence[str] = (),
     only_named: bool = False,
+    checks: Collection[str] = CHECKS,
     say: Callable[[str], None] = print,
 ) -> dict[str, list[Value]]:
-    """Run mutants through the gate; those in ``output`` are not run again.
+    """Run mutants through the gate; of those in ``output`` only checks are run that are missing there.
 
     Parameters
     ----------
@@ -88,6 +97,8 @@ def detection(
     only_named : bool, optional
         Of each mutant the first strength alone, and others only where they name a row that none before them names;
         of the checks those whose rows are named.
+    checks : collection of str, optional
+        Checks that are run where they are missing.
     say : callable, optional
         Told what is run next.
 
@@ -99,16 +110,19 @@ def detection(
     Raises
     ------
     SpecError
-        For a mutant that there is not, or an output that cannot be used.
+        For a mutant or a check that there is not, or an output that cannot be used.
     """
+    strange = [check for check in checks if check not in CHECKS]
+    if strange:
+        raise SpecError(f"no check {strange[0]!r}; there are {', '.join(CHECKS)}")
     done, journal = measured(output, only_named=only_named), _journal(output, only_named)
-    missing = [chosen for chosen in _chosen(mutants, only_named) if chosen[0] not in done]
-    if missing:
-        journal.touch()
-    for call, mutant, strength in missing:
-        say(call)
-        found = judged(mutant.spec(strength), only=checks_of(strength.fails) if only_named else ())
-        journal.append((call,), packed(found, FIELDS))
+    for call, mutant, strength in _chosen(mutants, only_named):
+        wanted = checks_of(strength.fails) & frozenset(checks) if only_named else frozenset(checks)
+        missing = missing_checks(done.get(call, ()), PROTOCOL, wanted)
+        if missing and not _nameless_only(done.get(call, ())):
+            journal.touch()
+            say(call)
+            journal.append((call,), packed(judged(mutant.spec(strength), only=missing), FIELDS))
     return measured(output, only_named=only_named)
 
 
@@ -207,6 +221,11 @@ def contradictions(results: Results) -> list[str]:
     return lines
 
 
+def _nameless_only(values: Sequence[Value]) -> bool:
+    """Whether a model could not be loaded, or ended the gate."""
+    return any(not value["check"] for value in values)
+
+
 def _nameless(status: str, reason: str) -> Value:
     return {**dict.fromkeys(FIELDS), "check": "", "status": status, "reason": reason, "force_calls": 0}
 
@@ -233,11 +252,11 @@ def _chosen(names: Sequence[str], only_named: bool) -> list[tuple[str, Mutant, S
 
 def _journal(path: Path, only_named: bool) -> Journal:
     same = {**measured_with(PROTOCOL), "seed": str(SEED), "checks": "named" if only_named else "all"}
-    return Journal(path=path, keys={"mutant": str}, measured_with=same, check=_check)
+    return gate_journal(path, {"mutant": str}, same, _check, fields=FIELDS)
 
 
 def _check(values: Any) -> None:
     """Refuse what no table can be made of."""
     for value in unpacked(values, FIELDS):
-        if value["check"] and value["check"] not in TOLERANCES:
+        if value["check"] and value["check"] not in TABLE:
             raise ValueError(f"no row {value['check']!r}")

@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 from pytest_mlff.calibration.gate import Value
 from pytest_mlff.calibration.matrix import PROTOCOL, RED, Results, contradictions, strengths
-from pytest_mlff.checks.catalogue import rows
+from pytest_mlff.checks.catalogue import TABLE, rows
 from pytest_mlff.mutants import Strength
 from pytest_mlff.verdict.format import format_deviation, format_tolerance
-from pytest_mlff.verdict.tolerances import TOLERANCES
 
 LEGEND = (
     "C: caught, by a row that is named for it; c: caught as well; ·: no row of this column fails; "
@@ -47,7 +46,7 @@ def judged_rows() -> list[str]:
     list of str
         In the order in which they run.
     """
-    return [row.key for row in rows(PROTOCOL, {}) if PROTOCOL in TOLERANCES[row.key].verdict_in]
+    return [row.key for row in rows(PROTOCOL, {}) if PROTOCOL in TABLE[row.key].verdict_in]
 
 
 def group(row: str) -> str:
@@ -134,7 +133,7 @@ def _letters(results: Results) -> Iterator[str]:
 def _letter(values: Sequence[Value], name: str, strength: Strength) -> str:
     found = {value["check"]: value["status"] for value in values if group(value["check"]) == name}
     failed = {row for row, status in found.items() if status == "FAIL"}
-    named = {row for row in strength.fails if group(row) == name}
+    named = {row for row in strength.fails if row in found}
     if named - failed:
         return "!"
     if failed:
@@ -158,7 +157,7 @@ def _sorted(values: Sequence[Value]) -> list[Value]:
 
 def _limits(value: Value) -> float:
     """How many limits a deviation is; where that has no meaning it is infinite, or one for a sign."""
-    tolerance, deviation = TOLERANCES[value["check"]], value["deviation"]
+    tolerance, deviation = TABLE[value["check"]], value["deviation"]
     if deviation is None or tolerance.limit is None:
         return math.inf
     if tolerance.kind == "sign":
@@ -184,7 +183,7 @@ def _other(value: Value) -> str:
 
 
 def _number(value: Value) -> str:
-    percent = TOLERANCES[value["check"]].kind == "relative"
+    percent = TABLE[value["check"]].kind == "relative"
     return format_deviation(value["deviation"], value["interval"], percent=percent)
 
 
@@ -200,7 +199,7 @@ def _rows(results: Results) -> Iterator[str]:
             idle.append(row)
             continue
         value, call = min(caught, key=lambda one: _limits(one[0]))
-        limit = format_tolerance(TOLERANCES[row].kind, TOLERANCES[row].limit)
+        limit = format_tolerance(TABLE[row].kind, TABLE[row].limit)
         cells = [_calls(names.get(key, [])) for names, key in ((single, row), (together, group(row)))]
         yield f"| `{row}` | {limit} | {len(caught)} | {_number(value)}, `{call}` | {' | '.join(cells)} |"
     yield f"\nRows that catch nothing: {', '.join(f'`{row}`' for row in idle) or 'none'}."

@@ -12,13 +12,22 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pytest_mlff.calibration.gate import Value, measured_with, packed, run_gate, unpacked
+from pytest_mlff.calibration.gate import (
+    Value,
+    gate_journal,
+    measured_with,
+    missing_checks,
+    packed,
+    run_gate,
+    unpacked,
+)
 from pytest_mlff.calibration.rates import rate
+from pytest_mlff.checks.catalogue import TABLE
 from pytest_mlff.errors import SpecError
 from pytest_mlff.journal import Journal
 from pytest_mlff.reference.model import ReferenceModel
 from pytest_mlff.settings import ProtocolName
-from pytest_mlff.verdict.tolerances import NARROW, TOLERANCES, Tolerance
+from pytest_mlff.verdict.tolerances import NARROW, Tolerance
 
 
 def null_spread(*, seeds: int, output: Path, protocol: ProtocolName = "ci", only_table: bool = False) -> str:
@@ -27,7 +36,7 @@ def null_spread(*, seeds: int, output: Path, protocol: ProtocolName = "ci", only
     Parameters
     ----------
     seeds : int
-        Seeds 1 to this number; those already in ``output`` are not run again.
+        Seeds 1 to this number; of those already in ``output`` only checks are run that are missing there.
     output : Path
         File of JSON lines, made or continued.
     protocol : {"ci", "paper"}, optional
@@ -50,12 +59,16 @@ def null_spread(*, seeds: int, output: Path, protocol: ProtocolName = "ci", only
     done = read_null(output, protocol=protocol)
     if only_table and not done:
         raise SpecError(f"{output} holds no seeds; run `pytest-mlff calibrate null --output {output}` first")
-    missing = [] if only_table else [seed for seed in range(1, seeds + 1) if seed not in done]
-    if missing:
+    wanted = () if only_table else range(1, seeds + 1)
+    missing = {seed: missing_checks(done.get(seed, ()), protocol) for seed in wanted}
+    if any(missing.values()):
         journal.touch()
-    for seed in missing:
-        done[seed] = run_gate(ReferenceModel(), seed=seed, protocol=protocol, each_look=True)
-        journal.append((seed,), packed(done[seed]))
+    for seed, checks in missing.items():
+        if checks:
+            only = checks if seed in done else ()
+            found = run_gate(ReferenceModel(), seed=seed, protocol=protocol, each_look=True, only=only)
+            journal.append((seed,), packed(found))
+    done = read_null(output, protocol=protocol) if any(missing.values()) else done
     return table([done[seed] for seed in sorted(done) if only_table or seed <= seeds])
 
 
@@ -83,7 +96,7 @@ def read_null(path: Path, *, protocol: ProtocolName = "ci") -> dict[int, list[Va
 
 
 def _journal(path: Path, protocol: ProtocolName) -> Journal:
-    return Journal(path=path, keys={"seed": int}, measured_with=measured_with(protocol), check=_check)
+    return gate_journal(path, {"seed": int}, measured_with(protocol), _check)
 
 
 def _check(values: Any) -> None:
@@ -231,9 +244,9 @@ def tolerance_of(row: str) -> Tolerance:
     ValueError
         For a row that there is not.
     """
-    if row in TOLERANCES:
-        return TOLERANCES[row]
-    return TOLERANCES[max((key for key in TOLERANCES if row.startswith(f"{key}-")), key=len)]
+    if row in TABLE:
+        return TABLE[row]
+    return TABLE[max((key for key in TABLE if row.startswith(f"{key}-")), key=len)]
 
 
 def _outcome(check: str, values: Sequence[Mapping[str, Any]]) -> str:

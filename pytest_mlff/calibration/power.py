@@ -14,15 +14,25 @@ from typing import Any
 
 import numpy as np
 
-from pytest_mlff.calibration.gate import RANDOM_CHECKS, Value, measured_with, packed, run_gate, unpacked
+from pytest_mlff.calibration.gate import (
+    RANDOM_CHECKS,
+    Value,
+    gate_journal,
+    measured_with,
+    missing_checks,
+    packed,
+    run_gate,
+    unpacked,
+)
 from pytest_mlff.calibration.null import in_tolerances, read_null, tolerance_of
 from pytest_mlff.calibration.probit import FloatArray, Threshold, threshold
 from pytest_mlff.calibration.rates import interval
+from pytest_mlff.checks.catalogue import TABLE
 from pytest_mlff.errors import SpecError
 from pytest_mlff.journal import Journal
 from pytest_mlff.models.load import load_model
 from pytest_mlff.verdict.format import format_tolerance
-from pytest_mlff.verdict.tolerances import SHELLS, TOLERANCES
+from pytest_mlff.verdict.tolerances import SHELLS
 
 Key = tuple[str, float, int]
 """Defect, strength, seed."""
@@ -46,12 +56,15 @@ class Curve:
     fits: list[tuple[FloatArray, FloatArray]]
 
 
-FIXED_CHECKS = ("forces", "solid_hessian", "phonons")
+FIXED_CHECKS = ("forces", "energy", "solid_hessian", "phonons")
 """Checks on given configurations: the same verdict with every seed."""
-FIXED_ROWS = (*(f"parity-{phase}-{atoms}" for phase in ("liquid", "solid") for atoms in (256, 4000)), "pdos")
+FIXED_ROWS = (
+    *(f"parity-{phase}-{atoms}" for phase in ("liquid", "solid") for atoms in (256, 4000)),
+    *("energy-liquid", "energy-solid", "phase_energy", "pdos"),
+)
 """Rows of fixed checks that ε or σ can move."""
 RANDOM_ROWS = (
-    *("solid_rdf", "rdf", "structure_factor", "diffusion"),
+    *("solid_rdf", "pressure-solid", "rdf", "structure_factor", "diffusion", "pressure-liquid"),
     *(f"gamma_self-{q}" for q in SHELLS),
     *("gamma_coherent-1.844", "mean_relaxation_rate-1.844", "xsvs_time", "melting_below", "melting_above"),
 )
@@ -107,12 +120,14 @@ def power(*, seeds: int, output: Path, null: Path | None = None, only_table: boo
     if only_table and not done:
         raise SpecError(f"{output} holds no results; run `pytest-mlff calibrate power --output {output}` first")
     good = list(read_null(null).values()) if null else []
-    missing = [] if only_table else [key for key in _work(seeds) if key not in done]
-    if missing:
+    wanted = () if only_table else tuple(_work(seeds))
+    missing = {key: missing_checks(done.get(key, ()), "ci", _checks(key)) for key in wanted}
+    if any(missing.values()):
         journal.touch()
-    for key in missing:
-        done[key] = _measure(key)
-        journal.append(key, packed(done[key]))
+    for key, checks in missing.items():
+        if checks:
+            journal.append(key, packed(_measure(key, checks if key in done else _checks(key))))
+    done = read_power(output) if any(missing.values()) else done
     return table(done, in_tolerances(good) if len(good) > 1 else {})
 
 
@@ -139,7 +154,7 @@ def read_power(path: Path) -> dict[Key, list[Value]]:
 
 def _journal(path: Path) -> Journal:
     keys = {"defect": str, "strength": float, "seed": int}
-    return Journal(path=path, keys=keys, measured_with=measured_with("ci"), check=_check)
+    return gate_journal(path, keys, measured_with("ci"), _check)
 
 
 def _check(values: Any) -> None:
@@ -160,12 +175,16 @@ def _factor(percent: float) -> float:
     return round(1.0 + percent / 100.0, 6)
 
 
-def _measure(key: Key) -> list[Value]:
-    """Run what a key stands for; INFO rows, which find nothing, are not kept."""
+def _checks(key: Key) -> tuple[str, ...]:
+    """Say which checks a key stands for."""
     defect, strength, seed = key
-    checks = FIXED_CHECKS if seed == 1 else ()
-    if strength in map(_factor, PERCENT[defect]):
-        checks = (*checks, *RANDOM_CHECKS)
+    fixed = FIXED_CHECKS if seed == 1 else ()
+    return (*fixed, *RANDOM_CHECKS) if strength in map(_factor, PERCENT[defect]) else fixed
+
+
+def _measure(key: Key, checks: Sequence[str]) -> list[Value]:
+    """Run checks of what a key stands for; INFO rows, which find nothing, are not kept."""
+    defect, strength, seed = key
     model = load_model(f"pytest_mlff.mutants:scaled_{defect}({strength})")
     return [value for value in run_gate(model, seed=seed, protocol="ci", only=checks) if value["status"] != "INFO"]
 
@@ -245,7 +264,7 @@ def _smallest(found: Found, deviations: Mapping[str, Sequence[float]]) -> Iterat
     yield "|---" * 7 + "|"
     for row in (*ROWS, ANY):
         cells = (_threshold(smallest(found.get((row, defect), {}), sign), sign) for defect, sign in sides)
-        limit = "" if row == ANY else format_tolerance(TOLERANCES[row].kind, TOLERANCES[row].limit)
+        limit = "" if row == ANY else format_tolerance(TABLE[row].kind, TABLE[row].limit)
         spread = f"{statistics.stdev(deviations[row]):.2f}" if row in deviations else ""
         yield f"| {row} | {limit} | {spread} | " + " | ".join(cells) + " |"
 

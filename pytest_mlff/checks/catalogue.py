@@ -1,7 +1,7 @@
 """Which rows a run has, in which order, and which function makes each of them.
 
 Read at collection by the plugin: imports nothing heavy. A *row* is one line of the result table: an entry of
-the tolerance table at one state point.
+the tolerance table at one state point. A check that declares its rows is added by its name in :data:`CHECKS` alone.
 """
 
 from __future__ import annotations
@@ -9,17 +9,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, get_args
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
+from pytest_mlff.checks.declaration import Declared
 from pytest_mlff.errors import MlffError
 from pytest_mlff.schema import Record
 from pytest_mlff.simulation.protocols import Protocol, protocol
-from pytest_mlff.verdict.tolerances import TOLERANCES, Check
+from pytest_mlff.verdict.tolerances import TOLERANCES, Hint, Tolerance
 
 if TYPE_CHECKING:
     from pytest_mlff.checks.context import CheckContext
 
-CHECKS: tuple[Check, ...] = get_args(Check)
+CHECKS = (
+    *("forces", "energy", "solid_hessian", "phonons", "speed", "invariance", "stability"),
+    *("solid", "solid_pressure", "liquid", "xpcs", "pressure", "melting"),
+)
 """Order in which checks run: those that need no trajectory, then the shortest, then the long ones."""
 
 # beginning of a row's key → test of the suite that carries it
@@ -56,6 +61,20 @@ _TESTS = (
     ("melting_", "check_melting.test_melting"),
 )
 _PER_STATE = ("liquid", "xpcs")
+
+
+def _declared() -> tuple[Declared, ...]:
+    """Gather the rows of the checks that declare them; the others stand in the table of ``verdict``."""
+    standing = {row.check for row in TOLERANCES.values()}
+    declaring = [check for check in CHECKS if check not in standing]
+    return tuple(row for check in declaring for row in import_module(f"pytest_mlff.checks.{check}").ROWS)
+
+
+_DECLARED = _declared()
+TABLE: Mapping[str, Tolerance] = MappingProxyType({**TOLERANCES, **{row.key: row for row in _DECLARED}})
+"""Every row of the suite by its key."""
+HINTS: Mapping[str, Hint] = MappingProxyType({row.key: row.hint for row in _DECLARED})
+"""What the failures of declared rows usually mean, by key."""
 
 UNSTABLE = "not run: the stability run failed"
 """How the reason of a row begins that was not worth running; such a model is refused, whatever rows were chosen."""
@@ -108,16 +127,20 @@ def rows(protocol_name: str, config: Mapping[str, Mapping[str, Any]]) -> tuple[R
     """
     chosen = protocol(protocol_name, config)
     found = []
-    for key, tolerance in TOLERANCES.items():
+    for tolerance in TABLE.values():
         if protocol_name in tolerance.protocols:
-            found.extend(_rows_of(key, tolerance.check, chosen))
+            found.extend(_rows_of(tolerance, chosen))
     return tuple(sorted(found, key=lambda row: CHECKS.index(row.check)))
 
 
-def _rows_of(key: str, check: Check | None, chosen: Protocol) -> list[Row]:
+def _rows_of(tolerance: Tolerance, chosen: Protocol) -> list[Row]:
+    key, check = tolerance.key, tolerance.check
     assert check is not None, "a row of the package comes from one of its checks"
-    test = next(test for prefix, test in _TESTS if key.startswith(prefix))
-    if check not in _PER_STATE:
+    if isinstance(tolerance, Declared):
+        test, per_state = tolerance.test, tolerance.per_state
+    else:
+        test, per_state = next(test for prefix, test in _TESTS if key.startswith(prefix)), check in _PER_STATE
+    if not (per_state and chosen.liquid_states):
         return [Row(id=key, key=key, check=check, test=test)]
     several = len(chosen.liquid_states) > 1
     return [
@@ -148,7 +171,7 @@ def run_check(check: str, context: CheckContext) -> dict[str, Record]:
     records: dict[str, Record] = {}
     able = []
     for row in rows(context.protocol.name, context.config):
-        missing = TOLERANCES[row.key].needs - context.model.provides
+        missing = TABLE[row.key].needs - context.model.provides
         if row.check == check and missing:
             records[row.id] = _lacking(context, row, missing)
         elif row.check == check:

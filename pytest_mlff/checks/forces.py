@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+import pytest_mlff
 from pytest_mlff.analysis.parity import common_force_share, force_error_sd, force_parity, force_slope, one_minus_r2
 from pytest_mlff.checks.catalogue import Row
 from pytest_mlff.checks.context import CheckContext
@@ -73,12 +75,98 @@ def parity_forces(context: CheckContext, name: str, count: int) -> tuple[np.ndar
     BudgetExhausted
         If candidate forces are not in the cache and no wall time is left for them.
     """
+    return candidate_results(context, name, count)["forces"], reference_results(context, name, count)["forces"]
+
+
+def parity_cells(context: CheckContext, name: str, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Take held-out configurations.
+
+    Parameters
+    ----------
+    context, name, count
+        As for :func:`parity_forces`.
+
+    Returns
+    -------
+    positions : ndarray, shape (configuration, atom, xyz)
+        In Å.
+    boxes : ndarray, shape (configuration, xyz)
+        Edges of each cell in Å.
+    """
     positions, boxes = context.reference.configurations(f"parity/{name}")
-    positions, boxes = positions[:count], np.broadcast_to(boxes, (len(positions), 3))[:count]
-    candidate = _candidate_forces(context, name, positions, boxes)
-    native = ReferenceModel(context.system)
-    exact = [ModelForces(native, context.system, box)(position) for position, box in zip(positions, boxes, strict=True)]
-    return candidate, np.stack(exact)
+    return positions[:count], np.broadcast_to(boxes, (len(positions), 3))[:count]
+
+
+def candidate_results(context: CheckContext, name: str, count: int) -> dict[str, np.ndarray]:
+    """Compute what the candidate says of held-out configurations, by one call for each.
+
+    Parameters
+    ----------
+    context, name, count
+        As for :func:`parity_forces`.
+
+    Returns
+    -------
+    dict of str to ndarray
+        ``forces`` (configuration, atom, xyz) in eV/Å, ``energy`` (configuration) in eV where the model provides it,
+        and ``stress`` (configuration, 3, 3) in eV/Å³ where it does and the protocol runs no liquid whose pressure
+        would be judged instead; finite or not.
+
+    Raises
+    ------
+    BudgetExhausted
+        If they are not in the cache and no wall time is left for them.
+    """
+    positions, boxes = parity_cells(context, name, count)
+    pieces = []
+    context.progress.start(f"{context.model.name} parity {name}", len(positions))
+    try:
+        for first in range(0, len(positions), CHUNK):
+            chosen = slice(first, first + CHUNK)
+            parts = {"set": name, "first": first, "count": len(positions[chosen]), "wanted": sorted(_wanted(context))}
+            compute = partial(_results, context, name, positions[chosen], boxes[chosen])
+            pieces.append(context.memo("parity", parts, compute))
+            context.progress.advance(len(positions[chosen]))
+    finally:
+        context.progress.finish()
+    return _joined(pieces)
+
+
+def reference_results(context: CheckContext, name: str, count: int) -> dict[str, np.ndarray]:
+    """Compute what the reference says of held-out configurations.
+
+    Parameters
+    ----------
+    context, name, count
+        As for :func:`parity_forces`.
+
+    Returns
+    -------
+    dict of str to ndarray
+        As :func:`candidate_results` has it, all three; kept in the cache for the other rows.
+    """
+
+    def compute() -> dict[str, np.ndarray]:
+        positions, boxes = parity_cells(context, name, count)
+        native = ReferenceModel(context.system)
+        cells = zip(positions, boxes, strict=True)
+        found = [ModelForces(native, context.system, box).results(position, native.provides) for position, box in cells]
+        return _joined(found, np.stack)
+
+    parts = {"kind": "parity of the reference", "version": pytest_mlff.__version__, "set": name, "count": count}
+    known = {"system": asdict(context.system), "reference": context.reference.version}
+    return context.cache.memo({**parts, **known}, compute)
+
+
+def _wanted(context: CheckContext) -> frozenset[str]:
+    by_the_way = {"energy"} if context.protocol.liquid_states else {"energy", "stress"}
+    return frozenset({"forces"} | (by_the_way & context.model.provides))
+
+
+def _joined(
+    pieces: Sequence[Mapping[str, Any]], join: Callable[[list[Any]], np.ndarray] = np.concatenate
+) -> dict[str, np.ndarray]:
+    return {key: join([piece[key] for piece in pieces]) for key in pieces[0]}
 
 
 def _parity(context: CheckContext, name: str, count: int) -> Finding:
@@ -102,24 +190,9 @@ def _slope(parity: xr.Dataset) -> str:
     return text if found is None else f"{text}: forces look like {found.look}, multiply by {found.factor:.4g}"
 
 
-def _candidate_forces(context: CheckContext, name: str, positions: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    pieces = []
-    context.progress.start(f"{context.model.name} parity {name}", len(positions))
-    try:
-        for first in range(0, len(positions), CHUNK):
-            chosen = slice(first, first + CHUNK)
-            parts = {"set": name, "first": first, "count": len(positions[chosen])}
-            compute = partial(_forces, context, name, positions[chosen], boxes[chosen])
-            pieces.append(context.memo("parity", parts, compute)["forces"])
-            context.progress.advance(len(positions[chosen]))
-    finally:
-        context.progress.finish()
-    return np.concatenate(pieces)
-
-
-def _forces(context: CheckContext, name: str, positions: np.ndarray, boxes: np.ndarray) -> dict[str, np.ndarray]:
+def _results(context: CheckContext, name: str, positions: np.ndarray, boxes: np.ndarray) -> dict[str, np.ndarray]:
     context.budget.check(f"the parity of {name}")
     # counted by the analysis, so that a row tells how many configurations are spoiled
-    evaluate = partial(ModelForces, context.model, context.system)
-    found = [evaluate(box)(position) for position, box in zip(positions, boxes, strict=True)]
-    return {"forces": np.stack(found)}
+    evaluate, wanted = partial(ModelForces, context.model, context.system), _wanted(context)
+    found = [evaluate(box).results(position, wanted) for position, box in zip(positions, boxes, strict=True)]
+    return _joined(found, np.stack)

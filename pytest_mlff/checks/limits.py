@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pytest_mlff.checks.catalogue import TABLE
 from pytest_mlff.simulation.protocols import protocol
 from pytest_mlff.verdict.overrides import tolerances
 from pytest_mlff.verdict.tolerances import Tolerance
@@ -41,7 +42,7 @@ def limits(settings: Settings) -> Mapping[str, Tolerance]:
     if limit is not None:
         for size in protocol(settings.protocol, settings.config).speed_sizes:
             overrides.setdefault(f"ms_per_call-{size}", limit)
-    return tolerances(overrides)
+    return tolerances(TABLE, overrides)
 
 
 def at_state(tolerance: Tolerance, state: str) -> Tolerance:

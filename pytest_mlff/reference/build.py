@@ -11,14 +11,14 @@ import json
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_mlff.reference.data import CONFIGURATIONS, OBSERVABLES, Reference
+from pytest_mlff.reference.data import CONFIGURATIONS, OBSERVABLES, PRESSURE, Reference
 from pytest_mlff.reference.parts import make_workshop, measured_part, part_names
 from pytest_mlff.reference.runs import PLANS, SEED, reference_trajectory
 from pytest_mlff.settings.shipped import MANIFEST
@@ -52,7 +52,8 @@ def build(
     system : System, optional
         The material.
     only : str, optional
-        A state point, ``parity``, ``crystal``, ``probe`` or ``melting``: rebuild that part, keep the others.
+        A state point, ``parity``, ``crystal``, ``probe``, ``melting`` or ``pressure``: rebuild that part, keep the
+        others; a file that holds nothing of it stays as it is, byte for byte.
     jobs : int, optional
         Processes that run trajectories.
     progress : Progress, optional
@@ -66,11 +67,14 @@ def build(
     workshop = make_workshop(cache_dir, system=system, progress=progress)
     wanted = part_names(system) if only is None else [only]
     _run_in_parallel(cache_dir, wanted, jobs)
-    observables, configurations = _existing(output) if only else ({}, {})
+    groups = _existing(output) if only else {}
+    built: set[str] = set()
     for part in wanted:
         for key, dataset in measured_part(workshop, part):
-            (configurations if "fraction" in dataset else observables)[key] = dataset
-    _write(output, observables, configurations, system, only)
+            name = _file(key, dataset)
+            groups.setdefault(name, {})[key] = dataset
+            built.add(name)
+    _write(output, groups, system, only, built)
 
 
 def _run_in_parallel(cache_dir: Path, wanted: list[str], jobs: int) -> None:
@@ -106,27 +110,39 @@ def run_trajectories(cache_dir: Path, names: list[str]) -> None:
             reference_trajectory(workshop, state, PLANS[state.phase, state.n_atoms])
 
 
-def _existing(output: Path) -> tuple[Groups, Groups]:
-    reference = Reference(output)
-    return dict(reference.observables), dict(reference.all_configurations)
+def _file(key: str, dataset: xr.Dataset) -> str:
+    """Say which file holds a data set."""
+    if "fraction" in dataset:
+        return CONFIGURATIONS
+    return PRESSURE if key.endswith("/pressure") else OBSERVABLES
 
 
-def _write(output: Path, observables: Groups, configurations: Groups, system: System, only: str | None = None) -> None:
+def _existing(output: Path) -> dict[str, Groups]:
+    reference, found = Reference(output), dict[str, "Groups"]()
+    for groups in (reference.observables, reference.all_configurations):
+        for key, dataset in groups.items():
+            found.setdefault(_file(key, dataset), {})[key] = dataset
+    return found
+
+
+def _write(
+    output: Path, groups: dict[str, Groups], system: System, only: str | None = None, built: Collection[str] = ()
+) -> None:
     """Write the files and the manifest, which tells a part that was built anew from the others."""
     command = f"pytest-mlff reference build --system {system.name}"
-    origin = _origin(command)
+    origin, files = _origin(command), {}
     if only is not None:
         before = json.loads((output / MANIFEST).read_text())
         rebuilt = {**before.get("rebuilt", {}), only: _origin(f"{command} --only {only}")}
         origin = {**{name: before[name] for name in origin}, "rebuilt": rebuilt}
-    files = {}
-    for name, groups in ((OBSERVABLES, observables), (CONFIGURATIONS, configurations)):
-        content = _netcdf(groups)
+        files = {name: entry for name, entry in before["files"].items() if name not in built}
+    for name in sorted(groups.keys() - files.keys()):
+        content = _netcdf(groups[name])
         write_atomically(output / name, content)
         files[name] = {
             "sha256": hashlib.sha256(content).hexdigest(),
             "bytes": len(content),
-            "groups": sorted(groups),
+            "groups": sorted(groups[name]),
         }
     manifest = {
         "schema": 1,

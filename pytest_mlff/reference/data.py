@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 OBSERVABLES = "observables.nc"
 CONFIGURATIONS = "configurations.nc"
+PRESSURE = "pressure.nc"
+ADDED = (PRESSURE,)
+"""Files that later versions added to the first two, in the order in which they came."""
 
 
 class Reference:
@@ -56,8 +59,15 @@ class Reference:
     @property
     def version(self) -> str:
         """Short hash over the checksums of all files."""
-        sums = json.dumps(self._checksums, sort_keys=True)
-        return hashlib.sha256(sums.encode()).hexdigest()[:8]
+        return _version(self._checksums)
+
+    @property
+    def contains(self) -> frozenset[str]:
+        """Versions of which every file is here, unchanged: what was measured with them holds with this one."""
+        first = {name: found for name, found in self._checksums.items() if name not in ADDED}
+        added = [name for name in ADDED if name in self._checksums]
+        steps = ({**first, **{name: self._checksums[name] for name in added[:n]}} for n in range(len(added) + 1))
+        return frozenset(map(_version, steps))
 
     def observable(self, state: str, name: str) -> xr.Dataset:
         """One observable of one state point.
@@ -108,49 +118,57 @@ class Reference:
     @cached_property
     def observables(self) -> Mapping[str, xr.Dataset]:
         """Every observable by ``"<state>/<name>"``, read when it is asked for."""
-        return self._open(OBSERVABLES)
+        return self._open(*(name for name in (OBSERVABLES, *ADDED) if name in (OBSERVABLES, *self._checksums)))
 
     @cached_property
     def all_configurations(self) -> Mapping[str, xr.Dataset]:
         """Every set of packed configurations by name, read when it is asked for."""
         return self._open(CONFIGURATIONS)
 
-    def _open(self, name: str) -> Mapping[str, xr.Dataset]:
-        path = self.directory / name
-        expected = self._checksums.get(name)
-        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != expected:
-            raise ReferenceDataError(
-                f"{path} is missing or differs from its manifest; reinstall the package or rebuild the reference data"
-            )
-        return _Groups(path, self.manifest["files"][name].get("groups", ()))
+    def _open(self, *names: str) -> Mapping[str, xr.Dataset]:
+        places: dict[str, Path] = {}
+        for name in names:
+            path = self.directory / name
+            expected = self._checksums.get(name)
+            if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != expected:
+                raise ReferenceDataError(
+                    f"{path} is missing or differs from its manifest; "
+                    "reinstall the package or rebuild the reference data"
+                )
+            places |= dict.fromkeys(self.manifest["files"][name].get("groups", ()), path)
+        return _Groups(places, names[0])
+
+
+def _version(checksums: Mapping[str, str]) -> str:
+    return hashlib.sha256(json.dumps(checksums, sort_keys=True).encode()).hexdigest()[:8]
 
 
 class _Groups(Mapping[str, "xr.Dataset"]):
-    """The data sets of one file; opening all of them at once would take a second that most runs do not need."""
+    """The data sets of some files; opening all of them at once would take a second that most runs do not need."""
 
-    def __init__(self, path: Path, names: Iterable[str]) -> None:
-        self._path, self._names = path, tuple(names)
+    def __init__(self, places: Mapping[str, Path], what: str) -> None:
+        self._places, self._what = places, what
         self._read: dict[str, xr.Dataset] = {}
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
+        return iter(self._places)
 
     def __len__(self) -> int:
-        return len(self._names)
+        return len(self._places)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._names
+        return name in self._places
 
     def __getitem__(self, name: str) -> xr.Dataset:
         import xarray as xr
 
-        if name not in self._names:
+        if name not in self._places:
             raise ReferenceDataError(
-                f"the reference data have no {name!r} among {len(self)} groups of {self._path.name}"
-                f"{suggest(name, self._names, cutoff=0.4)}"
+                f"the reference data have no {name!r} among {len(self)} groups of {self._what}"
+                f"{suggest(name, self._places, cutoff=0.4)}"
             )
         if name not in self._read:
-            with xr.open_dataset(self._path, group=name, engine="h5netcdf") as dataset:
+            with xr.open_dataset(self._places[name], group=name, engine="h5netcdf") as dataset:
                 self._read[name] = dataset.load()
         return self._read[name]
 

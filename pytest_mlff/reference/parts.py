@@ -19,6 +19,7 @@ from pytest_mlff.reference.melting import melting_part
 from pytest_mlff.reference.model import ReferenceModel
 from pytest_mlff.reference.observables import LIQUID, SOLID, measure
 from pytest_mlff.reference.packing import number, packed
+from pytest_mlff.reference.pressure import pressure_part
 from pytest_mlff.reference.runs import PLANS, Plan, reference_trajectory
 from pytest_mlff.simulation.budget import Budget
 from pytest_mlff.simulation.cache import Cache
@@ -79,7 +80,7 @@ def part_names(system: System = ARGON) -> list[str]:
     Returns
     -------
     list of str
-        State points, ``parity``, ``crystal``, ``probe`` and ``melting``.
+        State points, ``parity``, ``crystal``, ``probe``, ``melting`` and ``pressure``.
     """
     return [*(name for name in state_points(system) if name != PARITY_ONLY), *_PARTS]
 
@@ -213,4 +214,5 @@ _PARTS: dict[str, Callable[[Workshop], Stream]] = {
     "crystal": _crystal_part,
     "probe": _probe_part,
     "melting": melting_part,
+    "pressure": pressure_part,
 }

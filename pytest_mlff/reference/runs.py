@@ -52,7 +52,7 @@ PLANS = {
 SEED = 20231
 
 
-def reference_trajectory(workshop: Workshop, state: StatePoint, plan: Plan) -> xr.Dataset:
+def reference_trajectory(workshop: Workshop, state: StatePoint, plan: Plan, *, seed: int = SEED) -> xr.Dataset:
     """Run (or read from the cache) the reference trajectory of a state point.
 
     Parameters
@@ -63,6 +63,8 @@ def reference_trajectory(workshop: Workshop, state: StatePoint, plan: Plan) -> x
         A liquid or solid state.
     plan : Plan
         Lengths.
+    seed : int, optional
+        Of velocities, and of the melt that a liquid starts from.
 
     Returns
     -------
@@ -71,8 +73,8 @@ def reference_trajectory(workshop: Workshop, state: StatePoint, plan: Plan) -> x
     """
     starts = _crystal(state, workshop.system)[None].repeat(plan.replicas, axis=0)
     if state.phase == "liquid":
-        starts = _melt(workshop, state, plan.replicas)
-    run = Run(state=state, seed=SEED, equilibration_steps=plan.equilibration_steps)
+        starts = _melt(workshop, state, plan.replicas, seed=seed)
+    run = Run(state=state, seed=seed, equilibration_steps=plan.equilibration_steps)
     return simulate(workshop, run, starts, n_frames=plan.frames)
 
 
@@ -81,10 +83,10 @@ def _crystal(state: StatePoint, system: System) -> np.ndarray:
     return fcc_positions((n_cells, n_cells, n_cells), state.box[0] / n_cells)
 
 
-def _melt(workshop: Workshop, state: StatePoint, count: int) -> np.ndarray:
+def _melt(workshop: Workshop, state: StatePoint, count: int, *, seed: int = SEED) -> np.ndarray:
     """Take configurations of the hot liquid at the same density, two picoseconds apart."""
     hot = replace(state, name=f"melt-{state.name}", temperature=MELT_TEMPERATURE)
-    run = Run(state=hot, seed=SEED, equilibration_steps=1000)
+    run = Run(state=hot, seed=seed, equilibration_steps=1000)
     start = _crystal(state, workshop.system)[None]
     trajectory = simulate(workshop, run, start, n_frames=count * MELT_SPACING)
     return np.asarray(trajectory["position"].values[0, MELT_SPACING - 1 :: MELT_SPACING])

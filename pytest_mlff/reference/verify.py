@@ -1,7 +1,8 @@
 """Recompute a part of the reference data independently and compare within error.
 
-A state point is run again from its shipped start configurations with another seed; the crystal's spectra and
-the probe are computed again. Checksums are verified whenever a file is opened.
+A state point is run again from its shipped start configurations with another seed; pressures and bulk moduli of the
+crystal and of a liquid from runs of their own; the crystal's spectra and the probe are computed again. Checksums are
+verified whenever a file is opened.
 """
 
 from __future__ import annotations
@@ -17,10 +18,13 @@ from pytest_mlff.errors import ReferenceDataError
 from pytest_mlff.reference.data import Reference
 from pytest_mlff.reference.observables import VARIABLES, estimate, measure
 from pytest_mlff.reference.parts import make_workshop, measured_part, probe_symmetry
+from pytest_mlff.reference.pressure import measured_modulus, measured_pressure, trajectory_pressure
+from pytest_mlff.reference.runs import Plan
 from pytest_mlff.schema import Estimate
 from pytest_mlff.simulation.md import Progress, Run, Workshop, simulate
 from pytest_mlff.simulation.protocols import PROTOCOLS
 from pytest_mlff.simulation.systems import StatePoint, state_points
+from pytest_mlff.units import BAR
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -76,7 +80,8 @@ def verify(
     cache_dir : Path
         Where trajectories are kept.
     only : str, optional
-        A liquid state point, ``crystal`` or ``probe``; by default ``crystal``, ``probe`` and ``100K-256``.
+        A liquid state point, ``crystal``, ``probe`` or ``pressure``; by default ``crystal``, ``probe`` and
+        ``100K-256``.
     directory : Path, optional
         Folder of the reference data; by default that of this installation.
     progress : Progress, optional
@@ -100,10 +105,14 @@ def verify(
     for part in parts:
         if part in ("crystal", "probe"):
             found += _exact(reference, workshop, part)
+        elif part == "pressure":
+            found += _strained(reference, workshop)
         elif part in liquids:
             found += _statistical(reference, workshop, liquids[part])
         else:
-            raise ReferenceDataError(f"cannot verify {part!r}; there are crystal, probe, {', '.join(liquids)}")
+            raise ReferenceDataError(
+                f"cannot verify {part!r}; there are crystal, probe, pressure, {', '.join(liquids)}"
+            )
     return found
 
 
@@ -139,5 +148,30 @@ def _statistical(reference: Reference, workshop: Workshop, state: StatePoint) ->
         for index in range(stored[variable].size) if several else [None]:
             one, two = estimate(stored, variable, index), estimate(again, variable, index)
             label = f"{state.name}: {name}" + (f" at {float(stored['q'][index]):g} 1/Å" if several else "")
-            deviation = (two.value - one.value) / math.hypot(one.stderr, two.stderr)
-            yield Comparison(f"{label} / {stored[variable].attrs['units']}", one, two, deviation, SIGMAS)
+            yield _compared(f"{label} / {stored[variable].attrs['units']}", one, two)
+    known = estimate(reference.observable(state.name, "pressure"), "pressure")
+    yield _compared(
+        f"{state.name}: pressure / bar", *map(_in_bar, (known, trajectory_pressure(workshop, state, trajectory)))
+    )
+
+
+def _strained(reference: Reference, workshop: Workshop) -> Iterator[Comparison]:
+    """Run the crystal and a liquid at their volume and at the other two, from lattices and melts of another seed."""
+    for state in (state_points(workshop.system)[name] for name in ("20K-solid-256", "100K-256")):
+        plan = Plan(replicas=CI.solid_replicas, equilibration_steps=CI.equilibration_steps, frames=CI.looks[0])
+        again = {
+            "pressure": measured_pressure(workshop, state, plan, seed=SEED),
+            "bulk_modulus": measured_modulus(workshop, state, plan, seed=SEED),
+        }
+        stored = reference.observable(state.name, "pressure")
+        for name, found in again.items():
+            yield _compared(f"{state.name}: {name} / bar", _in_bar(estimate(stored, name)), _in_bar(found))
+
+
+def _compared(name: str, stored: Estimate, again: Estimate) -> Comparison:
+    deviation = (again.value - stored.value) / math.hypot(stored.stderr, again.stderr)
+    return Comparison(name, stored, again, deviation, SIGMAS)
+
+
+def _in_bar(pressure: Estimate) -> Estimate:
+    return Estimate(BAR * pressure.value, BAR * pressure.stderr, pressure.dof)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from pytest_mlff.checks.catalogue import HINTS
 from pytest_mlff.foreign import one_line
 from pytest_mlff.report.records import describe_models
 from pytest_mlff.report.run import Run
@@ -46,7 +47,7 @@ def failure_text(run: Run, record: Record, *, test: str | None = None) -> str:
     spec, settings = run.spec_of(record.model), run.settings
     of_suite = any(row.id == record.check for row in run.rows)
     command = rerun(record.check, settings, spec, test=None if of_suite else test)
-    return explain(in_printed_units(record), rerun=command)
+    return explain(in_printed_units(record), rerun=command, hints=HINTS)
 
 
 def header(run: Run) -> list[str]:

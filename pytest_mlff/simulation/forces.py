@@ -8,7 +8,7 @@ knows the step and time to name.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -21,6 +21,9 @@ from pytest_mlff.simulation.answers import ask_energy, ask_forces, ask_stress, r
 from pytest_mlff.simulation.systems import System, make_atoms, shortest_distance
 
 T = TypeVar("T")
+
+_QUESTIONS: Mapping[str, Callable[[Any], Any]] = {"forces": ask_forces, "energy": ask_energy, "stress": ask_stress}
+"""In the order in which most calculators get them from one evaluation."""
 
 
 class ModelForces:
@@ -76,6 +79,36 @@ class ModelForces:
         stack = positions[None] if positions.ndim == 2 else positions
         forces = self._ask(lambda: self._evaluate(stack), stack)
         return forces[0] if positions.ndim == 2 else forces
+
+    def results(self, positions: np.ndarray, wanted: Collection[str]) -> dict[str, Any]:
+        """Evaluate one configuration once, for several quantities.
+
+        Parameters
+        ----------
+        positions : ndarray, shape (atom, xyz)
+            In Å.
+        wanted : collection of str
+            Of ``energy``, ``forces`` and ``stress``, which the model must provide.
+
+        Returns
+        -------
+        dict
+            ``energy`` in eV, ``forces`` (atom, xyz) in eV/Å, ``stress`` (3, 3) in eV/Å³: those that are wanted. Forces
+            as a call of this object gives them; where that is the batched way, the others take a second call.
+
+        Raises
+        ------
+        ModelError
+            If the calculator raises, or returns what is no answer.
+        """
+        found: dict[str, Any] = {}
+        if self.batched and "forces" in wanted:
+            found["forces"] = self(positions)
+        atoms = self._placed(positions)
+        left = [name for name in _QUESTIONS if name in wanted and name not in found]
+        if left:
+            found |= self._ask(lambda: {name: _QUESTIONS[name](atoms) for name in left}, positions[None])
+        return found
 
     def energy_and_forces(self, positions: np.ndarray) -> tuple[float, np.ndarray]:
         """Evaluate one configuration of a model that provides energies.

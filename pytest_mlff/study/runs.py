@@ -151,8 +151,10 @@ def journal(output: Path) -> Journal:
         Values by model spec, run and replica; of this version of the package and of the reference alone.
     """
     keys = {"model": str, "run": str, "replica": int}
-    measured_with = {"version": pytest_mlff.__version__, "reference": Reference().version}
-    return Journal(path=output, keys=keys, measured_with=measured_with, check=dict)
+    reference = Reference()
+    measured_with = {"version": pytest_mlff.__version__, "reference": reference.version}
+    accepts = {"reference": reference.contains}
+    return Journal(path=output, keys=keys, measured_with=measured_with, check=dict, accepts=accepts)
 
 
 def run(

@@ -1,4 +1,4 @@
-"""Forces on held-out configurations, liquid and solid."""
+"""Forces and energies on held-out configurations, liquid and solid."""
 
 from __future__ import annotations
 
@@ -9,4 +9,9 @@ from pytest_mlff.checks.catalogue import Row
 
 def test_parity(mlff_row: Row, mlff_judge: Callable[[Row], None]) -> None:
     """1 − R² of the forces against the reference potential, per phase and size."""
+    mlff_judge(mlff_row)
+
+
+def test_energy(mlff_row: Row, mlff_judge: Callable[[Row], None]) -> None:
+    """1 − R² of the energy, per phase, and how far the phases are apart."""
     mlff_judge(mlff_row)

@@ -24,3 +24,8 @@ def test_structure(mlff_row: Row, mlff_judge: Callable[[Row], None]) -> None:
 def test_transport(mlff_row: Row, mlff_judge: Callable[[Row], None]) -> None:
     """Self-diffusivity."""
     mlff_judge(mlff_row)
+
+
+def test_pressure(mlff_row: Row, mlff_judge: Callable[[Row], None]) -> None:
+    """Density at the reference's pressure, from runs at constant volume."""
+    mlff_judge(mlff_row)

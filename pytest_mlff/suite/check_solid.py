@@ -19,3 +19,8 @@ def test_structure(mlff_row: Row, mlff_judge: Callable[[Row], None]) -> None:
 def test_hessian(mlff_row: Row, mlff_judge: Callable[[Row], None]) -> None:
     """Symmetry of the Hessian in the crystal and in a liquid probe."""
     mlff_judge(mlff_row)
+
+
+def test_pressure(mlff_row: Row, mlff_judge: Callable[[Row], None]) -> None:
+    """Density at the reference's pressure, from runs at constant volume."""
+    mlff_judge(mlff_row)

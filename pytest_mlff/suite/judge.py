@@ -52,10 +52,10 @@ def record_of_error(row: Row, model: str, error: BaseException) -> Record:
     Record
         As :mod:`~pytest_mlff.checks.failure` maps it; without a limit, which the user may have changed.
     """
+    from pytest_mlff.checks.catalogue import TABLE
     from pytest_mlff.checks.failure import reason_of, status_of
-    from pytest_mlff.verdict.tolerances import TOLERANCES
 
-    known = TOLERANCES.get(row.key)
+    known = TABLE.get(row.key)
     return Record(
         check=row.id,
         model=model,

@@ -6,6 +6,7 @@ Reads a record, decides nothing. Written for a developer who has to find a fault
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Mapping
 
 from pytest_mlff.schema import Record
 from pytest_mlff.verdict.format import (
@@ -15,13 +16,14 @@ from pytest_mlff.verdict.format import (
     format_number,
     format_tolerance,
 )
-from pytest_mlff.verdict.hints import hint
+from pytest_mlff.verdict.hints import NONE, hint
+from pytest_mlff.verdict.tolerances import Hint
 
 _WIDTH = 96
 _MEASURED = ("PASS", "FAIL", "INCONCLUSIVE", "INFO")
 
 
-def explain(record: Record, *, rerun: str) -> str:
+def explain(record: Record, *, rerun: str, hints: Mapping[str, Hint] = NONE) -> str:
     """Tell the story of one row.
 
     Parameters
@@ -30,6 +32,8 @@ def explain(record: Record, *, rerun: str) -> str:
         The row's outcome; ``record.check`` is its key.
     rerun : str
         The command that runs this row again.
+    hints : mapping of str to str or (str, str), optional
+        What checks say of their own rows, by key.
 
     Returns
     -------
@@ -47,7 +51,7 @@ def explain(record: Record, *, rerun: str) -> str:
     if record.reason:
         lines.append(("reason", record.reason))
     side = None if record.deviation is None else record.deviation > 0.0
-    if record.status == "FAIL" and (text := hint(record.check, too_high=side)):
+    if record.status == "FAIL" and (text := hint(record.check, too_high=side, declared=hints)):
         lines.append(("hint", text))
     if record.force_calls:
         looks = f", {record.looks} look{'s' if record.looks > 1 else ''}" if record.looks else ""

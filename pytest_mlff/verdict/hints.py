@@ -1,10 +1,15 @@
 """What a failure of a row usually means, for the failure text: hedged, short, and about the model.
 
-Nothing here decides anything. Keys are row keys without their size or shell (``gamma_self`` for
-``gamma_self-0.461``) or whole row keys; a pair is (too high, too low).
+Nothing here decides anything. Checks that declare their rows bring their own. Keys are row keys without their size or
+shell (``gamma_self`` for ``gamma_self-0.461``) or whole row keys; a pair is (too high, too low).
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from pytest_mlff.verdict.tolerances import Hint
 
 _FAST = (
     "Typical causes of a liquid that relaxes too fast: attractions too weak, or a repulsive core too "
@@ -35,7 +40,7 @@ _NO_NUMBER = (
     "hot first, and at the kept frame; else at rdf and parity."
 )
 
-_HINTS: dict[str, str | tuple[str, str]] = {
+_HINTS: dict[str, Hint] = {
     "parity-liquid": "Typical causes: too few liquid configurations near this density, a cutoff or "
     "neighbour list that differs from the reference's, or units (the reason names one where the slope fits). If "
     "only 4000 atoms fail: whatever depends on the system size.",
@@ -97,7 +102,10 @@ _HINTS: dict[str, str | tuple[str, str]] = {
 }
 
 
-def hint(key: str, *, too_high: bool | None = True) -> str:
+NONE: Mapping[str, Hint] = MappingProxyType({})
+
+
+def hint(key: str, *, too_high: bool | None = True, declared: Mapping[str, Hint] = NONE) -> str:
     """Say what a failure of a row usually means.
 
     Parameters
@@ -107,18 +115,20 @@ def hint(key: str, *, too_high: bool | None = True) -> str:
     too_high : bool or None
         Whether the candidate came out above the reference; matters for rows judged on both sides. None where there
         is no number to say it.
+    declared : mapping of str to str or (str, str), optional
+        What checks say of their own rows, by key.
 
     Returns
     -------
     str
         A few sentences; empty where nothing general can be said.
     """
-    stem = key
-    while stem not in _HINTS:
+    known, stem = {**_HINTS, **declared}, key
+    while stem not in known:
         stem, dash, _ = stem.rpartition("-")
         if not dash:
             return ""
-    text = _HINTS[stem]
+    text = known[stem]
     if isinstance(text, str):
         return text
     return _NO_NUMBER if too_high is None else text[0 if too_high else 1]

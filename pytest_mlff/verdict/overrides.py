@@ -9,14 +9,16 @@ from types import MappingProxyType
 
 from pytest_mlff.errors import SpecError
 from pytest_mlff.settings.names import suggest
-from pytest_mlff.verdict.tolerances import TOLERANCES, Tolerance
+from pytest_mlff.verdict.tolerances import Tolerance
 
 
-def tolerances(overrides: Mapping[str, float]) -> Mapping[str, Tolerance]:
-    """Give the table with the user's limits in place.
+def tolerances(table: Mapping[str, Tolerance], overrides: Mapping[str, float]) -> Mapping[str, Tolerance]:
+    """Give a table with the user's limits in place.
 
     Parameters
     ----------
+    table : mapping of str to Tolerance
+        All rows by their keys.
     overrides : mapping of str to float
         Row key → limit: a fraction for relative rows and pure numbers (0.05 for 5 %), else in the row's unit.
         A limit for a ``ms_per_call`` row turns it from INFO into an upper bound in ms.
@@ -24,29 +26,29 @@ def tolerances(overrides: Mapping[str, float]) -> Mapping[str, Tolerance]:
     Returns
     -------
     mapping of str to Tolerance
-        In the order of :data:`TOLERANCES`.
+        In the order of the table.
 
     Raises
     ------
     SpecError
         For an unknown row, a row that has no limit to set, or a limit that cannot be one.
     """
-    table = dict(TOLERANCES)
+    changed = dict(table)
     for key, limit in overrides.items():
-        if key not in table:
-            near = suggest(str(key), table, cutoff=0.5)
-            raise SpecError(f"no tolerance row {key!r}" + (near or f"; the rows are {', '.join(table)}"))
-        row = table[key]
+        if key not in changed:
+            near = suggest(str(key), changed, cutoff=0.5)
+            raise SpecError(f"no tolerance row {key!r}" + (near or f"; the rows are {', '.join(changed)}"))
+        row = changed[key]
         _refuse_bad_limit(row, limit)
         default = "" if row.limit is None else f" (default {row.limit:g}: {row.reason})"
-        table[key] = replace(
+        changed[key] = replace(
             row,
             kind="upper" if row.kind == "info" else row.kind,
             limit=float(limit),
             reason=f"set by the user{default}",
             source="user's configuration",
         )
-    return MappingProxyType(table)
+    return MappingProxyType(changed)
 
 
 def _refuse_bad_limit(row: Tolerance, limit: object) -> None:

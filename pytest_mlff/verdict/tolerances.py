@@ -1,10 +1,11 @@
-"""The one tolerance table: what each row of the suite is judged by, how far it may be off, and why.
+"""The type of a tolerance, and those of the checks that do not declare their rows themselves.
 
-Read by the plugin at collection, so it imports nothing but the standard library. A row may
-carry a verdict in a protocol only if a perfect model's spread there is at most :data:`NARROW` of the limit
-(``docs/statistics.md``); in the protocols of ``info_in`` it does not, and the row is INFO there. What a limit comes
-to, the spread of a perfect model in units of it and the smallest error of ε or σ that the row finds, is measured and
-tabulated in ``docs/calibration.md``; a reason here is physics.
+A tolerance says what a row is judged by, how far it may be off, and why. The whole table is
+:data:`pytest_mlff.checks.catalogue.TABLE`. Read by the plugin at collection, so it imports nothing but the standard
+library. A row may carry a verdict in a protocol only if a perfect model's spread there is at most :data:`NARROW` of
+the limit (``docs/statistics.md``); in the protocols of ``info_in`` it does not, and the row is INFO there. What a limit
+comes to, the spread of a perfect model in units of it and the smallest error of ε or σ that the row finds, is measured
+and tabulated in ``docs/calibration.md``; a reason here is physics.
 """
 
 from __future__ import annotations
@@ -12,15 +13,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from pytest_mlff.verdict.laws import LAWS
 
 Kind = Literal["relative", "absolute", "upper", "lower", "sign", "info"]
-Check = Literal[
-    "forces", "solid_hessian", "phonons", "speed", "invariance", "stability", "solid", "liquid", "xpcs", "melting"
-]
-"""In the order in which they run."""
+Hint: TypeAlias = str | tuple[str, str]
+"""What a failure usually means; a pair is (too high, too low)."""
 
 NARROW = 1 / 6
 """Largest spread of a perfect model in a row that carries a verdict, as a fraction of the row's limit."""
@@ -101,7 +100,7 @@ class Tolerance:
     unit: str = ""
     reason: str
     source: str
-    check: Check | None = None
+    check: str | None = None
     needs: frozenset[str] = frozenset({"forces"})
     protocols: frozenset[str] = LONG
     info_in: frozenset[str] = frozenset()
@@ -153,7 +152,7 @@ def _invariance_rows() -> Iterable[Tolerance]:
         )
 
 
-def _distance(key: str, check: Check, curve: str, reason: str) -> Tolerance:
+def _distance(key: str, check: str, curve: str, reason: str) -> Tolerance:
     return Tolerance(
         key=key,
         check=check,
@@ -351,4 +350,4 @@ def _table() -> Mapping[str, Tolerance]:
 
 
 TOLERANCES: Mapping[str, Tolerance] = _table()
-"""Every row of the argon suite by its key, in the order of the summary table."""
+"""Rows of those checks by their keys."""

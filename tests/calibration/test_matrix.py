@@ -12,9 +12,9 @@ from pytest_mlff.calibration import matrix
 from pytest_mlff.calibration.gate import DEFECT
 from pytest_mlff.calibration.matrix import FIELDS, checks_of, contradictions, detection, judged, measured, strengths
 from pytest_mlff.calibration.matrix_table import alone, group, judged_rows, table
+from pytest_mlff.checks.catalogue import TABLE
 from pytest_mlff.errors import SpecError
 from pytest_mlff.mutants import MUTANTS
-from pytest_mlff.verdict.tolerances import TOLERANCES
 
 ROOT = Path(__file__).parents[2]
 
@@ -50,7 +50,8 @@ def runs(monkeypatch):
             raise ZeroDivisionError("by nothing")
         failed = next(strength.fails for one, _, strength in strengths() if one == call)
         reason = "too large, in /a/path; structure: /a/path/x.xyz; and so on"
-        return [value(key, "FAIL" if key in failed else "PASS", 1.0, reason=reason) for key in judged_rows()]
+        present = [key for key in judged_rows() if not only or TABLE[key].check in only]
+        return [value(key, "FAIL" if key in failed else "PASS", 1.0, reason=reason) for key in present]
 
     monkeypatch.setattr(matrix, "load_model", load)
     monkeypatch.setattr(matrix, "run_gate", run_gate)
@@ -247,7 +248,7 @@ def test_letters_say_what_became_of_each_group():
     letters = {line.split(" ")[0]: dict(zip(heads, line.split()[1:], strict=True)) for line in lines[len(heads) :]}
     first = letters["scaled_epsilon(0.4)"]
     named = [first[name] for name in ("parity-liquid", "parity-solid", "pdos", "melting_below")]
-    assert named == ["C", "!", "!", "C"]
+    assert named == ["C", "!", "–", "C"]  # the third was not run
     assert [first[name] for name in ("gamma_self", "rdf", "hot")] == ["c", "–", "–"]
     assert (letters["scaled_epsilon(1.1)"]["parity-liquid"], letters["scaled_epsilon(1.1)"]["melting_below"]) == (
         "!",
@@ -258,6 +259,23 @@ def test_letters_say_what_became_of_each_group():
         column = len("scaled_epsilon(0.98)") + 1 + 2 * place
         assert line[column] == "┌"
         assert {below[column] for below in lines[place + 1 : len(heads)]} <= {"│"}
+
+
+def test_a_named_row_of_a_check_that_was_not_run_is_no_contradiction():
+    found = {"mean_field(0.005)": [value("parity-liquid-256", "PASS", 0.0)]}
+    assert contradictions(found) == []
+    (line,) = [line for line in table(found).splitlines() if line.startswith("mean_field(0.005) ")]
+    assert "!" not in line
+    assert set(line.split()[1:]) == {"·", "–"}
+
+
+def test_the_checks_that_are_asked_for_are_run_where_they_are_missing(tmp_path, runs):
+    output = tmp_path / "m.jsonl"
+    detection(output=output, mutants=["swapped_shear"], checks=("forces", "stability"), say=str)
+    detection(output=output, mutants=["swapped_shear"], checks=("energy", "forces"), say=str)
+    assert [set(only) for _, only in runs] == [{"forces", "stability"}, {"energy"}]
+    with pytest.raises(SpecError, match="no check 'viscosity'; there are forces, energy"):
+        detection(output=output, checks=("viscosity",), say=str)
 
 
 def test_the_summary_counts():
@@ -289,9 +307,9 @@ def test_the_page_speaks_of_rows_that_there_are():
     page = (ROOT / "docs" / "detection.md").read_text(encoding="utf-8")
     outside = page.partition("<!-- detection -->")[0] + page.partition("<!-- /detection -->")[2]
     calls = {call for call, _, _ in strengths()}
-    groups = {group(row) for row in TOLERANCES}
+    groups = {group(row) for row in TABLE}
     for name in re.findall(r"`([a-z]\w+(?:[-.\w]+)*(?:\([^`]*\))?)`", outside):
         if name.endswith(")"):
             assert name in calls, name
         elif "_" in name or "-" in name:
-            assert name in groups | set(TOLERANCES) | set(MUTANTS), name
+            assert name in groups | set(TABLE) | set(MUTANTS), name

@@ -14,6 +14,7 @@ import pytest_mlff
 from pytest_mlff.calibration import gate, null
 from pytest_mlff.calibration.gate import FIELDS, run_gate
 from pytest_mlff.calibration.null import null_spread, table
+from pytest_mlff.checks.catalogue import CHECKS, TABLE, rows
 from pytest_mlff.errors import SpecError
 from pytest_mlff.reference.data import Reference
 from pytest_mlff.reference.model import ReferenceModel
@@ -106,13 +107,15 @@ def seeds_run(monkeypatch):
     """Fake runs; the list of seeds that were run."""
     run = []
 
-    def one_gate(model, *, seed, protocol, each_look):
+    def one_gate(model, *, seed, protocol, each_look, only):
+        assert not only
         assert model.name == "reference"
         assert each_look
         run.append(seed)
         return [value("diffusion", 0, 0.001 * seed), value("diffusion", 1, 0.001 * seed)]
 
     monkeypatch.setattr(null, "run_gate", one_gate)
+    monkeypatch.setattr(null, "missing_checks", lambda values, protocol: [] if values else ["liquid"])
     return run
 
 
@@ -228,6 +231,39 @@ def test_a_disk_that_fills_up_is_one_error(tmp_path, seeds_run, monkeypatch):
     assert seeds_run == [1]
 
 
+def test_of_a_seed_that_is_there_only_checks_are_run_that_are_missing(tmp_path, monkeypatch):
+    """A check that was added later: its rows join those of the seed, in the order of the run."""
+    run = []
+
+    def one_gate(model, *, seed, protocol, each_look, only):
+        run.append((seed, tuple(only)))
+        present = [row.key for row in rows("ci", {}) if row.check in only or not only]
+        return [value(key, 0, 0.001) for key in present if "pressure" not in key or only]
+
+    monkeypatch.setattr(null, "run_gate", one_gate)
+    output = tmp_path / "values.jsonl"
+    null_spread(seeds=2, output=output)
+    assert run == [(1, ()), (2, ())]
+    null_spread(seeds=3, output=output)
+    added = ("solid_pressure", "pressure")
+    assert run[2:] == [(1, added), (2, added), (3, ())]
+    found = null.read_null(output)
+    assert {item["check"] for item in found[1]} == {row.key for row in rows("ci", {})}
+    order = [CHECKS.index(TABLE[item["check"]].check) for item in found[1]]
+    assert order == sorted(order)
+
+
+def test_lines_of_a_reference_that_was_only_added_to_still_hold(tmp_path, seeds_run):
+    output = tmp_path / "values.jsonl"
+    null_spread(seeds=1, output=output)
+    line, known = json.loads(output.read_text()), Reference()
+    (before,) = known.contains - {known.version}
+    output.write_text(json.dumps(line | {"reference": before}) + "\n")
+    null_spread(seeds=2, output=output)
+    assert seeds_run == [1, 2]
+    assert [json.loads(one)["reference"] for one in output.read_text().splitlines()] == [before, known.version]
+
+
 @pytest.fixture
 def checks_run(monkeypatch):
     """Stand-ins for the checks; what each was run with."""
@@ -245,8 +281,8 @@ def checks_run(monkeypatch):
 def test_a_gate_gives_each_look_and_the_sequential_verdict(checks_run):
     """One record per look alone, and under look 0 that of the whole sequence."""
     found = run_gate(ReferenceModel(), seed=7, protocol="ci", each_look=True)
-    looks = {"solid": 1, "liquid": 2, "xpcs": 2, "melting": 3}
-    looks |= dict.fromkeys(("forces", "solid_hessian", "phonons", "invariance", "stability"), 0)
+    looks = {"solid": 1, "solid_pressure": 1, "liquid": 2, "xpcs": 2, "pressure": 2, "melting": 3}
+    looks |= dict.fromkeys(("forces", "energy", "solid_hessian", "phonons", "invariance", "stability"), 0)
     assert {(item["check"], item["look"]) for item in found} == {
         (check, look) for check, last in looks.items() for look in range(last + 1)
     }

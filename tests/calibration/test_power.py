@@ -17,6 +17,7 @@ from pytest_mlff.calibration.power import (
     FIXED_CHECKS,
     FIXED_ROWS,
     PERCENT,
+    RANDOM_CHECKS,
     RANDOM_ROWS,
     curves,
     detections,
@@ -25,8 +26,8 @@ from pytest_mlff.calibration.power import (
     smallest,
     table,
 )
+from pytest_mlff.checks.catalogue import TABLE
 from pytest_mlff.errors import SpecError
-from pytest_mlff.verdict.tolerances import TOLERANCES
 
 
 def value(row, status):
@@ -58,13 +59,13 @@ def by_limit(limits):
 
 
 def test_rows_are_judged_rows_of_the_protocol():
-    assert len({*FIXED_ROWS, *RANDOM_ROWS}) == len(FIXED_ROWS) + len(RANDOM_ROWS) == 19
-    assert all("ci" in TOLERANCES[row].verdict_in for row in (*FIXED_ROWS, *RANDOM_ROWS))
+    assert len({*FIXED_ROWS, *RANDOM_ROWS}) == len(FIXED_ROWS) + len(RANDOM_ROWS) == 24
+    assert all("ci" in TABLE[row].verdict_in for row in (*FIXED_ROWS, *RANDOM_ROWS))
 
 
 def test_every_judged_row_with_a_trajectory_is_measured():
-    random = {key for key, row in TOLERANCES.items() if row.check in ("liquid", "xpcs", "melting")} | {"solid_rdf"}
-    judged = {key for key in random if "ci" in TOLERANCES[key].verdict_in and key != "stability"}
+    random = {key for key, row in TABLE.items() if row.check in RANDOM_CHECKS}
+    judged = {key for key in random if "ci" in TABLE[key].verdict_in and key != "stability"}
     assert judged == set(RANDOM_ROWS)
 
 
@@ -154,11 +155,12 @@ def gates_run(monkeypatch):
     def one_gate(model, *, seed, protocol, only):
         assert protocol == "ci"
         run.append((model, seed, tuple(only)))
-        rows = [row for row in (*FIXED_ROWS, *RANDOM_ROWS) if TOLERANCES[row].check in ("forces", "phonons")]
+        rows = [row for row in (*FIXED_ROWS, *RANDOM_ROWS) if TABLE[row].check in ("forces", "energy", "phonons")]
         return [*(value(row, "PASS") for row in rows), value("net_force", "INFO")]
 
     monkeypatch.setattr(module, "load_model", lambda spec: spec)
     monkeypatch.setattr(module, "run_gate", one_gate)
+    monkeypatch.setattr(module, "missing_checks", lambda values, protocol, among: [] if values else list(among))
     return run
 
 
@@ -180,8 +182,8 @@ def test_fixed_checks_run_once_and_trajectories_on_the_coarse_grid_only(tmp_path
     counts = Counter((seed, only) for _, seed, only in gates_run)
     coarse = sum(map(len, PERCENT.values()))
     fine_only = sum(len({*FINE_PERCENT[defect]} - {*PERCENT[defect]}) for defect in PERCENT)
-    both = (*FIXED_CHECKS, *module.RANDOM_CHECKS)
-    assert counts == {(1, both): coarse, (1, FIXED_CHECKS): fine_only, (2, module.RANDOM_CHECKS): coarse}
+    both = (*FIXED_CHECKS, *RANDOM_CHECKS)
+    assert counts == {(1, both): coarse, (1, FIXED_CHECKS): fine_only, (2, RANDOM_CHECKS): coarse}
     specs = {spec for spec, *_ in gates_run}
     assert {"pytest_mlff.mutants:scaled_epsilon(0.4)", "pytest_mlff.mutants:scaled_sigma(1.00375)"} <= specs
 
@@ -211,7 +213,7 @@ def test_another_file_is_refused(tmp_path, gates_run, change):
 
 def test_a_scaled_potential_is_run_as_a_user_would_have_it():
     """1 − R² of scaled forces is the square of the error, and only rows with a verdict are kept."""
-    values = module._measure(("epsilon", 1.025, 1))
+    values = module._measure(("epsilon", 1.025, 1), FIXED_CHECKS)
     found = {item["check"]: item for item in values}
     assert set(FIXED_ROWS) <= set(found)
     assert "negative_modes" not in found

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from pytest_mlff.checks.catalogue import TABLE
 from pytest_mlff.checks.context import CheckContext, build_context
 from pytest_mlff.potentials import lennard_jones
 from pytest_mlff.settings import Settings
@@ -60,7 +61,7 @@ def nobody():
     """As much of a context as the judge looks at."""
     return SimpleNamespace(
         model=SimpleNamespace(name="candidate"),
-        tolerances=tolerances({}),
+        tolerances=tolerances(TABLE, {}),
         protocol=SimpleNamespace(name="ci"),
     )
 

@@ -204,7 +204,8 @@ def test_wall_time_grows_with_the_looks(nobody):
 
 
 def test_a_user_who_changes_the_limit_changes_the_verdict(nobody):
+    from pytest_mlff.checks.catalogue import TABLE
     from pytest_mlff.verdict.overrides import tolerances
 
-    nobody.tolerances = tolerances({"diffusion": 0.3})
+    nobody.tolerances = tolerances(TABLE, {"diffusion": 0.3})
     assert judge(nobody, row("diffusion"), FAR).status == "PASS"

@@ -16,6 +16,7 @@ from pytest_mlff import mutants
 from pytest_mlff.mutants import MUTANTS
 from pytest_mlff.mutants.base import Altered, PythonAltered
 from pytest_mlff.potentials import LennardJones, lennard_jones
+from pytest_mlff.units import ANGSTROM_PER_NM, BAR, KJ_PER_MOL_PER_EV
 
 LIMIT = 1e-6
 """Largest force (eV/Å), or energy along a path (eV), that counts as none: rounding is 1e-13, a force 0.1."""
@@ -313,3 +314,74 @@ def test_copies_are_as_good_as_the_original_and_their_own(liquid):
         expected = mutant.make(mutant.strengths[0])
         forces(expected, liquid)
         np.testing.assert_array_equal(forces(other, image), forces(expected, image), err_msg=mutant.name)
+
+
+def pressure(calculator: Any, atoms: Atoms) -> float:
+    return float(-calculator.get_stress(atoms)[:3].mean())
+
+
+def slope_of_the_energy(calculator: Any, atoms: Atoms) -> float:
+    """−dE/dV by a uniform strain."""
+    energies = []
+    for strain in (-1e-6, 1e-6):
+        image = atoms.copy()
+        image.set_cell((1.0 + strain) * atoms.cell.array, scale_atoms=True)
+        energies.append(calculator.get_potential_energy(image))
+    return float(energies[0] - energies[1]) / (6e-6 * atoms.get_volume())
+
+
+@pytest.mark.parametrize(
+    ("call", "bar"),
+    [("constant_pressure(500.0)", 500.0), ("many_body(7e-05)", 470.0), ("mean_field(0.005)", 870.0)],
+)
+def test_pressures_are_off_by_what_is_said_and_belong_to_the_energy(call, bar, liquid):
+    """At liquid density, to the fifth part that these configurations differ from the liquid's own."""
+    name, _, argument = call.rstrip(")").partition("(")
+    calculator = getattr(mutants, name)(float(argument))
+    found = BAR * (pressure(calculator, liquid) - pressure(lennard_jones(), liquid))
+    assert found == pytest.approx(bar, rel=1e-6 if name == "constant_pressure" else 0.2)
+    assert pressure(calculator, liquid) == pytest.approx(slope_of_the_energy(calculator, liquid), abs=1.0 / BAR)
+
+
+def test_a_constant_pressure_changes_no_force(liquid):
+    assert np.array_equal(forces(mutants.constant_pressure(500.0), liquid), forces(lennard_jones(), liquid))
+
+
+def test_a_many_body_term_is_the_gradient_of_its_energy_and_no_pair_shows_it(liquid):
+    calculator, exact = mutants.many_body(7e-5), lennard_jones()
+    direction = np.random.default_rng(0).standard_normal(liquid.positions.shape)
+    step = 1e-4 * direction / np.linalg.norm(direction)
+    energies = [calculator.get_potential_energy(moved(liquid, liquid.positions + sign * step)) for sign in (-1, 1)]
+    work = float(np.sum(forces(calculator, liquid) * step))
+    assert 2.0 * work == pytest.approx(energies[0] - energies[1], rel=1e-3)
+    for distance in (3.2, 3.8, 6.0):
+        pair = Atoms("Ar2", [[0, 0, 0], [distance, 0, 0]], cell=[40.0] * 3, pbc=True)
+        assert np.array_equal(forces(calculator, pair), forces(exact, pair))
+        assert calculator.get_potential_energy(pair) == exact.get_potential_energy(pair)
+
+
+def test_only_a_cell_as_dense_as_a_crystal_is_shifted(liquid):
+    calculator, exact = mutants.phase_offset(0.002), lennard_jones()
+    crystal = liquid.copy()
+    crystal.set_cell(3 * 5.3157 * np.eye(3), scale_atoms=True)
+    for atoms, shift in ((liquid, 0.0), (crystal, 0.002)):
+        found = calculator.get_potential_energy(atoms) - exact.get_potential_energy(atoms)
+        assert found / len(atoms) == pytest.approx(shift, abs=1e-12)
+        assert np.array_equal(forces(calculator, atoms), forces(exact, atoms))
+
+
+def test_the_native_force_of_a_many_body_term_is_the_same(liquid):
+    import openmm
+
+    calculator, system = mutants.many_body(1e-3), openmm.System()
+    system.setDefaultPeriodicBoxVectors(*(liquid.cell.array / ANGSTROM_PER_NM))
+    for _ in liquid:
+        system.addParticle(39.948)
+    system.addForce(calculator.openmm_force(len(liquid)))
+    context = openmm.Context(system, openmm.VerletIntegrator(0.001), openmm.Platform.getPlatformByName("Reference"))
+    context.setPositions(liquid.positions / ANGSTROM_PER_NM)
+    state = context.getState(getForces=True, getEnergy=True)
+    native = state.getForces(asNumpy=True)._value / (KJ_PER_MOL_PER_EV * ANGSTROM_PER_NM)
+    np.testing.assert_allclose(native, forces(calculator, liquid), rtol=1e-5, atol=1e-7)
+    energy = state.getPotentialEnergy()._value / KJ_PER_MOL_PER_EV
+    assert energy == pytest.approx(calculator.get_potential_energy(liquid), rel=1e-6)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from pytest_mlff.checks.catalogue import TABLE
 from pytest_mlff.mutants import MUTANTS
-from pytest_mlff.verdict.tolerances import TOLERANCES
 
 PAGE = Path(__file__).parents[2].joinpath("docs", "mutants.md").read_text(encoding="utf-8")
-JUDGED = [key for key, row in TOLERANCES.items() if "ci" in row.verdict_in]
+JUDGED = [key for key, row in TABLE.items() if "ci" in row.verdict_in]
 
 
 def cells() -> list[list[str]]:

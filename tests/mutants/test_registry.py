@@ -11,13 +11,13 @@ import pytest
 
 from pytest_mlff import mutants
 from pytest_mlff.analysis.parity import force_parity
+from pytest_mlff.checks.catalogue import TABLE
 from pytest_mlff.errors import SpecError
 from pytest_mlff.models.load import load_model
 from pytest_mlff.models.spec import parse_spec
 from pytest_mlff.mutants import MUTANTS
 from pytest_mlff.reference.data import Reference
 from pytest_mlff.simulation.systems import ARGON, make_atoms
-from pytest_mlff.verdict.tolerances import TOLERANCES
 
 COUNTS = {"liquid-256": 8, "solid-256": 4, "liquid-4000": 2, "solid-4000": 2}
 """Parity configurations that are looked at; ``ci`` has 100 and 5."""
@@ -34,12 +34,12 @@ def test_there_are_at_least_25_and_all_are_public():
 
 def test_what_is_expected_is_judged_in_ci(mutant, strength):
     for key in strength.fails:
-        assert "ci" in TOLERANCES[key].verdict_in, key
+        assert "ci" in TABLE[key].verdict_in, key
 
 
 def test_every_row_with_a_verdict_in_ci_must_catch_a_mutant():
     caught = {key for mutant in MUTANTS.values() for strength in mutant.strengths for key in strength.fails}
-    assert caught == {key for key, row in TOLERANCES.items() if "ci" in row.verdict_in}
+    assert caught == {key for key, row in TABLE.items() if "ci" in row.verdict_in}
 
 
 def test_the_spec_is_the_call(mutant, strength, spec):
@@ -85,7 +85,7 @@ def test_force_errors_are_on_the_side_of_the_limit_that_is_expected(mutant, stre
     calculator = mutant.make(strength)
     for name, (positions, boxes, exact) in parity_sets.items():
         found = force_parity(np.stack(list(_forces(calculator, positions, boxes))), exact)
-        error, row = float(found["one_minus_r2"]), TOLERANCES[f"parity-{name}"]
+        error, row = float(found["one_minus_r2"]), TABLE[f"parity-{name}"]
         if row.key in strength.fails:
             assert error > row.limit
         elif not any(key.startswith("parity") for key in strength.fails):

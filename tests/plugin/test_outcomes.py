@@ -20,7 +20,7 @@ RDF = ("-k", "check_liquid and [rdf]")
 )
 def test_of_one_row(gate, status, outcome, code):
     result = gate("--mlff-model=a", *RDF, plan={"rdf": {"status": status}})
-    result.assert_outcomes(**outcome, deselected=53)
+    result.assert_outcomes(**outcome, deselected=58)
     assert result.ret == code
 
 
@@ -42,7 +42,7 @@ def test_an_unstable_model_is_refused_whatever_rows_were_chosen(gate):
 def test_nothing_applicable_is_a_failure(gate):
     result = gate("--mlff-model=a", plan={"*": {"status": "NOT_APPLICABLE", "reason": "needs energy"}})
     assert result.ret == 1
-    assert result.parseoutcomes() == {"skipped": 54}
+    assert result.parseoutcomes() == {"skipped": 59}
     result.stdout.fnmatch_lines(
         [
             "NOT_APPLICABLE parity-liquid-256, *: needs energy",
@@ -133,7 +133,7 @@ def test_the_failure_text_has_no_traceback(gate):
 )
 def test_what_ends_a_check_becomes_its_records(gate, name, status, calls):
     result = gate("--mlff-model=a", "-m", "dynamics", plan={"xpcs": {"raise": name}})
-    result.assert_outcomes(failed=17, deselected=37)
+    result.assert_outcomes(failed=17, deselected=42)
     assert "Traceback" not in result.stdout.str()
     result.stdout.fnmatch_lines(["*raised on purpose*", f"xsvs_time *{status}*", f"{status} xsvs_time: pytest *"])
     assert calls().count("check xpcs a") == 1
@@ -141,7 +141,7 @@ def test_what_ends_a_check_becomes_its_records(gate, name, status, calls):
 
 def test_a_defect_keeps_its_traceback_once_and_runs_once(gate, calls):
     result = gate("--mlff-model=a", "-m", "dynamics", plan={"xpcs": {"raise": "ZeroDivisionError"}})
-    result.assert_outcomes(failed=17, deselected=37)
+    result.assert_outcomes(failed=17, deselected=42)
     assert result.stdout.str().count("fakes.py:") == 1
     assert calls().count("check xpcs a") == 1
     result.stdout.fnmatch_lines(
@@ -158,15 +158,15 @@ def test_a_context_that_cannot_be_made_is_an_error_of_every_row(gate, pytester):
     text = fakes.read_text().replace('    log(f"context {model.name}")', "    raise errors.CacheError('disk full')")
     fakes.write_text(text)
     result = gate("--mlff-model=a")
-    result.assert_outcomes(failed=54)
-    result.stdout.fnmatch_lines(["parity-liquid-256 *ERROR*", "54 ERROR"])
+    result.assert_outcomes(failed=59)
+    result.stdout.fnmatch_lines(["parity-liquid-256 *ERROR*", "59 ERROR"])
 
 
 def test_a_check_that_forgets_a_row_is_caught(gate, pytester):
     fakes = pytester.path / "fakes.py"
     fakes.write_text(fakes.read_text().replace("if row.check == check}", "if row.check == check and row.id != 'rdf'}"))
     result = gate("--mlff-model=a", *RDF)
-    result.assert_outcomes(failed=1, deselected=53)
+    result.assert_outcomes(failed=1, deselected=58)
     result.stdout.fnmatch_lines(["*check 'liquid' gave no record for its row 'rdf'*", "rdf *ERROR*"])
 
 

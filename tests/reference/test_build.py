@@ -14,9 +14,11 @@ from pytest_mlff.errors import ReferenceDataError
 from pytest_mlff.reference import build as module
 from pytest_mlff.reference import parts, runs
 from pytest_mlff.reference.build import build
-from pytest_mlff.reference.data import MANIFEST, Reference
+from pytest_mlff.reference.data import CONFIGURATIONS, MANIFEST, OBSERVABLES, Reference
+from pytest_mlff.reference.observables import estimate
+from pytest_mlff.reference.pressure import pressure_dataset
 from pytest_mlff.reference.runs import PLANS, Plan, reference_trajectory
-from pytest_mlff.schema import trajectory_dataset
+from pytest_mlff.schema import Estimate, trajectory_dataset
 from pytest_mlff.simulation import md
 from pytest_mlff.simulation.systems import ARGON, state_point, state_points
 
@@ -67,7 +69,7 @@ def test_parts_are_all_states_but_the_one_for_parity_alone():
     names = parts.part_names()
     assert "20K-solid-4000" not in names
     assert set(state_points()) - set(names) == {"20K-solid-4000"}
-    assert {"parity", "crystal", "probe", "melting"} <= set(names)
+    assert {"parity", "crystal", "probe", "melting", "pressure"} <= set(names)
     with pytest.raises(ReferenceDataError, match="no part 'glass' of the reference; there are 95K-256, "):
         parts.measured_part(SimpleNamespace(system=ARGON), "glass")
 
@@ -96,7 +98,8 @@ def empty(tmp_path):
     """Reference data that hold nothing but one observable and one configuration."""
     number = xr.Dataset({"S": ((), 1.0, {"units": "1"}), "S_stderr": ((), 0.0, {"units": "1"})})
     probe = parts.packed(np.ones((1, 2, 3)), (10.0, 10.0, 10.0))
-    module._write(tmp_path / "data", {"crystal-864/symmetry": number}, {"probe/liquid": probe}, ARGON)
+    groups = {OBSERVABLES: {"crystal-864/symmetry": number}, CONFIGURATIONS: {"probe/liquid": probe}}
+    module._write(tmp_path / "data", groups, ARGON)
     return tmp_path
 
 
@@ -116,6 +119,40 @@ def test_one_part_is_rebuilt_and_the_others_are_kept(short, empty):
     before = reference.version
     build(empty / "data", cache_dir=empty / "cache", only=state)
     assert Reference(empty / "data").version == before  # the same runs give the same bytes
+
+
+def test_a_part_of_its_own_file_leaves_the_others_as_they_are(empty, monkeypatch):
+    """So that what was measured with them keeps its version."""
+    before, old = Reference(empty / "data"), {}
+    for name in (OBSERVABLES, CONFIGURATIONS):
+        old[name] = (empty / "data" / name).read_bytes()
+    pair = Estimate(1e-4, 1e-6, 7.0), Estimate(2e-3, 1e-4, 7.0)
+
+    def one_state(workshop):
+        yield "100K-256/pressure", pressure_dataset(*pair)
+
+    monkeypatch.setitem(parts._PARTS, "pressure", one_state)
+    monkeypatch.setattr(module, "_netcdf", only_pressures(module._netcdf))
+    build(empty / "data", cache_dir=empty / "cache", only="pressure")
+    after = Reference(empty / "data")
+    assert {name: (empty / "data" / name).read_bytes() for name in old} == old
+    assert after.version != before.version
+    assert after.contains == {before.version, after.version}
+    assert before.contains == {before.version}
+    stored = after.observable("100K-256", "pressure")
+    for name, wanted in zip(("pressure", "bulk_modulus"), pair, strict=True):
+        assert estimate(stored, name) == wanted
+    assert set(after.observables) == {"crystal-864/symmetry", "100K-256/pressure"}
+    build(empty / "data", cache_dir=empty / "cache", only="pressure")
+    assert Reference(empty / "data").version == after.version
+
+
+def only_pressures(write):
+    def patched(groups):
+        assert all(key.endswith("/pressure") for key in groups)
+        return write(groups)
+
+    return patched
 
 
 def test_the_manifest_says_which_part_was_built_when_and_with_what(short, empty, monkeypatch):

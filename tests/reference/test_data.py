@@ -66,7 +66,8 @@ def shipped(tmp_path):
         }
     )
     sets = {"start/100K-256": packed(rng.uniform(0, 1, (2, 4, 3)) * BOX, BOX), "parity/liquid-256": several}
-    build._write(tmp_path, {"100K-256/diffusion": number.assign_attrs(replicas=8)}, sets, ARGON)
+    observables = {"100K-256/diffusion": number.assign_attrs(replicas=8)}
+    build._write(tmp_path, {OBSERVABLES: observables, CONFIGURATIONS: sets}, ARGON)
     return tmp_path
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
-from pytest_mlff.reference.data import CONFIGURATIONS, OBSERVABLES, Reference
+from pytest_mlff.checks.catalogue import TABLE
+from pytest_mlff.reference.data import CONFIGURATIONS, OBSERVABLES, PRESSURE, Reference
 from pytest_mlff.reference.observables import LIQUID, SOLID, VARIABLES, estimate
 from pytest_mlff.simulation.systems import ARGON, state_points
 
@@ -22,13 +25,32 @@ LIQUIDS = sorted(
 )
 
 
-@pytest.mark.parametrize("name", [OBSERVABLES, CONFIGURATIONS])
+@pytest.mark.parametrize("name", [OBSERVABLES, CONFIGURATIONS, PRESSURE])
 def test_checksums_and_sizes_are_those_of_the_manifest(name):
     content, entry = (reference.directory / name).read_bytes(), reference.manifest["files"][name]
     assert hashlib.sha256(content).hexdigest() == entry["sha256"]
     assert len(content) == entry["bytes"]
-    groups = reference.observables if name == OBSERVABLES else reference.all_configurations
-    assert sorted(groups) == entry["groups"]
+    groups = reference.all_configurations if name == CONFIGURATIONS else reference.observables
+    assert set(entry["groups"]) <= set(groups)
+    assert set(reference.manifest["files"]) == {OBSERVABLES, CONFIGURATIONS, PRESSURE}
+
+
+def test_it_holds_what_the_calibration_was_measured_with():
+    """The journals of ``docs/data`` began before the pressures were added."""
+    journal = Path(__file__).parents[2] / "docs" / "data" / "null_spread-ci.jsonl"
+    first = journal.read_text(encoding="utf-8").partition("\n")[0]
+    assert json.loads(first)["reference"] in reference.contains
+
+
+@pytest.mark.parametrize("state", [*LIQUIDS, "20K-solid-256"])
+def test_every_pressure_is_known_to_a_tenth_of_its_limit(state):
+    """And the bulk modulus, which scales a deviation, to 6 %."""
+    stored = reference.observable(state, "pressure")
+    pressure, modulus = estimate(stored, "pressure"), estimate(stored, "bulk_modulus")
+    row = TABLE["pressure-solid" if "solid" in state else "pressure-liquid"]
+    assert pressure.stderr < 0.1 * row.limit * modulus.value
+    assert 0.0 < modulus.stderr < 0.06 * modulus.value
+    assert stored["pressure"].attrs["units"] == stored["bulk_modulus"].attrs["units"] == "eV/Å³"
 
 
 def test_all_of_it_is_small():

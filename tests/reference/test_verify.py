@@ -49,5 +49,5 @@ def test_a_shorter_run_with_another_seed_gives_the_same_numbers(tmp_path, monkey
 
 
 def test_what_cannot_be_verified_is_refused(tmp_path):
-    with pytest.raises(ReferenceDataError, match="cannot verify 'parity'; there are crystal, probe, 95K-256"):
+    with pytest.raises(ReferenceDataError, match="cannot verify 'parity'; there are crystal, probe, pressure, 95K-256"):
         verify(cache_dir=tmp_path, only="parity")

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_mlff.checks.catalogue import TABLE
 from pytest_mlff.report.terminal import count_line, fit_encoding, in_printed_units, remarks, rerun, table
 from pytest_mlff.schema import Record
 from pytest_mlff.settings import Settings
-from pytest_mlff.verdict.tolerances import TOLERANCES
 
 D = Record(
     check="diffusion",
@@ -142,16 +142,16 @@ def test_the_rerun_command_repeats_what_was_asked_for(tmp_path):
     assert "-k" not in own
 
 
-@pytest.mark.parametrize("key", TOLERANCES)
+@pytest.mark.parametrize("key", TABLE)
 def test_the_rerun_command_selects_this_row_and_no_other(key):
     words = shlex.split(rerun(key, Settings(protocol="paper"), D.model))
     expression = words[words.index("-k") + 1]
-    tests = [f"check_liquid.py::test_stability[{k}]" for k in TOLERANCES]
-    assert [k for k, test in zip(TOLERANCES, tests, strict=True) if expression in test] == [key]
+    tests = [f"check_liquid.py::test_stability[{k}]" for k in TABLE]
+    assert [k for k, test in zip(TABLE, tests, strict=True) if expression in test] == [key]
 
 
 def test_pytest_understands_the_rerun_command(pytester):
-    ids = sorted(TOLERANCES)
+    ids = sorted(TABLE)
     pytester.makepyfile(f"import pytest\n@pytest.mark.parametrize('row', {ids!r})\ndef test_row(row): pass")
     for key in ("rdf", "melting_point", "gamma_self-0.461"):
         expression = shlex.split(rerun(key, Settings(), "m"))[-1]
@@ -179,9 +179,9 @@ def test_fitted_text_can_be_encoded(anything):
 
 
 def test_no_symbol_of_the_tolerance_table_is_lost_in_ascii():
-    from pytest_mlff.verdict.tolerances import TOLERANCES
+    from pytest_mlff.checks.catalogue import TABLE
 
-    for row in TOLERANCES.values():
+    for row in TABLE.values():
         assert "?" not in fit_encoding(row.observable + row.unit, "ascii")
 
 

@@ -10,7 +10,7 @@ from pytest_mlff.verdict.tolerances import TOLERANCES
 
 
 def test_an_override_moves_one_limit_and_nothing_else():
-    table = tolerances({"diffusion": 0.05})
+    table = tolerances(TOLERANCES, {"diffusion": 0.05})
     assert table["diffusion"].limit == 0.05
     assert table["diffusion"].verdict_in == TOLERANCES["diffusion"].verdict_in
     assert "user" in table["diffusion"].source
@@ -23,7 +23,7 @@ def test_an_override_moves_one_limit_and_nothing_else():
 
 
 def test_a_limit_on_speed_makes_it_a_verdict():
-    row = tolerances({"ms_per_call-256": 50})["ms_per_call-256"]
+    row = tolerances(TOLERANCES, {"ms_per_call-256": 50})["ms_per_call-256"]
     assert (row.kind, row.limit, row.unit) == ("upper", 50.0, "ms")
     assert row.verdict_in == {"smoke", "ci", "paper"}
 
@@ -53,13 +53,13 @@ def test_a_limit_on_speed_makes_it_a_verdict():
 )
 def test_bad_overrides_are_refused(key: str, limit: object, words: str):
     with pytest.raises(SpecError, match=words) as caught:
-        tolerances({key: limit})  # type: ignore[dict-item]
+        tolerances(TOLERANCES, {key: limit})  # type: ignore[dict-item]
     assert key in str(caught.value)
 
 
 def test_resolutions_may_exceed_one():
-    assert tolerances({"translation": 20})["translation"].limit == 20.0
+    assert tolerances(TOLERANCES, {"translation": 20})["translation"].limit == 20.0
 
 
 def test_kelvins_may_exceed_one():
-    assert tolerances({"melting_point-paper": 5})["melting_point-paper"].limit == 5.0
+    assert tolerances(TOLERANCES, {"melting_point-paper": 5})["melting_point-paper"].limit == 5.0

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_mlff.checks.catalogue import TABLE
 from pytest_mlff.report.figures.style import MUTED, PAGE, Look, logarithmic, looks, write_figure
-from pytest_mlff.verdict.tolerances import TOLERANCES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,8 +60,8 @@ def ablation_figure(results: Mapping[str, Mapping[str, Any]], output: Path) -> N
                     order = list(forms).index(cell["recipe"]) - 0.5 * (len(forms) - 1)
                     x = sets.index(cell["composition"]) + SPREAD * order + 0.3 * SPREAD * cell["seed"]
                     _point(axes, x, record, forms[cell["recipe"]], first=cell["seed"] == 0)
-            if row in TOLERANCES:
-                axes.axhline(TOLERANCES[row].limit, color=MUTED, linewidth=0.7, linestyle="--")
+            if row in TABLE:
+                axes.axhline(TABLE[row].limit, color=MUTED, linewidth=0.7, linestyle="--")
             if row in ERRORS:
                 logarithmic(axes)
             axes.set_title(title)
