@@ -5,7 +5,8 @@ The tree::
     MlffError
     ├── SpecError            a model spec, an option or a configuration that cannot be used
     ├── ObservableError      data an observable cannot be computed from (also a ValueError)
-    │   └── NonFiniteError   a NaN or an infinity among them: a FAIL of the row that met it
+    │   ├── NonFiniteError   a NaN or an infinity among them: a FAIL of the row that met it
+    │   └── TooFewError      sound, and not enough of them: more would decide
     ├── UnstableError        a trajectory that left physics: NaN, runaway temperature, overlap
     ├── ModelError           the candidate's calculator raised while it was being run
     │   └── RefusedError     it says itself that it cannot be asked this
@@ -44,6 +45,10 @@ class NonFiniteError(ObservableError):
     """
 
     structure: tuple[Any, Any] | None = None
+
+
+class TooFewError(ObservableError):
+    """Data that are sound and not enough to measure anything: more would decide."""
 
 
 class UnstableError(MlffError):

@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from pytest_mlff.analysis.continuity import rounding_step
 from pytest_mlff.analysis.statistics import jackknife
-from pytest_mlff.errors import NonFiniteError, ObservableError
+from pytest_mlff.errors import ObservableError, TooFewError
+from pytest_mlff.finite import refuse_non_finite
 from pytest_mlff.schema import Estimate
 
 FloatArray = NDArray[np.float64]
@@ -35,9 +36,12 @@ def energy_parity(candidate: ArrayLike, reference: ArrayLike) -> Estimate:
     Raises
     ------
     ObservableError
-        If shapes differ or all reference energies are equal; NonFiniteError if an energy is not finite.
+        If shapes differ or all reference energies are equal; TooFewError for one configuration, NonFiniteError if an
+        energy is not finite.
     """
     own, other = _checked(candidate, reference)
+    if len(other) < 2:
+        raise TooFewError("1 configuration; how the energy varies takes two")
     if np.ptp(other) == 0.0:
         raise ObservableError("all reference energies are equal, R² has no meaning; use thermal configurations")
 
@@ -124,7 +128,5 @@ def _checked(candidate: ArrayLike, reference: ArrayLike) -> tuple[FloatArray, Fl
             f"candidate energies have shape {own.shape}, reference energies {other.shape}; both must be "
             "(configuration,) and equal"
         )
-    bad = ~np.isfinite(own)
-    if bad.any():
-        raise NonFiniteError(f"energies are not finite in {bad.sum()} of {len(bad)} configurations")
+    refuse_non_finite("energies are", own, "configurations")
     return own, other

@@ -7,6 +7,7 @@ energy there says that the model has learned the surface, not that its own avera
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pytest_mlff.checks.declaration import Declared
@@ -95,25 +96,13 @@ def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
     dict of str to Record
         By row id.
     """
-    from pytest_mlff.checks.judge import Stopwatch, judge, without_verdict
-    from pytest_mlff.errors import BudgetExhausted, MlffError, NonFiniteError, ObservableError
+    from pytest_mlff.checks.judge import measured
 
-    records = {}
-    for row in rows:
-        watch = Stopwatch()
-        try:
-            finding = _apart(context) if row.key == "phase_energy" else _within(context, row.key.partition("-")[2])
-        except BudgetExhausted as spent:
-            records[row.id] = without_verdict(context, row, "INCONCLUSIVE", str(spent))
-        except NonFiniteError as error:
-            records[row.id] = without_verdict(context, row, "FAIL", str(error))
-        except ObservableError as error:  # too few configurations
-            records[row.id] = without_verdict(context, row, "INCONCLUSIVE", str(error))
-        except MlffError as error:
-            records[row.id] = without_verdict(context, row, "ERROR", str(error))
-        else:
-            records[row.id] = judge(context, row, finding, wall_s=watch.seconds)
-    return records
+    return {row.id: measured(context, row, partial(_finding, context, row)) for row in rows}
+
+
+def _finding(context: CheckContext, row: Row) -> Finding:
+    return _apart(context) if row.key == "phase_energy" else _within(context, row.key.partition("-")[2])
 
 
 def _energies(context: CheckContext, phase: str) -> tuple[np.ndarray, np.ndarray]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from pytest_mlff.errors import BudgetExhausted, MlffError, NonFiniteError, RefusedError, UnstableError
+from pytest_mlff.errors import BudgetExhausted, MlffError, NonFiniteError, RefusedError, TooFewError, UnstableError
 from pytest_mlff.foreign import described, one_line
 from pytest_mlff.schema import Status
 
 _STATUSES: tuple[tuple[type[BaseException], Status], ...] = (
     (BudgetExhausted, "INCONCLUSIVE"),  # no time was left to find out
+    (TooFewError, "INCONCLUSIVE"),
     (UnstableError, "FAIL"),  # the model left physics
     (NonFiniteError, "FAIL"),
     (RefusedError, "NOT_APPLICABLE"),

@@ -7,6 +7,7 @@ follows from the reference's configurations, to first order in the error; what i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pytest_mlff.checks.declaration import Declared
@@ -227,29 +228,16 @@ def from_configurations(context: CheckContext, rows: Sequence[Row], phase: str) 
     dict of str to Record
         By row id.
     """
-    from pytest_mlff.checks.judge import Stopwatch, judge, without_verdict
-    from pytest_mlff.errors import BudgetExhausted, MlffError, NonFiniteError, ObservableError
+    from pytest_mlff.checks.judge import measured, without_verdict
 
     count = dict(context.protocol.parity)[f"{phase}-256"]
     if "energy" not in context.model.provides:
         reason = "the model provides no energy: without runs of its own the pressure takes one"
         return {row.id: without_verdict(context, row, "NOT_APPLICABLE", reason) for row in rows}
-    records = {}
-    for row in rows:
-        watch, where = Stopwatch(), context if count >= PAIRED_FROM else _shown_alone(context, row)
-        try:
-            finding = _paired(context, phase, count)
-        except BudgetExhausted as spent:
-            records[row.id] = without_verdict(where, row, "INCONCLUSIVE", str(spent))
-        except NonFiniteError as error:
-            records[row.id] = without_verdict(where, row, "FAIL", str(error))
-        except ObservableError as error:  # too few configurations
-            records[row.id] = without_verdict(where, row, "INCONCLUSIVE", str(error))
-        except MlffError as error:
-            records[row.id] = without_verdict(where, row, "ERROR", str(error))
-        else:
-            records[row.id] = judge(where, row, finding, wall_s=watch.seconds)
-    return records
+    find = partial(_paired, context, phase, count)
+    return {
+        row.id: measured(context if count >= PAIRED_FROM else _shown_alone(context, row), row, find) for row in rows
+    }
 
 
 def _shown_alone(context: CheckContext, row: Row) -> CheckContext:
@@ -317,16 +305,16 @@ def paired_shifts(context: CheckContext, phase: str, count: int) -> list[tuple[S
 
     from pytest_mlff.analysis.pressure import paired_pressure
     from pytest_mlff.checks.forces import candidate_results, parity_cells, reference_results
-    from pytest_mlff.errors import NonFiniteError, ObservableError
+    from pytest_mlff.errors import TooFewError
+    from pytest_mlff.finite import refuse_non_finite
     from pytest_mlff.simulation.pressure import virial_pressure
     from pytest_mlff.simulation.systems import state_points
     from pytest_mlff.units import BOLTZMANN_EV
 
     name = f"{phase}-256"
     own, exact = (results(context, name, count) for results in (candidate_results, reference_results))
-    finite = np.isfinite(own["energy"]) & np.isfinite(own["stress"]).all(axis=(1, 2))
-    if not finite.all():
-        raise NonFiniteError(f"energy or stress is not finite in {(~finite).sum()} of {count} configurations")
+    refuse_non_finite("energies are", own["energy"], "configurations")
+    refuse_non_finite("stresses are", own["stress"], "configurations")
     pressures = [np.array([virial_pressure(stress) for stress in side["stress"]]) for side in (own, exact)]
     boxes, found = parity_cells(context, name, count)[1], []
     for point in state_points(context.system).values():
@@ -337,7 +325,7 @@ def paired_shifts(context: CheckContext, phase: str, count: int) -> list[tuple[S
             shift = paired_pressure(pressures[0][chosen], pressures[1][chosen], change, kt=kt)
             found.append((point, shift))
     if not found:
-        raise ObservableError(f"{count} configurations; a pressure takes three of each state")
+        raise TooFewError(f"{count} configurations; a pressure takes three of each state")
     return found
 
 
