@@ -18,18 +18,38 @@ from pytest_mlff.errors import ObservableError
 
 _BLOCK = 4096  # frames x atoms handled at once: the arrays of one block stay within a core's cache
 _GROUP = 16  # pairs (a, b) in one matrix product
+# exp(−i(x + y + z)) in products of cosines and sines: which factors are sines, and the sign of the product
+_SINES = np.array([[0, 0, 0], [1, 1, 0], [1, 0, 1], [0, 1, 1], [1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 1]])
+_SIGN = np.array([1, -1, -1, -1, -1, -1, -1, 1])
 
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """Pairs (a, b) that share one list of c, and which sums of their product are wanted."""
+    """Pairs (a, b) that share one list of c, and where the sums of their product go."""
 
-    pairs: NDArray[np.intp]  # (pair, 2)
-    powers: NDArray[np.intp]  # (c,)
-    pair_of: NDArray[np.intp]  # (q,) row in ``pairs``
-    power_of: NDArray[np.intp]  # (q,) row in ``powers``
-    sign: NDArray[np.float32]  # (q, 3) signs of the integers
-    target: NDArray[np.intp]  # (q,) column of the result
+    first: NDArray[np.int64]  # (pair,) a
+    second: NDArray[np.int64]  # (pair,) b
+    third: NDArray[np.int64]  # (c,)
+    place: slice  # (4 pair x 2 c) among all sums
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """Groups, and how a wave vector is put together from their sums."""
+
+    groups: list[_Group]
+    terms: NDArray[np.intp]  # (8, q) places among the sums: four of the real part, four of the imaginary one
+    sign: NDArray[np.float32]  # (8, q)
+
+    @property
+    def n_sums(self) -> int:
+        """Sums of all groups."""
+        return self.groups[-1].place.stop if self.groups else 0
+
+    @property
+    def most_rows(self) -> int:
+        """Rows of cosines and sines that the largest group works with: its products and their factors."""
+        return max((8 * len(group.first) + 2 * len(group.third) for group in self.groups), default=0)
 
 
 def density_modes(position: NDArray[np.floating], box: ArrayLike, n: ArrayLike) -> NDArray[np.complex64]:
@@ -57,18 +77,23 @@ def density_modes(position: NDArray[np.floating], box: ArrayLike, n: ArrayLike) 
     """
     position, edges, integers = _checked(position, box, n)
     n_frames, n_atoms, _ = position.shape
-    groups = _groups(integers)
-    rho = np.zeros((n_frames, len(integers)), dtype=np.complex64)
+    plan = _plan(integers)
+    rho = np.empty((n_frames, len(integers)), dtype=np.complex64)
     highest = np.abs(integers).max(axis=0, initial=0)
     frames = max(1, _BLOCK // max(n_atoms, 1))
-    atoms = min(n_atoms, _BLOCK)
-    scratch = np.empty(4 * _GROUP * frames * atoms, dtype=np.float32)
+    columns = min(frames * n_atoms, _BLOCK)
+    scratch = np.empty(max(plan.most_rows, int(highest.max(initial=0))) * columns, dtype=np.float32)
+    memory = [np.empty((most + 1, 2 * columns), dtype=np.float32) for most in highest]
     for first in range(0, n_frames, frames):
-        for atom in range(0, n_atoms, max(atoms, 1)):
-            block = position[first : first + frames, atom : atom + atoms]
-            powers = [_powers(block[:, :, k], edges[k], int(highest[k])) for k in range(3)]
-            for group in groups:
-                rho[first : first + frames, group.target] += _sums(powers, group, scratch)
+        sums = np.zeros((len(position[first : first + frames]), plan.n_sums), dtype=np.float32)
+        for atom in range(0, n_atoms, _BLOCK):
+            block = position[first : first + frames, atom : atom + _BLOCK]
+            powers = [_powers(block[:, :, k], edges[k], memory[k], scratch) for k in range(3)]
+            for group in plan.groups:
+                sums[:, group.place] += _sums(powers, group, scratch)
+        terms = plan.sign * sums[:, plan.terms]
+        rho.real[first : first + frames] = terms[:, :4].sum(axis=1)
+        rho.imag[first : first + frames] = terms[:, 4:].sum(axis=1)
     return rho
 
 
@@ -91,12 +116,16 @@ def _checked(
     return position, edges, integers
 
 
-def _powers(coordinate: NDArray[np.floating], edge: float, highest: int) -> NDArray[np.float32]:
-    """Cosine and sine of k·2πx/L for k = 0..highest; shape (frame, k, 2, atom)."""
+def _powers(
+    coordinate: NDArray[np.floating], edge: float, memory: NDArray[np.float32], spare: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Cosine and sine of k·2πx/L for all k that ``memory`` (k, ...) has; shape (frame, k, 2, atom)."""
+    n_frames, n_atoms = coordinate.shape
+    highest = len(memory) - 1
     turns = coordinate / np.float64(edge)
     turns -= np.rint(turns)
     angle = turns.astype(np.float32) * np.float32(2.0 * np.pi)
-    result = np.empty((coordinate.shape[0], highest + 1, 2, coordinate.shape[1]), dtype=np.float32)
+    result, _ = _cut(memory.reshape(-1), (n_frames, highest + 1, 2, n_atoms))
     result[:, 0, 0], result[:, 0, 1] = 1.0, 0.0
     if highest == 0:
         return result
@@ -107,49 +136,61 @@ def _powers(coordinate: NDArray[np.floating], edge: float, highest: int) -> NDAr
         new = min(known, highest - known)
         cos, sin = result[:, known, None, 0], result[:, known, None, 1]
         low_cos, low_sin = result[:, 1 : new + 1, 0], result[:, 1 : new + 1, 1]
-        np.subtract(cos * low_cos, sin * low_sin, out=result[:, known + 1 : known + new + 1, 0])
-        np.add(sin * low_cos, cos * low_sin, out=result[:, known + 1 : known + new + 1, 1])
+        new_cos, new_sin = (result[:, known + 1 : known + new + 1, k] for k in (0, 1))
+        product, _ = _cut(spare, new_cos.shape)
+        np.multiply(cos, low_cos, out=new_cos)
+        new_cos -= np.multiply(sin, low_sin, out=product)
+        np.multiply(sin, low_cos, out=new_sin)
+        new_sin += np.multiply(cos, low_sin, out=product)
         known += new
     return result
 
 
-def _sums(powers: list[NDArray[np.float32]], group: _Group, scratch: NDArray[np.float32]) -> NDArray[np.complex64]:
-    """Σ_j exp(−i q·r_j) over a block for the wave vectors of one group; shape (frame, q).
+def _sums(powers: list[NDArray[np.float32]], group: _Group, scratch: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Sum the products of cosines and sines of a group over a block; shape (frame, 4 pair x 2 c).
 
     ``scratch`` is memory to work in: fresh pages for every group would cost as much as the products.
     """
-    x, y, z = powers
-    n_frames, _, _, n_atoms = x.shape
-    n_pairs, n_powers = len(group.pairs), len(group.powers)
-    shape = (n_frames, n_pairs, 2, 2, n_atoms)
-    product = scratch[: math.prod(shape)].reshape(shape)
-    for row, (a, b) in enumerate(group.pairs):
-        np.multiply(x[:, a, :, None], y[:, b, None, :], out=product[:, row])
-    third = z[:, group.powers].reshape(n_frames, 2 * n_powers, n_atoms)
-    sums = product.reshape(n_frames, 4 * n_pairs, n_atoms) @ third.transpose(0, 2, 1)
-    sums = sums.reshape(n_frames, n_pairs, 2, 2, n_powers, 2)[:, group.pair_of, :, :, group.power_of, :]
-    # advanced indices first: (q, frame, cos|sin x, cos|sin y, cos|sin z)
-    sx, sy, sz = group.sign.T[:, :, None]
-    real = sums[:, :, 0, 0, 0] - sx * sy * sums[:, :, 1, 1, 0]
-    real -= sz * (sx * sums[:, :, 1, 0, 1] + sy * sums[:, :, 0, 1, 1])
-    imaginary = sx * sums[:, :, 1, 0, 0] + sy * sums[:, :, 0, 1, 0]
-    imaginary += sz * (sums[:, :, 0, 0, 1] - sx * sy * sums[:, :, 1, 1, 1])
-    result = np.empty(real.T.shape, dtype=np.complex64)
-    result.real, result.imag = real.T, -imaginary.T
-    return result
+    n_frames, _, _, n_atoms = powers[0].shape
+    factors = []
+    for power, wanted in zip(powers, (group.first, group.second, group.third), strict=True):
+        factor, scratch = _cut(scratch, (n_frames, len(wanted), 2, n_atoms))
+        np.take(power, wanted, axis=1, out=factor, mode="clip")  # the other modes copy behind the scenes
+        factors.append(factor)
+    x, y, z = factors
+    product, _ = _cut(scratch, (n_frames, len(group.first), 2, 2, n_atoms))
+    np.multiply(x[:, :, :, None], y[:, :, None, :], out=product)
+    sums = product.reshape(n_frames, -1, n_atoms) @ z.reshape(n_frames, -1, n_atoms).transpose(0, 2, 1)
+    return sums.reshape(n_frames, -1)
 
 
-def _groups(integers: NDArray[np.int64]) -> list[_Group]:
-    """Wave vectors by their pairs (|nx|, |ny|), pairs of similar length together: these need similar |nz|."""
+def _cut(memory: NDArray[np.float32], shape: tuple[int, ...]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Take an array from the beginning of ``memory``; it comes with what is left."""
+    size = math.prod(shape)
+    return memory[:size].reshape(shape), memory[size:]
+
+
+def _plan(integers: NDArray[np.int64]) -> _Plan:
+    """Group wave vectors by their pairs (|nx|, |ny|), those of similar length together: these need similar |nz|."""
     size = np.abs(integers)
-    pairs, pair_of = np.unique(size[:, :2], axis=0, return_inverse=True)
-    rank = np.argsort(np.argsort(np.sum(pairs**2, axis=1), kind="stable"), kind="stable")
-    group_of = (rank // _GROUP)[pair_of.ravel()]
-    groups = []
-    for number in np.unique(group_of):
-        target = np.flatnonzero(group_of == number)
-        members, row = np.unique(size[target, :2], axis=0, return_inverse=True)
-        powers, power = np.unique(size[target, 2], return_inverse=True)
-        sign = np.sign(integers[target]).astype(np.float32)
-        groups.append(_Group(members, powers, row.ravel(), power.ravel(), sign, target))
-    return groups
+    base = int(size.max(initial=0)) + 1
+    pairs, pair_of = np.unique(size[:, 0] * base + size[:, 1], return_inverse=True)
+    a, b = np.divmod(pairs, base)
+    by_length = np.argsort(a**2 + b**2, kind="stable")
+    rank = np.empty_like(by_length)
+    rank[by_length] = np.arange(len(pairs))
+    rank_of = rank[pair_of]
+    terms = np.empty((8, len(integers)), dtype=np.intp)
+    groups, n_sums = [], 0
+    for start in range(0, len(pairs), _GROUP):
+        members = by_length[start : start + _GROUP]
+        target = np.flatnonzero((rank_of >= start) & (rank_of < start + _GROUP))
+        third, column = np.unique(size[target, 2], return_inverse=True)
+        place = slice(n_sums, n_sums + 8 * len(members) * len(third))
+        groups.append(_Group(a[members], b[members], third, place))
+        cosines = n_sums + 8 * len(third) * (rank_of[target] - start) + 2 * column
+        step = np.array([4 * len(third), 2 * len(third), 1])  # from a cosine to its sine, along x, y and z
+        terms[:, target] = cosines + (_SINES @ step)[:, None]
+        n_sums = place.stop
+    sign = _SIGN[:, None] * np.prod(np.where(_SINES[:, :, None], np.sign(integers).T, 1), axis=1)
+    return _Plan(groups, terms, sign.astype(np.float32))
