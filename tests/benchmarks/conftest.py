@@ -2,6 +2,9 @@
 
 The machine may be busy, so sides take turns in one process and their ratio is taken round by round. Nothing
 here fails on a time: a benchmark reports, and asserts only that both sides computed the same.
+
+``--smallest`` runs each benchmark once on its smallest system, to see that it still runs and that both sides still
+agree; its times mean nothing.
 """
 
 from __future__ import annotations
@@ -18,6 +21,18 @@ import pytest
 
 SIGMA = 3.4
 LIQUID_DENSITY = 0.76
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--smallest", action="store_true", help="each benchmark once, on its smallest system")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the larger systems of a benchmark, which are marked ``slow``."""
+    if config.getoption("smallest"):
+        kept = [item for item in items if item.get_closest_marker("slow") is None]
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        items[:] = kept
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -54,11 +69,19 @@ def _timed(call: Callable[[], Any]) -> tuple[float, float, Any]:
 
 
 @pytest.fixture(scope="session")
-def race() -> Callable[..., Race]:
+def smallest(request: pytest.FixtureRequest) -> bool:
+    """Whether a benchmark is to run once, on its smallest system."""
+    return bool(request.config.getoption("smallest"))
+
+
+@pytest.fixture(scope="session")
+def race(smallest: bool) -> Callable[..., Race]:
     """Time two calls in turns, after one call each to warm up."""
 
-    def run(ours: Callable[[], Any], peer: Callable[[], Any], *, rounds: int, warm_up: bool = True) -> Race:
-        if warm_up:
+    def run(ours: Callable[[], Any], peer: Callable[[], Any], *, rounds: int) -> Race:
+        if smallest:
+            rounds = 1
+        else:
             ours(), peer()
         wall, cpu, values = np.empty((rounds, 2)), np.empty((rounds, 2)), [None, None]
         for turn in range(rounds):

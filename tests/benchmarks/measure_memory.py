@@ -1,6 +1,6 @@
 """Measure the liquid's observables on one long run and print the peak memory after each, as JSON lines.
 
-A process of its own, because a peak can only be asked for as a whole: ``python measure_memory.py``.
+A process of its own, because a peak can only be asked for as a whole: ``python measure_memory.py 4000 5000``.
 """
 
 import json
@@ -14,7 +14,7 @@ from pytest_mlff import synthetic
 from pytest_mlff.reference.observables import LIQUID, measure
 from pytest_mlff.simulation.systems import state_point
 
-N_ATOMS, N_FRAMES, DIFFUSIVITY = 4000, 5000, 0.36
+DIFFUSIVITY = 0.36
 # These keep one of the five shells that gamma_coherent keeps, through the same function.
 COVERED = ("long_diffusion", "mean_relaxation_rate", "xsvs_time")
 
@@ -24,13 +24,13 @@ def peak_mb() -> float:
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
 
 
-def main() -> None:
+def main(n_atoms: int, n_frames: int) -> None:
     before = peak_mb()
     trajectory = synthetic.brownian_walkers(
         n_replicas=1,
-        n_frames=N_FRAMES,
-        n_atoms=N_ATOMS,
-        box=state_point("100K-4000").box,
+        n_frames=n_frames,
+        n_atoms=n_atoms,
+        box=state_point(f"100K-{n_atoms}").box,
         diffusivity=DIFFUSIVITY,
         frame_interval=synthetic.ARGON_FRAME_INTERVAL,
         rng=np.random.default_rng(0),
@@ -51,4 +51,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(*map(int, sys.argv[1:]))

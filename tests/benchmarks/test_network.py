@@ -6,7 +6,7 @@ Both find the edges of a force call with the same neighbour list, whose skin hol
 import numpy as np
 import pytest
 
-N_CELLS = (4, 10)
+N_CELLS = (4, pytest.param(10, marks=pytest.mark.slow))
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch see
 SPEED = 0.015
 """Å a call, standard deviation of a component: argon at 100 K moves so far in a step of 10.78 fs."""
 CALLS = 30
+LARGER = ((4, 8), (4, 24), (10, 1), (10, 8))
 
 
 def milliseconds(call, path):
@@ -30,7 +31,9 @@ def milliseconds(call, path):
     return 1e3 * (time.perf_counter() - start) / len(path[2:])
 
 
-@pytest.mark.parametrize(("n_cells", "copies"), [(4, 1), (4, 8), (4, 24), (10, 1), (10, 8)])
+@pytest.mark.parametrize(
+    ("n_cells", "copies"), [(4, 1), *(pytest.param(*larger, marks=pytest.mark.slow) for larger in LARGER)]
+)
 def test_forces_of_copies(gas, say, n_cells, copies):
     position, box = gas(n_cells, n_frames=copies)
     velocity = SPEED * np.random.default_rng(0).standard_normal(position.shape)

@@ -20,7 +20,8 @@ from pytest_mlff.simulation.engine import Engine
 from pytest_mlff.simulation.systems import ARGON, make_atoms, state_point
 
 DELAY = 0.02
-REPLICAS, STEPS = 2, 1160
+REPLICAS, STEPS = 3, 1160
+SHORTEST = 580  # steps that a look has at least
 STATE = "100K-256"
 CI_CALLS = 24000  # force calls of a whole ci run, in calls of 256 atoms
 
@@ -30,14 +31,15 @@ class SlowLennardJones(LennardJones):
 
     openmm_force = None
 
-    def __init__(self):
+    def __init__(self, delay):
         super().__init__(epsilon=ARGON_EPSILON, sigma=ARGON_SIGMA, cutoff=ARGON_CUTOFF)
+        self.delay = delay
         self.calls, self.wall, self.cpu = 0, 0.0, 0.0
 
     def calculate(self, atoms=None, properties=("forces",), system_changes=tuple(all_changes)):
         wall, cpu = time.perf_counter(), time.process_time()
         super().calculate(atoms, properties, system_changes)
-        time.sleep(DELAY)
+        time.sleep(self.delay)
         self.calls += 1
         self.wall += time.perf_counter() - wall
         self.cpu += time.process_time() - cpu
@@ -63,15 +65,16 @@ class Candidate:
     repeatable: bool = True
 
 
-def test_a_run_beside_its_force_calls(tmp_path, say):
-    """The liquid of ``ci``, shorter: two replicas to the first look, all rows of structure and dynamics.
+def test_a_run_beside_its_force_calls(tmp_path, say, smallest):
+    """The liquid of ``ci``, shorter: three replicas to the first look, all rows of structure and dynamics.
 
     What a run does once (reading the reference) weighs more here than in a whole ``ci`` run, so the ratio for
     that one is worked out beside it.
     """
-    tables = {"liquid": {"replicas": REPLICAS, "looks": [STEPS]}}
+    steps = SHORTEST if smallest else STEPS
+    tables = {"liquid": {"replicas": REPLICAS, "looks": [steps]}}
     settings = Settings(cache_dir=tmp_path, config=validate_config(tables, where="benchmark"))
-    calculator = SlowLennardJones()
+    calculator = SlowLennardJones(0.0 if smallest else DELAY)
     wall, cpu = time.perf_counter(), time.process_time()
     context = build_context(settings, Candidate(calculator))
     assert context.reference.observables
@@ -84,7 +87,7 @@ def test_a_run_beside_its_force_calls(tmp_path, say):
     assert statuses <= {"PASS", "FAIL", "INCONCLUSIVE", "INFO"}
     diffusion = records[1]["diffusion"]
     assert abs(diffusion.candidate / diffusion.reference - 1.0) < 0.3
-    needed = context.protocol.stability_steps + REPLICAS * (context.protocol.equilibration_steps + STEPS)
+    needed = context.protocol.stability_steps + REPLICAS * (context.protocol.equilibration_steps + steps)
     assert needed <= calculator.calls <= 1.01 * needed
 
     added = wall - calculator.wall

@@ -11,7 +11,9 @@ from pytest_mlff.schema import trajectory_dataset
 N_BINS = 200
 
 
-@pytest.mark.parametrize(("n_cells", "r_max", "n_frames"), [(4, 11.8, 50), (10, 13.6, 4)])
+@pytest.mark.parametrize(
+    ("n_cells", "r_max", "n_frames"), [(4, 11.8, 50), pytest.param(10, 13.6, 4, marks=pytest.mark.slow)]
+)
 def test_radial_distribution_beside_freud(race, peer, say, gas, n_cells, r_max, n_frames):
     freud = peer("freud")
     freud.parallel.set_num_threads(1)
@@ -50,11 +52,11 @@ VECTORS = {
 
 
 @pytest.mark.parametrize("which", VECTORS)
-def test_density_modes_beside_dynasor(race, peer, say, gas, which):
+def test_density_modes_beside_dynasor(race, peer, say, gas, smallest, which):
     reciprocal, numba = peer("dynasor.core.reciprocal"), peer("numba")
     numba.set_num_threads(1)
-    position, box = gas(10, n_frames=4)
-    n = VECTORS[which](box)
+    position, box = gas(4 if smallest else 10, n_frames=4)
+    n_atoms, n = position.shape[1], VECTORS[which](box)
     q, exact = 2.0 * np.pi * n / box, position.astype(float)
     found = race(
         lambda: density_modes(position, box, n),
@@ -62,6 +64,6 @@ def test_density_modes_beside_dynasor(race, peer, say, gas, which):
         rounds=9,
     )
     # dynasor sums exp(+iq·r)
-    assert np.abs(found.ours.conj() - np.array(found.peer)).max() < 1e-5 * np.sqrt(4000)
-    name = f"I(q,t) of 4000 atoms, {len(n)} vectors ({which}), a frame"
+    assert np.abs(found.ours.conj() - np.array(found.peer)).max() < 1e-5 * np.sqrt(n_atoms)
+    name = f"I(q,t) of {n_atoms} atoms, {len(n)} vectors ({which}), a frame"
     say(found.line(name, peer="dynasor", per=len(position), target="ratio <= 1"))
