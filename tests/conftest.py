@@ -29,6 +29,14 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_worker() -> Iterator[None]:
+    """Under xdist the inner runs are no workers: pytest-benchmark would switch itself off in them, with a warning."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("PYTEST_XDIST_WORKER", raising=False)
+        yield
+
+
 @pytest.fixture(scope="session")
 def plugin_args() -> tuple[str, ...]:
     """Options that load the plugin in an inner pytest: none where the package is installed."""

@@ -41,8 +41,8 @@ class SlowLennardJones(LennardJones):
         super().calculate(atoms, properties, system_changes)
         time.sleep(self.delay)
         self.calls += 1
+        self.cpu += time.process_time() - cpu  # a system call: its time is not the gate's
         self.wall += time.perf_counter() - wall
-        self.cpu += time.process_time() - cpu
 
 
 class Still(Calculator):
@@ -77,8 +77,9 @@ def test_a_run_beside_its_force_calls(tmp_path, say, smallest):
     calculator = SlowLennardJones(0.0 if smallest else DELAY)
     wall, cpu = time.perf_counter(), time.process_time()
     context = build_context(settings, Candidate(calculator))
-    assert context.reference.observables
-    assert context.reference.all_configurations
+    observables = context.reference.observables
+    assert [observables[name] for name in observables if name.startswith(f"{STATE}/")]
+    assert len(context.starts(f"start/{STATE}", REPLICAS)[0]) == REPLICAS
     once = time.perf_counter() - wall
     records = [run_check(check, context) for check in ("stability", "liquid", "xpcs")]
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
@@ -93,10 +94,11 @@ def test_a_run_beside_its_force_calls(tmp_path, say, smallest):
     added = wall - calculator.wall
     per_call = calculator.wall / calculator.calls
     whole = 1.0 + (once / CI_CALLS + (added - once) / calculator.calls) / per_call
+    idle = calculator.cpu + calculator.calls * calculator.delay  # what the calls take where nothing else runs
     say(
         f"gate overhead: wall {wall:.1f} s, {calculator.calls} force calls of {1e3 * per_call:.1f} ms = "
         f"{calculator.wall:.1f} s, ratio {wall / calculator.wall:.3f}, counting the gate's CPU time only "
-        f"{1.0 + (cpu - calculator.cpu) / calculator.wall:.3f}, with what is done once ({once:.1f} s) spread over "
+        f"{1.0 + (cpu - calculator.cpu) / idle:.3f}, with what is done once ({once:.1f} s) spread over "
         f"{CI_CALLS} calls {whole:.3f} (target <= 1.05)"
     )
 

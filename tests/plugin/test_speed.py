@@ -4,14 +4,6 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
-
-@pytest.fixture(autouse=True)
-def not_under_xdist(monkeypatch):
-    """pytest-benchmark switches itself off in a worker; the runs in here are none, wherever this file runs."""
-    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
-
 
 def test_through_pytest_benchmark(gate, pytester, calls):
     result = gate("--mlff-model=a", "-m", "speed", "--benchmark-json=bench.json")
