@@ -6,7 +6,7 @@ registers markers and options, and does nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -264,9 +264,13 @@ def _hooks(request: pytest.FixtureRequest) -> GateHooks:
 
 
 @pytest.fixture(scope="session")
-def mlff_model(request: pytest.FixtureRequest) -> Model:
+def mlff_model(request: pytest.FixtureRequest) -> Iterator[Model]:
     """Give the model under test (``calculator``, ``provides``, ...); each in turn when there are several."""
-    return _hooks(request).run.models[getattr(request, "param", 0)]
+    model = _hooks(request).run.models[getattr(request, "param", 0)]
+    from pytest_mlff.simulation.surroundings import surroundings_of
+
+    with surroundings_of(model).around():  # its tests may call the calculator themselves
+        yield model
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ from pytest_mlff.checks.declaration import Declared
 from pytest_mlff.errors import MlffError
 from pytest_mlff.schema import Record
 from pytest_mlff.simulation.protocols import Protocol, protocol
+from pytest_mlff.simulation.surroundings import surroundings_of
 from pytest_mlff.verdict.tolerances import TOLERANCES, Hint, Tolerance
 
 if TYPE_CHECKING:
@@ -177,7 +178,8 @@ def run_check(check: str, context: CheckContext) -> dict[str, Record]:
         elif row.check == check:
             able.append(row)
     try:
-        return records | (module.run(context, able) if able else {})
+        with surroundings_of(context.model).around():
+            return records | (module.run(context, able) if able else {})
     except MlffError as error:
         return records | {row.id: unmeasured(context, row, error) for row in able}
 

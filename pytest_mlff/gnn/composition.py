@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
 from pytest_mlff.errors import SpecError
-from pytest_mlff.settings.names import suggest
+from pytest_mlff.settings.names import shown, suggest
 from pytest_mlff.settings.parsers import one_of, positive, whole
 from pytest_mlff.settings.toml import parsed, read_toml
 from pytest_mlff.simulation.slabs import BRACKET, COEXISTENCE_LADDER, SlabGeometry
@@ -164,7 +164,7 @@ class _Table:
         self.where, self._content = where, content
         for key in content:
             if key not in known:
-                raise SpecError(f"{where}: unknown key {key!r}{suggest(key, known)}; known: {', '.join(known)}")
+                raise SpecError(f"{where}: unknown key {shown(key)}{suggest(key, known)}; known: {', '.join(known)}")
 
     def take(self, key: str, parse: Callable[[Any], Any], default: Any = None) -> Any:
         if key not in self._content:

@@ -16,13 +16,14 @@ import torch
 from ase.symbols import symbols2numbers
 
 from pytest_mlff.errors import SpecError
+from pytest_mlff.foreign import one_line
 from pytest_mlff.gnn.checkpoint import Checkpoint
 from pytest_mlff.gnn.composition import Split
 from pytest_mlff.gnn.dataset import Phase, configurations, read_dataset
 from pytest_mlff.gnn.device import torch_device
 from pytest_mlff.gnn.network import NetworkConfig
 from pytest_mlff.gnn.training import AUGMENTATIONS, SCHEDULES, Progress, TrainingConfig, train
-from pytest_mlff.settings.names import suggest
+from pytest_mlff.settings.names import shown, suggest
 from pytest_mlff.settings.parsers import not_negative, one_of, positive
 from pytest_mlff.settings.toml import parsed, read_toml
 
@@ -91,15 +92,18 @@ def load_recipe(name_or_path: str | Path, *, configurations: int) -> Recipe:
     for name, table in content.items():
         if name not in _TABLES:
             raise SpecError(
-                f"{path}: unknown table [{name}]{suggest(name, _TABLES)}; a recipe has [network] and [training]"
+                f"{path}: unknown table [{one_line(name)}]{suggest(name, _TABLES)}; "
+                "a recipe has [network] and [training]"
             )
         if not isinstance(table, dict):
-            raise SpecError(f"{path}: {name} = {table!r} must be a table: [{name}]")
+            raise SpecError(f"{path}: {name} = {shown(table)} must be a table: [{name}]")
     training = dict(content.get("training", {}))
     if "epochs" in training:
         if "steps" in training:
             raise SpecError(f"{path}: [training] has both epochs and steps; give one")
-        training["steps"] = round(parsed(path, "epochs", training.pop("epochs"), positive) * configurations)
+        training["steps"] = parsed(
+            path, "epochs", training.pop("epochs"), lambda value: round(positive(value) * configurations)
+        )
     network = _checked(path, NetworkConfig, content.get("network", {}))
     return Recipe(
         name=path.stem,
@@ -184,7 +188,7 @@ def _checked(path: Path, kind: type, table: Mapping[str, Any]) -> dict[str, Any]
     checked: dict[str, Any] = {}
     for key, value in table.items():
         if key not in defaults:
-            raise SpecError(f"{path}: unknown key {key!r}{suggest(key, defaults)}; known: {', '.join(defaults)}")
+            raise SpecError(f"{path}: unknown key {shown(key)}{suggest(key, defaults)}; known: {', '.join(defaults)}")
         wanted = defaults[key]
         if key in _WORDS:
             value = parsed(path, key, value, one_of(_WORDS[key]))
@@ -193,7 +197,7 @@ def _checked(path: Path, kind: type, table: Mapping[str, Any]) -> dict[str, Any]
         elif isinstance(wanted, tuple):
             value = parsed(path, key, value, _numbers)
         elif type(value) is not type(wanted):
-            raise SpecError(f"{path}: {key} = {value!r}: expected a {type(wanted).__name__} such as {wanted!r}")
+            raise SpecError(f"{path}: {key} = {shown(value)}: expected a {type(wanted).__name__} such as {wanted!r}")
         checked[key] = value
     return checked
 

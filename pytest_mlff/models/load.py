@@ -13,6 +13,7 @@ import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,10 +22,12 @@ from pytest_mlff.errors import SpecError
 from pytest_mlff.foreign import one_line
 from pytest_mlff.models.call import call, check_leftovers, explained
 from pytest_mlff.models.locate import check_name, find_module, no_name
-from pytest_mlff.models.origin import exists, origin
+from pytest_mlff.models.origin import origin
 from pytest_mlff.models.registry import load_loader, recognise
 from pytest_mlff.models.sources import file_module_name
 from pytest_mlff.models.spec import FORMS, ParsedSpec, about, fit_for_ids, parse_spec
+from pytest_mlff.settings.files import what_is
+from pytest_mlff.simulation.surroundings import Surroundings, Watch, current, restored
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +60,8 @@ class LoadedModel:
         Energy and stress, as far as the calculator lists them.
     unusable : mapping of str to str
         Of energy and stress what it offers and what cannot be used, and why.
+    surroundings : Surroundings
+        Global state under which it was loaded and probed, and has to run.
     """
 
     name: str
@@ -71,6 +76,7 @@ class LoadedModel:
     notes: tuple[str, ...] = ()
     listed: frozenset[str] = frozenset()
     unusable: Mapping[str, str] = field(default_factory=dict)
+    surroundings: Surroundings = field(default_factory=Surroundings)
 
 
 def load_model(spec: str, *, device: str = "auto", name: str | None = None) -> LoadedModel:
@@ -96,22 +102,25 @@ def load_model(spec: str, *, device: str = "auto", name: str | None = None) -> L
     SpecError
         One line that says what was tried and what would work.
     """
-    parsed = parse_spec(spec)
-    with about(spec), warnings.catch_warnings(record=True) as caught:
+    parsed, folder = parse_spec(spec), Path.cwd()
+    with about(spec), restored() as watch, warnings.catch_warnings(record=True) as caught, explained("loading", None):
         warnings.simplefilter("ignore")  # what frameworks warn of when imported is not the gate's concern
-        parsed, calculator = _load(parsed, device)
+        parsed, calculator = _load(_placed(parsed, folder), device)
         from pytest_mlff.models.offers import check_offers
         from pytest_mlff.models.probe import fingerprint, probe
 
         warnings.simplefilter("always")
         found = probe(calculator)
         remarks = check_offers(calculator, found)
-        parts, version = origin(parsed, calculator)
-    notes = [*found.notes, *remarks, *_told(caught)]
+        surroundings = current()
+        parts, version = origin(parsed, calculator, folder)
+        parts += surroundings.parts(watch.clean)
+    shown = fit_for_ids(name or parsed.name)
+    notes = [*found.notes, *remarks, *_told(caught), *_touched(shown, surroundings, watch)]
     if device not in ("auto", found.device) and not found.device.startswith(f"{device}:"):
         notes.append(f"asked for {device}, but the model computes on {found.device}")
     return LoadedModel(
-        name=fit_for_ids(name or parsed.name),
+        name=shown,
         spec=spec,
         calculator=calculator,
         provides=found.provides,
@@ -123,7 +132,21 @@ def load_model(spec: str, *, device: str = "auto", name: str | None = None) -> L
         notes=tuple(notes),
         listed=found.listed,
         unusable=found.unusable,
+        surroundings=surroundings,
     )
+
+
+def _placed(parsed: ParsedSpec, folder: Path) -> ParsedSpec:
+    """Let a path start at a folder, before any code can change the working directory."""
+    if parsed.kind not in ("file", "path") or what_is(folder / parsed.target) == "nothing":
+        return parsed
+    return replace(parsed, target=str(folder / parsed.target))
+
+
+def _touched(name: str, surroundings: Surroundings, watch: Watch) -> list[str]:
+    """Say which global state a model changed; others are loaded and run without it."""
+    changed = surroundings.changed_from(watch.clean)
+    return [f"loading {name} set {words} to {one_line(str(value), 160)}" for words, value in changed.items()]
 
 
 def _told(caught: Sequence[warnings.WarningMessage]) -> list[str]:
@@ -183,8 +206,11 @@ def _load(parsed: ParsedSpec, device: str) -> tuple[ParsedSpec, Any]:
 
 
 def _recognised(path: str) -> str:
-    if exists(Path(path)):
+    kind = what_is(Path(path))
+    if kind in ("file", "folder"):
         return recognise(path)
+    if kind == "device":
+        raise SpecError(f"{_shown(path)} is neither a regular file nor a folder")
     raise SpecError(f"there is no file or folder {_shown(path)}{_colon_hint(path)}; a spec is {FORMS}")
 
 
@@ -213,15 +239,32 @@ def _import_module(parsed: ParsedSpec) -> ModuleType:
         spec = find_module(parsed.target)
         check_name(parsed.target, spec, parsed.attribute.split(".")[0])
     with explained(f"importing {parsed.target!r}", spec.origin if spec else None):
-        return importlib.import_module(parsed.target)
+        for name in accumulate(parsed.target.split("."), "{}.{}".format):
+            _import_with_effects(name)
+        return sys.modules[parsed.target]
+
+
+_EFFECTS: dict[str, Surroundings] = {}
+"""Global state that the import of a module changed, as ``sys.modules`` has its other result."""
+
+
+def _import_with_effects(name: str) -> None:
+    """Import a module; one that an earlier model imported sets the global state that its import set then."""
+    with restored() as watch:
+        fresh = name not in sys.modules
+        importlib.import_module(name)
+        if fresh:
+            _EFFECTS[name] = Surroundings(current().changed_from(watch.clean))
+    _EFFECTS.get(name, Surroundings()).apply()
 
 
 def _import_file(parsed: ParsedSpec) -> ModuleType:
     """Run a ``.py`` file as a module, with its folder at the end of ``sys.path`` for its neighbours."""
     path = Path(parsed.target)
-    if not exists(path, file=True):
-        problem = "there is a folder, not a file," if exists(path) else "there is no file"
-        raise SpecError(f"{problem} {_shown(parsed.target)}")
+    kind = what_is(path)
+    if kind != "file":
+        problem = {"folder": "there is a folder, not a file,", "device": "there is a device or a pipe, not a file,"}
+        raise SpecError(f"{problem.get(kind, 'there is no file')} {_shown(parsed.target)}")
     path = path.resolve()
     module = ModuleType(file_module_name(path))
     module.__file__ = str(path)

@@ -14,12 +14,14 @@ from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 from typing import Any
 
+from pytest_mlff.errors import SpecError
 from pytest_mlff.models.registry import installed_ecosystems
 from pytest_mlff.models.sources import source_hashes
 from pytest_mlff.models.spec import ParsedSpec
+from pytest_mlff.settings.files import what_is
 
 
-def origin(parsed: ParsedSpec, calculator: Any) -> tuple[list[tuple[str, str]], str]:
+def origin(parsed: ParsedSpec, calculator: Any, folder: Path) -> tuple[list[tuple[str, str]], str]:
     """Describe where a calculator comes from.
 
     Parameters
@@ -28,6 +30,8 @@ def origin(parsed: ParsedSpec, calculator: Any) -> tuple[list[tuple[str, str]], 
         The spec with the arguments that were used.
     calculator : object
         The calculator.
+    folder : Path
+        Working directory before the calculator was made: its code may have gone elsewhere.
 
     Returns
     -------
@@ -45,11 +49,11 @@ def origin(parsed: ParsedSpec, calculator: Any) -> tuple[list[tuple[str, str]], 
     parts = [("kind", parsed.kind), ("name", parsed.attribute), ("arguments", canonical_arguments(parsed))]
     if parsed.kind == "ecosystem":
         packages = sorted({*packages, *_loader_package(parsed.ecosystem)})
-        parts += [("ecosystem", parsed.ecosystem), *_target_parts(parsed.target)]
+        parts += [("ecosystem", parsed.ecosystem), *_target_parts(parsed.target, folder)]
     elif parsed.kind == "file":
         parts.append(("file", _hash(Path(parsed.target))))
     parts += [(f"module {i}", digest) for i, digest in enumerate(_module_hashes(modules))]
-    parts += [(f"argument file {key}", _hash(path)) for key, path in _argument_files(parsed)]
+    parts += [(f"argument file {key}", _hash(path)) for key, path in _argument_files(parsed, folder)]
     file = Path(parsed.target) if parsed.kind == "file" else None
     sources = source_hashes(calculator, [*modules, *_loader_module(parsed.ecosystem)], file)
     hashed = {value for _, value in parts}
@@ -92,40 +96,20 @@ def _canonical(value: Any) -> str:
             return repr(value)
 
 
-def _target_parts(target: str) -> list[tuple[str, str]]:
-    path = Path(target)
-    return [("path", _hash(path))] if exists(path) else [("target", target)]
+def _target_parts(target: str, folder: Path) -> list[tuple[str, str]]:
+    path = folder / target
+    return [("path", _hash(path))] if what_is(path) in ("file", "folder") else [("target", target)]
 
 
-def _argument_files(parsed: ParsedSpec) -> list[tuple[str, Path]]:
+def _argument_files(parsed: ParsedSpec, folder: Path) -> list[tuple[str, Path]]:
+    """Find the files that arguments name, from where the run began and from where the calculator's code went."""
     values = [(str(i), value) for i, value in enumerate(parsed.args)] + sorted(parsed.keywords, key=_first)
     found = []
     for key, value in values:
         for i, item in enumerate(value if isinstance(value, list | tuple) else [value]):
-            if isinstance(item, str) and exists(Path(item), file=True):
-                found.append((f"{key}.{i}", Path(item)))
+            places = dict.fromkeys([folder / item, Path.cwd() / item]) if isinstance(item, str) else ()
+            found += [(f"{key}.{i}", place) for place in places if what_is(place) == "file"]
     return found
-
-
-def exists(path: Path, *, file: bool = False) -> bool:
-    """Tell whether there is a file or folder; False for a text that cannot be a path.
-
-    Parameters
-    ----------
-    path : Path
-        Where to look.
-    file : bool
-        Whether it must be a file.
-
-    Returns
-    -------
-    bool
-        Never raises.
-    """
-    try:
-        return path.is_file() if file else path.exists()
-    except (OSError, ValueError):  # too long a name, a null byte
-        return False
 
 
 def _hash(path: Path) -> str:
@@ -133,13 +117,16 @@ def _hash(path: Path) -> str:
         inside = sorted(item for item in path.rglob("*") if item.is_file())
         listing = "\n".join(f"{item.relative_to(path).as_posix()} {_hash(item)}" for item in inside)
         return hashlib.sha256(listing.encode("utf-8", "surrogateescape")).hexdigest()
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise SpecError(f"cannot read {path}, of which the model is made: {error.strerror or error}") from None
 
 
 def _module_hashes(modules: list[str]) -> list[str]:
     files = (getattr(sys.modules.get(name), "__file__", None) for name in modules)
-    return [_hash(Path(file)) for file in files if file and exists(Path(file), file=True)]
+    return [_hash(Path(file)) for file in files if file and what_is(Path(file)) == "file"]
 
 
 def _packages(modules: list[str]) -> list[str]:

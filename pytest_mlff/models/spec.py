@@ -240,8 +240,17 @@ def _dotted(node: ast.expr, tail: str) -> str:
 
 def _literal(node: ast.expr, what: str) -> Any:
     try:
-        return ast.literal_eval(node)
+        value = ast.literal_eval(node)
+        repr(value)  # a hexadecimal number may have more digits than Python writes
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
-        shown = one_line(ast.unparse(node), 60)
+        shown = _unparsed(node)
         hint = f"; did you mean {shown!r} in quotes?" if isinstance(node, ast.Name | ast.Attribute) else ""
         raise SpecError(f"{what} ({shown}) is not a literal; literals are {_LITERALS}{hint}") from error
+    return value
+
+
+def _unparsed(node: ast.expr) -> str:
+    try:
+        return one_line(ast.unparse(node), 60)
+    except (ValueError, RecursionError):
+        return "too long or too deep to be shown"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import chdir, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -109,7 +110,8 @@ class Run:
         from pytest_mlff.models.load import load_model, unique_names
 
         settings = self.settings
-        self.models = unique_names([load_model(spec, device=settings.device) for spec in settings.models])
+        with chdir(settings.folder or Path.cwd()):  # a conftest.py may have left it
+            self.models = unique_names([load_model(spec, device=settings.device) for spec in settings.models])
         self.reference = self._reference_version()
 
     def _reference_version(self) -> str | None:

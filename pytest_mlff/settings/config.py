@@ -12,8 +12,9 @@ from types import MappingProxyType
 from typing import Any
 
 from pytest_mlff.errors import SpecError
-from pytest_mlff.settings.names import suggest
-from pytest_mlff.settings.parsers import positive, whole
+from pytest_mlff.foreign import one_line
+from pytest_mlff.settings.names import shown, suggest
+from pytest_mlff.settings.parsers import LARGEST, positive, whole
 from pytest_mlff.settings.toml import parsed, read_toml
 
 Config = Mapping[str, Mapping[str, Any]]
@@ -26,7 +27,7 @@ def _looks(value: Any) -> tuple[int, ...]:
     hint = "expected a list of step counts, each larger than the one before, such as [1160, 2320]"
     if not isinstance(value, list) or not value:
         raise ValueError(hint)
-    if any(isinstance(step, bool) or not isinstance(step, int) or step < 1 for step in value):
+    if any(isinstance(step, bool) or not isinstance(step, int) or not 1 <= step <= LARGEST for step in value):
         raise ValueError(hint)
     if any(later <= earlier for earlier, later in pairwise(value)):
         raise ValueError(hint)
@@ -77,14 +78,16 @@ def validate_config(tables: Mapping[str, Any], *, where: str) -> Config:
         Naming the unknown table or key with the nearest known one, or the value that does not fit.
     """
     if not isinstance(tables, Mapping):
-        raise SpecError(f"{where} = {tables!r} must be a table")
+        raise SpecError(f"{where} = {shown(tables)} must be a table")
     known = ("tolerances", *_TABLES)
     frozen: dict[str, Mapping[str, Any]] = {}
     for table, content in tables.items():
         if table not in known:
-            raise SpecError(f"{where}: unknown table [{table}]{suggest(table, known)}; known: {', '.join(known)}")
+            raise SpecError(
+                f"{where}: unknown table [{one_line(table)}]{suggest(table, known)}; known: {', '.join(known)}"
+            )
         if not isinstance(content, Mapping):
-            raise SpecError(f"{where}: {table} = {content!r} must be a table: [{table}]")
+            raise SpecError(f"{where}: {table} = {shown(content)} must be a table: [{table}]")
         frozen[table] = MappingProxyType(
             {key: _validate_key(table, key, value, where) for key, value in content.items()}
         )
@@ -95,7 +98,7 @@ def _validate_key(table: str, key: str, value: Any, where: str) -> Any:
     parsers = _TABLES.get(table)
     if parsers is not None and key not in parsers:
         near, known = suggest(key, parsers, cutoff=_NEAR), ", ".join(parsers)
-        raise SpecError(f"{where}: unknown key {key!r} in [{table}]{near}; known: {known}")
+        raise SpecError(f"{where}: unknown key {shown(key)} in [{table}]{near}; known: {known}")
     return parsed(where, f"[{table}] {key}", value, positive if parsers is None else parsers[key])
 
 

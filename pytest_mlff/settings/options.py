@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 
 from pytest_mlff.errors import SpecError
 from pytest_mlff.settings.config import NO_CONFIG, Config
-from pytest_mlff.settings.names import suggest
+from pytest_mlff.settings.names import shown, suggest
 
 ProtocolName = Literal["smoke", "ci", "paper"]
 Inconclusive = Literal["fail", "skip", "pass"]
@@ -53,6 +53,8 @@ class Settings:
     standing : frozenset of str
         Options that are set for every run, in the ini file or by ``addopts``: a command that is to be run again must
         name them.
+    folder : Path or None
+        Where relative paths of the command line start, those of the models among them; None for the working directory.
     """
 
     models: tuple[str, ...] = ()
@@ -67,6 +69,7 @@ class Settings:
     cache_dir: Path | None = None
     suite: bool = False
     standing: frozenset[str] = frozenset()
+    folder: Path | None = None
 
     @property
     def cache_root(self) -> Path:
@@ -81,7 +84,7 @@ class Settings:
             return self.cache_dir
         import platformdirs
 
-        return Path(platformdirs.user_cache_dir("pytest-mlff"))
+        return (self.folder or Path()) / platformdirs.user_cache_dir("pytest-mlff")
 
 
 _DURATION = re.compile(r"(?=.)(?:(?P<h>\d+(?:\.\d+)?)h)?(?:(?P<m>\d+(?:\.\d+)?)m(?:in)?)?(?:(?P<s>\d+(?:\.\d+)?)s?)?")
@@ -109,11 +112,11 @@ def parse_duration(text: str) -> float:
     cleaned = "".join(text.split()).lower()
     match = _DURATION.fullmatch(cleaned)
     if match is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a duration: {hint}")
+        raise argparse.ArgumentTypeError(f"{shown(text)} is not a duration: {hint}")
     parts = {unit: float(number) for unit, number in match.groupdict(default="0").items()}
     seconds = 3600.0 * parts["h"] + 60.0 * parts["m"] + parts["s"]
     if not 0.0 < seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is {seconds:g} s: {hint}")
+        raise argparse.ArgumentTypeError(f"{shown(text)} is {seconds:g} s: {hint}")
     return seconds
 
 
@@ -137,7 +140,7 @@ def parse_device(text: str) -> str:
     """
     device = text.strip().lower()
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a device: expected auto, cpu, cuda or cuda:N")
+        raise argparse.ArgumentTypeError(f"{shown(text)} is not a device: expected auto, cpu, cuda or cuda:N")
     return device
 
 
@@ -160,7 +163,7 @@ def parse_seed(text: str) -> int:
         For anything else.
     """
     if not re.fullmatch(r"\d{1,18}", text.strip()):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a seed: expected a whole number >= 0")
+        raise argparse.ArgumentTypeError(f"{shown(text)} is not a seed: expected a whole number >= 0")
     return int(text)
 
 
@@ -168,7 +171,7 @@ def _parse_choice(text: str, choices: tuple[str, ...], what: str) -> str:
     word = text.strip().lower()
     if word not in choices:
         known = f"{', '.join(choices[:-1])} or {choices[-1]}"
-        raise argparse.ArgumentTypeError(f"{text!r} is not {what}{suggest(word, choices)}; expected {known}")
+        raise argparse.ArgumentTypeError(f"{shown(text)} is not {what}{suggest(word, choices)}; expected {known}")
     return word
 
 
@@ -237,7 +240,7 @@ def parse_bool(text: str) -> bool:
         return True
     if word in ("false", "no", "off", "0"):
         return False
-    raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
+    raise argparse.ArgumentTypeError(f"{shown(text)} is neither true nor false")
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,5 +360,5 @@ def check_folder(path: Path, option: str) -> None:
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path) as file:
             file.write(b"x")
-    except OSError as error:
-        raise SpecError(f"{option}: cannot write to {path}: {error.strerror or error}") from None
+    except (OSError, ValueError) as error:  # a null byte in the name
+        raise SpecError(f"{option}: cannot write to {path}: {getattr(error, 'strerror', None) or error}") from None

@@ -6,6 +6,9 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+LARGEST = 2**53
+"""Largest whole number: every one up to it is exact as a float, and fits into any integer of NumPy."""
+
 
 def positive(value: Any) -> float:
     """Accept a positive number.
@@ -27,7 +30,10 @@ def positive(value: Any) -> float:
     """
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 < value < math.inf:
         raise ValueError("expected a positive number")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError("expected a number below 1.8e308") from None
 
 
 def not_negative(value: Any) -> float:
@@ -73,6 +79,8 @@ def whole(minimum: int) -> Callable[[Any], int]:
     def parse(value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
             raise ValueError(f"expected a whole number >= {minimum}")
+        if value > LARGEST:
+            raise ValueError(f"expected a whole number up to {LARGEST}")
         return value
 
     return parse

@@ -36,6 +36,7 @@ def resolve(config: pytest.Config) -> Settings:
     refuse_lost_settings(config)
     found = {option.field: _value(config, option) for option in OPTIONS}
     given = {name: value for name, value in found.items() if value is not None}
+    given["folder"] = config.invocation_params.dir
     given["standing"] = frozenset(option.name for option in OPTIONS if _stands(config, option))
     pyproject = config.rootpath / "pyproject.toml"
     if "config_file" in given:

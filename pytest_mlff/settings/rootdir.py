@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_mlff.errors import SpecError
+from pytest_mlff.settings.files import read_text, what_is
 from pytest_mlff.settings.options import OPTIONS
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def refuse_lost_settings(config: pytest.Config) -> None:
     flags = {option.flag for option in OPTIONS if not option.is_flag}
     for flag, value in pairwise(arguments):
         path = _absolute(here / value)
-        if flag in flags and root in (path, *path.parents) and path.exists():
+        if flag in flags and root in (path, *path.parents) and what_is(path) != "nothing":
             raise SpecError(
                 f"write {flag}={value}: with a blank pytest takes the value for a path with tests, and reads no "
                 f"settings of {project}"
@@ -90,7 +91,7 @@ def _has_settings(folder: Path) -> bool:
         return True
     for name, section in _SECTIONS.items():
         try:
-            if section.search((folder / name).read_text(encoding="utf-8", errors="replace")):
+            if section.search(read_text(folder / name, errors="replace")):
                 return True
         except OSError:
             continue

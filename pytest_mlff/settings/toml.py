@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from pytest_mlff.errors import SpecError
+from pytest_mlff.foreign import one_line
+from pytest_mlff.settings.files import read_text
+from pytest_mlff.settings.names import shown
 
 
 def read_toml(path: Path, what: str) -> tuple[dict[str, Any], str]:
@@ -35,14 +38,18 @@ def read_toml(path: Path, what: str) -> tuple[dict[str, Any], str]:
     import tomllib
 
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
         return tomllib.loads(text), text
     except tomllib.TOMLDecodeError as error:
         line = re.search(r"at line (\d+)", str(error))
         place = f"{path}:{line[1]}" if line else f"{path}"
-        raise SpecError(f"{place}: not valid TOML: {error}") from None
+        raise SpecError(f"{place}: not valid TOML: {one_line(str(error))}") from None
+    except RecursionError:
+        raise SpecError(f"{path}: not valid TOML here: it is nested too deep") from None
     except UnicodeDecodeError as error:
         raise SpecError(f"{path}: not valid TOML: not UTF-8 at byte {error.start}") from None
+    except ValueError as error:  # a number of more digits than Python reads
+        raise SpecError(f"{path}: not valid TOML here: {one_line(str(error))}") from None
     except OSError as error:
         raise SpecError(f"{path}: cannot read this {what}: {error.strerror or error}") from None
 
@@ -73,5 +80,5 @@ def parsed(where: str | Path, key: str, value: Any, parse: Callable[[Any], Any])
     """
     try:
         return parse(value)
-    except ValueError as error:
-        raise SpecError(f"{where}: {key} = {value!r}: {error}") from None
+    except (ValueError, OverflowError) as error:
+        raise SpecError(f"{where}: {one_line(key)} = {shown(value)}: {error}") from None

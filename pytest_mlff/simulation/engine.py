@@ -21,6 +21,7 @@ from pytest_mlff.errors import ModelError, UnstableError
 from pytest_mlff.schema import Model
 from pytest_mlff.simulation.forces import ModelForces, calling
 from pytest_mlff.simulation.openmm_system import exact_context, native_context, periodic_system
+from pytest_mlff.simulation.surroundings import surroundings_of
 from pytest_mlff.simulation.systems import StatePoint, System
 from pytest_mlff.units import ANGSTROM_PER_NM, BOLTZMANN_EV, KJ_PER_MOL_PER_EV
 
@@ -121,8 +122,9 @@ class Engine:
         self.native = callable(getattr(model.calculator, "openmm_force", None)) and self.n_replicas == 1
         if self.native:
             try:
-                with calling("openmm_force", model):
-                    self._context = self._make_context(model.calculator.openmm_force(state.n_atoms))
+                with calling("openmm_force", model), surroundings_of(model).around():
+                    force = model.calculator.openmm_force(state.n_atoms)
+                    self._context = self._make_context(force)
             except ModelError as error:
                 if not isinstance(error.__cause__, openmm.OpenMMException):
                     raise

@@ -18,6 +18,7 @@ from pytest_mlff.errors import ModelError
 from pytest_mlff.foreign import described, place, raise_interrupt
 from pytest_mlff.schema import Model
 from pytest_mlff.simulation.answers import ask_energy, ask_forces, ask_stress, real_numbers
+from pytest_mlff.simulation.surroundings import surroundings_of
 from pytest_mlff.simulation.systems import System, make_atoms, shortest_distance
 
 T = TypeVar("T")
@@ -49,6 +50,7 @@ class ModelForces:
         self.calls = 0
         self._calculator = model.calculator
         self._name = model.name
+        self._surroundings = surroundings_of(model)
         self._system = system
         self._box = np.asarray(box, dtype=float)
         self._atoms: Any = None
@@ -188,7 +190,7 @@ class ModelForces:
     def _ask(self, evaluate: Callable[[], T], stack: np.ndarray) -> T:
         self.calls += len(stack)
         try:
-            with warnings.catch_warnings():
+            with self._surroundings.around(), warnings.catch_warnings():
                 # what a model warns of was shown when it was probed; here a user's filter would make it an error
                 warnings.simplefilter("ignore")
                 return evaluate()

@@ -25,6 +25,7 @@ from pytest_mlff.simulation.budget import Budget
 from pytest_mlff.simulation.cache import Cache, content_key, write_atomically
 from pytest_mlff.simulation.engine import Engine
 from pytest_mlff.simulation.forces import ModelForces
+from pytest_mlff.simulation.surroundings import surroundings_of
 from pytest_mlff.simulation.systems import StatePoint, System, extended_xyz, make_atoms
 
 if TYPE_CHECKING:
@@ -155,7 +156,8 @@ def simulate(workshop: Workshop, run: Run, starts: np.ndarray, *, n_frames: int)
     per_replica = run.equilibration_steps + segments * run.segment_frames * stride
     workshop.progress.start(f"{workshop.model.name} {run.state.name}", per_replica * len(starts))
     try:
-        done = _complete_all(groups, segments)
+        with surroundings_of(workshop.model).around():
+            done = _complete_all(groups, segments)
     finally:
         workshop.progress.finish()
     merged = {

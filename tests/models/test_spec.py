@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_mlff.errors import SpecError
-from pytest_mlff.models.spec import ParsedSpec, fit_for_ids, one_line, parse_spec
+from pytest_mlff.models.spec import ParsedSpec, fit_for_ids, parse_spec
+from pytest_mlff.settings.names import one_line
 
 
 def parse(text: str, *ecosystems: str) -> ParsedSpec:
