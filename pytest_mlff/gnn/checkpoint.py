@@ -1,28 +1,31 @@
 """The file of a trained network: what it computes, its weights, and how it was trained.
 
 Tensors and plain builtins only, in a zip archive as torch writes it, read with ``weights_only=True``: a file that
-carries anything else is refused before any of it is executed. May import ``network`` and below.
+carries anything else, or declares more than it holds, is refused before any of it is executed or takes memory
+(``archive``). May import ``network`` and below.
 """
 
 from __future__ import annotations
 
 import io
-import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
 
 from pytest_mlff.errors import SpecError
+from pytest_mlff.gnn.archive import check_archive, short
 from pytest_mlff.gnn.network import ForceNetwork, NetworkConfig
 from pytest_mlff.gnn.recognition import FORMAT
+from pytest_mlff.settings.names import shown
 from pytest_mlff.simulation.cache import write_atomically
 
 VERSION = 1
 """Raised when older files can no longer be read."""
+LONGEST_CUTOFF = 50.0
+"""Of a network, in Å: the file does not bound it, and the number of neighbours grows with its third power."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,38 +101,12 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         One line: no such file, another kind of file, damaged, cut short, of another version, or with objects in it
         that are neither tensors nor plain data.
     """
-    _check_archive(path)
+    check_archive(path)
     try:
         content = torch.load(Path(path), map_location="cpu", weights_only=True)
-    except UnpicklingError:
-        raise SpecError(
-            f"{path} carries objects that are neither tensors nor plain data; nothing of it was executed; "
-            "write the checkpoint again with `pytest-mlff train`"
-        ) from None
     except Exception as error:  # torch raises RuntimeError, ValueError, ... for an archive that it did not write
-        raise SpecError(f"{path} is a zip archive, but not torch's ({_short(error)})") from error
+        raise SpecError(f"{path} is a zip archive, but not torch's ({short(error)})") from error
     return _checkpoint(content, path)
-
-
-def _check_archive(path: str | Path) -> None:
-    """Refuse what is not a whole zip archive: torch itself passes over the checksums of the weights."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-    except FileNotFoundError:
-        raise SpecError(f"there is no file {path}") from None
-    except Exception as error:  # zipfile raises BadZipFile, OSError, UnicodeDecodeError, NotImplementedError, ...
-        raise SpecError(
-            f"{path} is no checkpoint: it is damaged, cut short or another kind of file ({_short(error)})"
-        ) from error
-    if damaged is not None:
-        raise SpecError(
-            f"{path} is damaged: the checksum of {damaged} in it is wrong; copy it again, or train it again"
-        )
-
-
-def _short(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
 
 
 def _checkpoint(content: Any, path: str | Path) -> Checkpoint:
@@ -143,14 +120,54 @@ def _checkpoint(content: Any, path: str | Path) -> Checkpoint:
     try:
         form = {item.name: content["network"][item.name] for item in fields(NetworkConfig)}
         form["species"] = tuple(form["species"])
+        _check_tensors(content, Path(path).stat().st_size)
+        _check_form(form, content["weights"])
         checkpoint = Checkpoint(
             network=NetworkConfig(**form),
             **{key: content[key] for key in ("weights", "force_scale", "training", "resume")},
         )
         build_network(checkpoint)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise SpecError(f"{path} lacks a part of a network ({_short(error)}); train it again") from error
+    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise SpecError(f"{path} lacks a part of a network ({short(error)}); train it again") from error
     return checkpoint
+
+
+def _check_tensors(content: Any, size: int) -> None:
+    """Refuse tensors that show more numbers than the file of `size` bytes stores: a copy would need them all."""
+    waiting, stored = [content], dict[int, int]()
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, torch.Tensor):
+            storage = item.untyped_storage()
+            stored[storage.data_ptr()] = storage.nbytes()
+            if item.numel() * item.element_size() > storage.nbytes():
+                raise ValueError(f"a tensor of shape {tuple(item.shape)} is stored in {storage.nbytes()} bytes")
+        elif isinstance(item, Mapping):
+            waiting += item.values()
+        elif isinstance(item, list | tuple | set):
+            waiting += item
+    if sum(stored.values()) > size:
+        raise ValueError(f"tensors of {sum(stored.values())} bytes in a file of {size}")
+
+
+def _check_form(form: Mapping[str, Any], weights: Mapping[str, Any]) -> None:
+    """Refuse a form that the stored weights do not have, before a network is made that is larger than they are.
+
+    The few that are looked at bound it; ``load_state_dict`` compares them all.
+    """
+    for name in ("hidden", "layers", "radial_functions"):
+        if type(form[name]) is not int:
+            raise TypeError(f"{name} = {shown(form[name])}")
+    if not 0 < form["cutoff"] <= LONGEST_CUTOFF:
+        raise ValueError(f"cutoff = {shown(form['cutoff'])} Å, where {LONGEST_CUTOFF:g} is the longest")
+    if form["layers"] > len(weights):
+        raise ValueError(f"layers = {form['layers']}, and {len(weights)} weights in all")
+    h, species, radial = form["hidden"], len(form["species"]), form["radial_functions"]
+    wanted = {"embedding.weight": (species, h), "encoder.0.weight": (h, 3 + radial), "encoder.2.weight": (h, h)}
+    wanted |= {f"message_layers.{layer}.edge_affine.weight": (h, h) for layer in range(form["layers"])}
+    for name, shape in wanted.items():
+        if tuple(weights[name].shape) != shape:
+            raise ValueError(f"size mismatch: {name} is {tuple(weights[name].shape)}, and {shape} in its form")
 
 
 def build_network(checkpoint: Checkpoint) -> ForceNetwork:

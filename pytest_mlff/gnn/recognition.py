@@ -5,8 +5,11 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
+from pytest_mlff.settings.files import what_is
+
 FORMAT = "pytest-mlff-gnn"
 """Stands in every checkpoint."""
+_BEGINNING = 2**16  # bytes of data.pkl in which it stands: the whole could be made to fill the memory
 
 
 def is_checkpoint(path: str | Path) -> bool:
@@ -23,8 +26,11 @@ def is_checkpoint(path: str | Path) -> bool:
         False for whatever is not a zip archive with the format's name in its first member of data.
     """
     try:
+        if what_is(Path(path)) != "file":
+            return False
         with zipfile.ZipFile(path) as archive:
             names = [name for name in archive.namelist() if name.endswith("/data.pkl")]
-            return bool(names) and FORMAT.encode() in archive.read(names[0])
+            with archive.open(names[0]) as stream:
+                return FORMAT.encode() in stream.read(_BEGINNING)
     except Exception:  # zipfile raises BadZipFile, OSError, UnicodeDecodeError, NotImplementedError, ...
         return False

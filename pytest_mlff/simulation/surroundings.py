@@ -283,7 +283,7 @@ class Watch:
 
         def exec_module(module: Any) -> None:
             execute(module)
-            self._values.update({knob.words: knob.value() for knob in _KNOBS if knob.module == name})
+            self._values |= {words: value for words, value in current().values.items() if words not in self._values}
 
         with suppress(AttributeError):  # a loader without a dictionary
             spec.loader.exec_module = exec_module
