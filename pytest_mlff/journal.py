@@ -70,6 +70,8 @@ class Journal:
         place = str(self.path)
         done: dict[tuple[Any, ...], Any] = {}
         try:
+            if self.path.is_fifo() or self.path.is_char_device():
+                raise OSError("it is no regular file")  # and would be read for ever
             content = self.path.read_bytes()
             whole = content[: content.rfind(b"\n") + 1]
             for number, text in enumerate(whole.decode("utf-8").split("\n"), start=1):

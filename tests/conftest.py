@@ -19,6 +19,7 @@ import pytest_mlff.report.summary
 import pytest_mlff.suite.judge  # noqa: F401
 
 settings.register_profile("mlff", deadline=None)
+settings.register_profile("deep", deadline=None, max_examples=20_000)  # pytest --hypothesis-profile=deep
 settings.load_profile("mlff")
 
 

@@ -23,6 +23,7 @@ from pytest_mlff.gnn.dataset import Phase, configurations, read_dataset
 from pytest_mlff.gnn.device import torch_device
 from pytest_mlff.gnn.network import NetworkConfig
 from pytest_mlff.gnn.training import AUGMENTATIONS, SCHEDULES, Progress, TrainingConfig, train
+from pytest_mlff.settings.files import what_is
 from pytest_mlff.settings.names import shown, suggest
 from pytest_mlff.settings.parsers import not_negative, one_of, positive
 from pytest_mlff.settings.toml import parsed, read_toml
@@ -84,8 +85,8 @@ def load_recipe(name_or_path: str | Path, *, configurations: int) -> Recipe:
         One line that names the file, the key and what may stand there.
     """
     shipped = _FOLDER / f"{name_or_path}.toml"
-    path = shipped if shipped.is_file() else Path(name_or_path)
-    if not path.is_file():
+    path = shipped if what_is(shipped) == "file" else Path(name_or_path)
+    if what_is(path) == "nothing":
         name, known = str(name_or_path), recipe_names()
         raise SpecError(f"no recipe or file {name!r}{suggest(name, known)}; recipes: {', '.join(known)}")
     content, _ = read_toml(path, "recipe")

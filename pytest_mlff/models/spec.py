@@ -118,7 +118,7 @@ def about(text: str) -> Iterator[None]:
     try:
         yield
     except SpecError as error:
-        raise SpecError(f"model {one_line(text, 160)!r}: {error}") from error.__cause__
+        raise SpecError(f"model {one_line(text, 160)!r}: {one_line(str(error), 1200)}") from error.__cause__
 
 
 def parse_spec(text: str, *, ecosystems: Collection[str] | None = None) -> ParsedSpec:

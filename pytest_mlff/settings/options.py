@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 
 from pytest_mlff.errors import SpecError
 from pytest_mlff.settings.config import NO_CONFIG, Config
-from pytest_mlff.settings.names import shown, suggest
+from pytest_mlff.settings.names import one_line, shown, suggest
 
 ProtocolName = Literal["smoke", "ci", "paper"]
 Inconclusive = Literal["fail", "skip", "pass"]
@@ -361,4 +361,5 @@ def check_folder(path: Path, option: str) -> None:
         with tempfile.TemporaryFile(dir=path) as file:
             file.write(b"x")
     except (OSError, ValueError) as error:  # a null byte in the name
-        raise SpecError(f"{option}: cannot write to {path}: {getattr(error, 'strerror', None) or error}") from None
+        problem = getattr(error, "strerror", None) or error
+        raise SpecError(f"{option}: cannot write to {one_line(str(path))}: {one_line(str(problem))}") from None
