@@ -17,6 +17,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from pytest_mlff.checks.catalogue import TABLE
 from pytest_mlff.errors import SpecError
 from pytest_mlff.gnn.composition import load_composition
 from pytest_mlff.models.load import load_model
@@ -108,7 +109,7 @@ tomls = st.lists(lines, max_size=8).map("\n".join)
 def whole_run(path: Path) -> None:
     """What a run does with its configuration before any model."""
     config = read_config(path)
-    tolerances(config.get("tolerances", {}))
+    tolerances(TABLE, config.get("tolerances", {}))
     for name in PROTOCOLS:
         protocol(name, config)
 
@@ -202,7 +203,7 @@ plain: st.SearchStrategy[Any] = st.recursive(
 def test_any_tables_are_a_configuration_or_one_line(content: dict[str, Any]) -> None:
     with one_line_or_nothing():
         config = validate_config(content, where="here")
-        tolerances(config.get("tolerances", {}))
+        tolerances(TABLE, config.get("tolerances", {}))
         for name in PROTOCOLS:
             protocol(name, config)
 

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from pytest_mlff.errors import SpecError
+from pytest_mlff.foreign import one_line
 from pytest_mlff.settings.config import NO_CONFIG, Config
-from pytest_mlff.settings.names import one_line, shown, suggest
+from pytest_mlff.settings.names import shown, suggest
 
 ProtocolName = Literal["smoke", "ci", "paper"]
 Inconclusive = Literal["fail", "skip", "pass"]
