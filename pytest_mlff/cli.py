@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 import pytest_mlff
 from pytest_mlff.errors import MlffError, SpecError
 from pytest_mlff.settings import Settings, check_folder
-from pytest_mlff.settings.options import parse_device
+from pytest_mlff.settings.options import parse_device, parse_duration
 from pytest_mlff.settings.paths import at_home
 
 if TYPE_CHECKING:
     from pytest_mlff.report.progress import Progress
+    from pytest_mlff.simulation.upkeep import Share
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -58,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_ablation(commands.add_parser("ablation", help="what decides whether a network carries over"))
     _add_study(commands.add_parser("study", help="what exists because of the paper"))
     _add_calibrate(commands.add_parser("calibrate", help="measure the gate itself"))
+    _add_cache(commands.add_parser("cache", help="what is in the cache, and removing what nobody needs"))
     doctor = commands.add_parser("doctor", help="check this installation")
     _add_cache_dir(doctor)
     doctor.set_defaults(run=_doctor)
@@ -190,6 +192,27 @@ def _add_calibrate(parser: argparse.ArgumentParser) -> None:
         command.add_argument(
             "--into", type=_path, metavar="PAGE", help="put the table between its markers in this page"
         )
+
+
+def _add_cache(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    info = commands.add_parser("info", help="files, their size and age")
+    info.set_defaults(run=_cache_info)
+    clean = commands.add_parser("clean", help="remove stale locks, damaged and temporary files, and old results")
+    text = "also results that were written and last read before so long (30d, 12h)"
+    clean.add_argument("--older-than", type=_age, metavar="TIME", help=text)
+    text = "also results that were never read since; with --older-than only those of that age"
+    clean.add_argument("--unused", action="store_true", help=text)
+    clean.set_defaults(run=_cache_clean)
+    for command in (info, clean):
+        _add_cache_dir(command)
+
+
+def _age(text: str) -> float:
+    days, _, rest = text.strip().lower().partition("d")
+    if text.strip().lower().endswith("d") and days.replace(".", "", 1).isdecimal() and not rest:
+        return 86400.0 * float(days)
+    return parse_duration(text)
 
 
 def _add_cache_dir(parser: argparse.ArgumentParser) -> None:
@@ -423,6 +446,26 @@ def _matrix(options: argparse.Namespace) -> int:
         )
     _show(table(results), "detection", options.into)
     return 1 if matrix.contradictions(results) else 0
+
+
+def _cache_info(options: argparse.Namespace) -> int:
+    from pytest_mlff.simulation.upkeep import contents
+
+    return _print_shares(contents(options.cache_dir), options.cache_dir, "nothing")
+
+
+def _cache_clean(options: argparse.Namespace) -> int:
+    from pytest_mlff.simulation.upkeep import clean
+
+    removed = clean(options.cache_dir, older_than=options.older_than, unused=options.unused)
+    return _print_shares(removed, options.cache_dir, "nothing to remove")
+
+
+def _print_shares(shares: Sequence[Share], folder: Path, nothing: str) -> int:
+    for share in shares:
+        print(f"{share.count:>7} {share.kind}, {share.size / 1e6:.1f} MB, the oldest {share.oldest / 86400:.1f} days")
+    print(f"{folder}: {sum(share.size for share in shares) / 1e6:.1f} MB" if shares else f"{folder}: {nothing}")
+    return 0
 
 
 def _doctor(options: argparse.Namespace) -> int:

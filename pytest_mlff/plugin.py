@@ -89,7 +89,7 @@ def pytest_configure(config: pytest.Config) -> None:
         settings=settings,
         runs_suite=add_suite(config, beside_paths=settings.suite),
         selection=Selection(deselects=deselects(config), last_failed=bool(config.getoption("lf", False))),
-        decides=not hasattr(config, "workerinput") and not runs_nothing(config),
+        decides=not (hasattr(config, "workerinput") or runs_nothing(config) or settings.forecast),
     )
     termination = Termination()
     config.add_cleanup(termination.remove)
@@ -132,25 +132,36 @@ class GateHooks:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         """Load and probe the models, so that a bad spec is one usage error and never N failing tests."""
+        from pytest_mlff.simulation.budget import Budget
+
         settings = self.run.settings
+        budget = Budget(settings.budget_s)  # loading a model is part of the run
         try:
             self.run.open()
         except MlffError as error:
             raise _usage_error(error) from None
         from pytest_mlff.checks.context import build_context
         from pytest_mlff.report.progress import session_progress
-        from pytest_mlff.report.summary import failure_text
-        from pytest_mlff.simulation.budget import Budget
+        from pytest_mlff.report.summary import failure_text, give_up
+        from pytest_mlff.simulation.meter import Meter
         from pytest_mlff.suite.collection import remove_shared
         from pytest_mlff.suite.judge import Bench
+        from pytest_mlff.suite.timeout import end_run
 
+        meter = Meter(
+            budget,
+            session_progress(session.config),
+            timeout_s=settings.timeout_s,
+            watch_memory=True,
+            on_timeout=lambda what: end_run(
+                self.bench, what, take=self.run.take, tell=partial(give_up, session.config, self.run)
+            ),
+        )
         session.config.add_cleanup(partial(remove_shared, session.config, self.run.models))
         self.bench = Bench(
             rows=self.run.rows,
             model_names=[model.name for model in self.run.models],
-            make_context=partial(
-                build_context, settings, progress=session_progress(session.config), budget=Budget(settings.budget_s)
-            ),
+            make_context=partial(build_context, settings, meter=meter),
             inconclusive=settings.inconclusive,
             tell=partial(failure_text, self.run),
         )
@@ -198,6 +209,21 @@ class GateHooks:
         from pytest_mlff.suite.collection import in_catalogue_order
 
         items[:] = in_catalogue_order(items, self.run.rows)
+
+    def pytest_report_collectionfinish(self, config: pytest.Config, items: list[pytest.Item]) -> list[str]:
+        """Say how long it will take, before it does; not under xdist, where nobody has collected yet."""
+        from pytest_mlff.report.summary import forecast_lines
+        from pytest_mlff.suite.collection import runs_nothing
+
+        if runs_nothing(config):
+            return []
+        self.run.forecasts = self.bench.forecasts(items, self.run.models, always=self.run.settings.forecast)
+        return forecast_lines(self.run)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self) -> bool | None:
+        """Stop where only the forecast was asked for."""
+        return True if self.run.settings.forecast else None
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: object) -> object | None:
@@ -275,7 +301,7 @@ def mlff_model(request: pytest.FixtureRequest) -> Iterator[Model]:
 
 @pytest.fixture(scope="session")
 def mlff_context(request: pytest.FixtureRequest, mlff_model: Model) -> CheckContext:
-    """Give what the bundled checks of this model get: protocol, reference, tolerances, cache, budget."""
+    """Give what the bundled checks of this model get: protocol, reference, tolerances, cache, meter."""
     context: CheckContext = _hooks(request).bench.context(mlff_model)
     return context
 

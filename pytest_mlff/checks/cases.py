@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
 
 from pytest_mlff.checks.workbench import LIQUID, Piece
+from pytest_mlff.errors import BudgetExhausted
 
 SHRINK_CALLS = 200
 """Cases that a search for a smaller failing one may look at."""
@@ -113,13 +114,18 @@ def shrink(strategy: st.SearchStrategy[Case], fails: Callable[[Case], bool], cou
     Returns
     -------
     case or None
-        None where none of them fails.
+        None where none of them fails, or the budget is spent before one is found.
     """
     known: dict[Case, bool] = {}
+    spent = False
 
     def condition(case: Case) -> bool:
-        if case not in known and len(known) < SHRINK_CALLS:
-            known[case] = fails(case)
+        nonlocal spent
+        if case not in known and len(known) < SHRINK_CALLS and not spent:
+            try:
+                known[case] = fails(case)
+            except BudgetExhausted:  # the verdict is known; Hypothesis would look for the simplest way to end here
+                spent = True
         return known.get(case, False)
 
     return _find(strategy, condition, count, seed)

@@ -6,7 +6,7 @@ the tolerance table at one state point. A check that declares its rows is added 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from types import MappingProxyType
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pytest_mlff.checks.context import CheckContext
 
 CHECKS = (
-    *("forces", "energy", "solid_hessian", "phonons", "speed", "invariance", "stability"),
+    *("forces", "energy", "solid_hessian", "phonons", "speed", "memory", "invariance", "stability"),
     *("solid", "solid_pressure", "liquid", "xpcs", "pressure", "melting"),
 )
 """Order in which checks run: those that need no trajectory, then the shortest, then the long ones."""
@@ -50,6 +50,7 @@ _TESTS = (
     ("pdos", "check_phonons.test_density_of_states"),
     ("negative_modes", "check_phonons.test_density_of_states"),
     ("ms_per_", "check_speed.test_cost"),
+    ("memory_growth", "check_speed.test_memory"),
     ("stability", "check_liquid.test_stability"),
     ("solid_rdf", "check_solid.test_structure"),
     ("net_force", "check_liquid.test_stability"),
@@ -150,6 +151,24 @@ def _rows_of(tolerance: Tolerance, chosen: Protocol) -> list[Row]:
     ]
 
 
+def able(wanted: Iterable[Row], provides: Collection[str]) -> list[Row]:
+    """Leave out the rows for which a model lacks what they need.
+
+    Parameters
+    ----------
+    wanted : iterable of Row
+        Some rows.
+    provides : collection of str
+        What the model provides.
+
+    Returns
+    -------
+    list of Row
+        Those that can be measured.
+    """
+    return [row for row in wanted if TABLE[row.key].needs <= set(provides)]
+
+
 def run_check(check: str, context: CheckContext) -> dict[str, Record]:
     """Run one check of one model.
 
@@ -170,18 +189,19 @@ def run_check(check: str, context: CheckContext) -> dict[str, Record]:
 
     module = import_module(f"pytest_mlff.checks.{check}")
     records: dict[str, Record] = {}
-    able = []
-    for row in rows(context.protocol.name, context.config):
-        missing = TABLE[row.key].needs - context.model.provides
-        if row.check == check and missing:
-            records[row.id] = _lacking(context, row, missing)
-        elif row.check == check:
-            able.append(row)
+    wanted = [row for row in rows(context.protocol.name, context.config) if row.check == check]
+    measured = able(wanted, context.model.provides)
+    for row in wanted:
+        if row not in measured:
+            records[row.id] = _lacking(context, row, TABLE[row.key].needs - context.model.provides)
+    if not measured:
+        return records
     try:
-        with surroundings_of(context.model).around():
-            return records | (module.run(context, able) if able else {})
+        with surroundings_of(context.model).around(), context.meter.task(f"{context.model.name} {check}"):
+            records |= module.run(context, measured)
     except MlffError as error:
-        return records | {row.id: unmeasured(context, row, error) for row in able}
+        records |= {row.id: unmeasured(context, row, error) for row in measured}
+    return records
 
 
 def _lacking(context: CheckContext, row: Row, missing: frozenset[str]) -> Record:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -154,7 +155,7 @@ def nve_drift(bench: Workbench) -> Finding:
     """
     context = bench.context
     parts = {"steps": NVE_STEPS, "temperature": NVE_TEMPERATURE, "seed": context.seed}
-    energy = context.memo("nve", parts, lambda: {"energy": _constant_energy_run(bench)})["energy"]
+    energy = context.memo("nve", parts, lambda: {"energy": _constant_energy_run(bench)}, holds=["energy"])["energy"]
     lasted = np.isfinite(energy)
     calls = min(int(lasted.sum()) + 1, len(energy))  # cached or not
     if not lasted.all():
@@ -177,8 +178,8 @@ def _constant_energy_run(bench: Workbench) -> np.ndarray:
     velocity *= np.sqrt((3 * n - 3) * BOLTZMANN_EV * NVE_TEMPERATURE / (mass * np.sum(velocity**2)))
     total = np.full(NVE_STEPS + 1, np.nan)
     positions = structure.positions
-    context.progress.start(f"{context.model.name} without thermostat", NVE_STEPS)
-    try:
+    with context.meter.task(f"{context.model.name} without thermostat", NVE_STEPS + 1), suppress(NonFiniteError):
+        # the step is in what is missing, and the result is kept
         potential, forces = model.energy_and_forces(positions)
         for done in range(NVE_STEPS + 1):
             total[done] = (potential + 0.5 * mass * np.sum(velocity**2)) / n
@@ -188,11 +189,6 @@ def _constant_energy_run(bench: Workbench) -> np.ndarray:
             positions = positions + step * velocity
             potential, forces = model.energy_and_forces(positions)
             velocity = velocity + 0.5 * step / mass * forces
-            context.progress.advance(1)
-    except NonFiniteError:
-        pass  # the step is in what is missing, and the result is kept
-    finally:
-        context.progress.finish()
     return total
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -18,7 +18,8 @@ from pytest_mlff.reference.data import Reference
 from pytest_mlff.schema import Model
 from pytest_mlff.simulation.budget import Budget
 from pytest_mlff.simulation.cache import Cache, write_atomically
-from pytest_mlff.simulation.md import SEGMENT_FRAMES, NoProgress, Progress, Run, Workshop, simulate
+from pytest_mlff.simulation.md import SEGMENT_FRAMES, Run, Workshop, simulate
+from pytest_mlff.simulation.meter import Meter
 from pytest_mlff.simulation.protocols import Protocol, protocol
 from pytest_mlff.simulation.statics import StaticForces
 from pytest_mlff.simulation.systems import ARGON, System, extended_xyz, state_point
@@ -48,10 +49,8 @@ class CheckContext:
         The table, the user's changes included.
     cache : Cache
         Where expensive results are kept.
-    budget : Budget
-        Wall time left.
-    progress : Progress
-        Where the engine reports to.
+    meter : Meter
+        What every force call passes: budget, progress.
     seed : int
         Decides every random choice.
     config : mapping
@@ -66,8 +65,7 @@ class CheckContext:
     reference: Reference
     tolerances: Mapping[str, Tolerance]
     cache: Cache
-    budget: Budget
-    progress: Progress
+    meter: Meter
     seed: int
     config: Mapping[str, Mapping[str, Any]]
     keep: Path | None = None
@@ -75,7 +73,7 @@ class CheckContext:
     @cached_property
     def workshop(self) -> Workshop:
         """The services of :func:`pytest_mlff.simulation.md.simulate`."""
-        return Workshop(self.model, self.system, self.cache, self.budget, self.progress, self.keep)
+        return Workshop(self.model, self.system, self.cache, self.meter, self.keep)
 
     def forces(self, box: np.ndarray) -> StaticForces:
         """Make the candidate's forces in a cell.
@@ -90,7 +88,7 @@ class CheckContext:
         StaticForces
             Callable on positions; refuses what is not finite.
         """
-        return StaticForces(self.model, self.system, box)
+        return StaticForces(self.model, self.system, box, self.meter)
 
     def starts(self, name: str, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Start configurations, a different one per replica, drawn by the seed.
@@ -141,8 +139,7 @@ class CheckContext:
             state=point,
             seed=self.seed,
             equilibration_steps=self.protocol.equilibration_steps,
-            # a run shorter than a segment would pay for frames that nobody asked for
-            segment_frames=min(SEGMENT_FRAMES, frames),
+            segment_frames=segment_of(frames),
         )
         return simulate(self.workshop, run, starts, n_frames=frames)
 
@@ -172,7 +169,9 @@ class CheckContext:
             return ""
         return f"; structure: {path}"
 
-    def memo(self, what: str, parts: Mapping[str, Any], compute: Any) -> dict[str, np.ndarray]:
+    def memo(
+        self, what: str, parts: Mapping[str, Any], compute: Any, *, holds: Collection[str] = ()
+    ) -> dict[str, np.ndarray]:
         """Keep an expensive result of this model, reference and package version.
 
         Parameters
@@ -183,6 +182,8 @@ class CheckContext:
             What else it depends on, JSON-able.
         compute : callable
             Makes the arrays.
+        holds : collection of str, optional
+            Names that the result must have.
 
         Returns
         -------
@@ -197,15 +198,30 @@ class CheckContext:
             "version": pytest_mlff.__version__,
             **parts,
         }
-        return self.cache.memo(key, compute)
+        return self.cache.memo(key, compute, self.meter, holds=holds)
+
+
+def segment_of(frames: int) -> int:
+    """Frames per segment of a run of the suite: a short run would pay for frames that nobody asked for.
+
+    Parameters
+    ----------
+    frames : int
+        Of the run.
+
+    Returns
+    -------
+    int
+        As many, at most.
+    """
+    return min(SEGMENT_FRAMES, frames)
 
 
 def build_context(
     settings: Settings,
     model: Model,
-    progress: Progress | None = None,
+    meter: Meter | None = None,
     *,
-    budget: Budget | None = None,
     reference: Path | None = None,
 ) -> CheckContext:
     """Put a context together from the settings of a run.
@@ -216,10 +232,8 @@ def build_context(
         What the user asked for.
     model : Model
         The candidate.
-    progress : Progress, optional
-        Where the engine reports to.
-    budget : Budget, optional
-        Wall time of the whole run, shared by its models; by default one that begins now.
+    meter : Meter, optional
+        Of the whole run, shared by its models; by default one that is silent, with a budget that begins now.
     reference : Path, optional
         Folder of other reference data.
 
@@ -240,8 +254,7 @@ def build_context(
         reference=Reference(reference),
         tolerances=limits(settings),
         cache=Cache(_cache_root(settings.cache_root, model)),
-        budget=budget or Budget(settings.budget_s),
-        progress=progress or NoProgress(),
+        meter=meter or Meter(Budget(settings.budget_s)),
         seed=settings.seed,
         config=settings.config,
         keep=settings.cache_root,

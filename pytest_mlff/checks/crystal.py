@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pytest_mlff.checks.context import CheckContext
-from pytest_mlff.simulation.derivatives import crystal_rows
+from pytest_mlff.checks.work import Work
+from pytest_mlff.simulation.derivatives import CRYSTAL_CALLS, crystal_rows
 from pytest_mlff.simulation.systems import fcc_positions
 
 if TYPE_CHECKING:
@@ -35,8 +36,26 @@ def crystal_response(context: CheckContext) -> xr.Dataset:
     """
     n = context.protocol.hessian_cells
     edge = context.system.lattice_parameter
-    found = context.memo("crystal", {"cells": n, "edge": edge}, lambda: to_arrays(_measure(context, n, edge)))
+    found = context.memo(
+        "crystal", {"cells": n, "edge": edge}, lambda: to_arrays(_measure(context, n, edge)), holds=["layout"]
+    )
     return from_arrays(found)
+
+
+def crystal_work(context: CheckContext) -> Work:
+    """Count the force calls of :func:`crystal_response`.
+
+    Parameters
+    ----------
+    context : CheckContext
+        Of the run.
+
+    Returns
+    -------
+    Work
+        Shared by the Hessian and the phonons.
+    """
+    return Work(share="crystal", calls=CRYSTAL_CALLS, atoms=4 * context.protocol.hessian_cells**3)
 
 
 def _measure(context: CheckContext, n: int, edge: float) -> xr.Dataset:

@@ -25,7 +25,7 @@ from pytest_mlff.checks.melting import bracket_run
 from pytest_mlff.errors import BudgetExhausted
 from pytest_mlff.reference.model import ReferenceModel
 from pytest_mlff.reference.observables import measure
-from pytest_mlff.simulation.budget import Budget
+from pytest_mlff.simulation.meter import Meter
 from pytest_mlff.simulation.protocols import STARTS
 from pytest_mlff.simulation.slabs import BRACKET
 
@@ -55,7 +55,7 @@ def reference_context(context: CheckContext) -> CheckContext:
     if melting is not None:
         melting = replace(melting, replicas=melting.slabs)
     protocol = replace(protocol, replicas=STARTS, looks=protocol.looks[:1], melting=melting)
-    return replace(context, model=ReferenceModel(context.system), protocol=protocol, budget=Budget())
+    return replace(context, model=ReferenceModel(context.system), protocol=protocol, meter=Meter())
 
 
 def parity(context: CheckContext, name: str) -> xr.Dataset:

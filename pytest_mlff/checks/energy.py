@@ -6,7 +6,7 @@ energy there says that the model has learned the surface, not that its own avera
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pytest_mlff.checks.catalogue import Row
     from pytest_mlff.checks.context import CheckContext
     from pytest_mlff.checks.judge import Finding
+    from pytest_mlff.checks.work import Work
     from pytest_mlff.schema import Record
 
 ATOMS = 256
@@ -99,6 +100,29 @@ def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
     from pytest_mlff.checks.judge import measured
 
     return {row.id: measured(context, row, partial(_finding, context, row)) for row in rows}
+
+
+def work(context: CheckContext, rows: Sequence[Row]) -> Iterator[Work]:
+    """Count the force calls of the rows.
+
+    Parameters
+    ----------
+    context : CheckContext
+        Of the run.
+    rows : sequence of Row
+        Of this check.
+
+    Yields
+    ------
+    Work
+        Those of the parity sets: energies come with the forces.
+    """
+    from pytest_mlff.checks.forces import parity_work
+
+    keys = {row.key for row in rows}
+    for phase in ("liquid", "solid"):
+        if keys & {f"energy-{phase}", "phase_energy"}:
+            yield parity_work(context, f"{phase}-{ATOMS}")
 
 
 def _finding(context: CheckContext, row: Row) -> Finding:

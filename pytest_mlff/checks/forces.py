@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from pytest_mlff.analysis.parity import common_force_share, force_error_sd, forc
 from pytest_mlff.checks.catalogue import Row
 from pytest_mlff.checks.context import CheckContext
 from pytest_mlff.checks.judge import Finding, measured
+from pytest_mlff.checks.work import Work
 from pytest_mlff.reference.model import ReferenceModel
 from pytest_mlff.schema import Record
 from pytest_mlff.simulation.forces import ModelForces
@@ -51,6 +52,45 @@ def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
         # a model too large for 4000 atoms still has its 256
         records[row.id] = measured(context, row, partial(_parity, context, name, counts[name]))
     return records
+
+
+def work(context: CheckContext, rows: Sequence[Row]) -> Iterator[Work]:
+    """Count the force calls of the rows.
+
+    Parameters
+    ----------
+    context : CheckContext
+        Of the run.
+    rows : sequence of Row
+        Of this check.
+
+    Yields
+    ------
+    Work
+        One for each row.
+    """
+    for row in rows:
+        yield parity_work(context, row.key.removeprefix("parity-"))
+
+
+def parity_work(context: CheckContext, name: str) -> Work:
+    """Count the force calls on a set of held-out configurations.
+
+    Parameters
+    ----------
+    context : CheckContext
+        Of the run.
+    name : str
+        ``"<phase>-<atoms>"``.
+
+    Returns
+    -------
+    Work
+        One call for each configuration; two of a batched model that has more to say than forces.
+    """
+    count, box = dict(context.protocol.parity)[name], parity_cells(context, name, 1)[1][0]
+    twice = context.forces(box).batched and len(_wanted(context)) > 1
+    return Work(share=f"parity-{name}", calls=count * (1 + twice), atoms=int(name.rpartition("-")[2]))
 
 
 def parity_forces(context: CheckContext, name: str, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -118,17 +158,15 @@ def candidate_results(context: CheckContext, name: str, count: int) -> dict[str,
         If they are not in the cache and no wall time is left for them.
     """
     positions, boxes = parity_cells(context, name, count)
-    pieces = []
-    context.progress.start(f"{context.model.name} parity {name}", len(positions))
-    try:
+    pieces, wanted = [], sorted(_wanted(context))
+    with context.meter.task(f"{context.model.name} parity {name}", len(positions)):
         for first in range(0, len(positions), CHUNK):
             chosen = slice(first, first + CHUNK)
-            parts = {"set": name, "first": first, "count": len(positions[chosen]), "wanted": sorted(_wanted(context))}
-            compute = partial(_results, context, name, positions[chosen], boxes[chosen])
-            pieces.append(context.memo("parity", parts, compute))
-            context.progress.advance(len(positions[chosen]))
-    finally:
-        context.progress.finish()
+            parts = {"set": name, "first": first, "count": len(positions[chosen]), "wanted": wanted}
+            before = context.meter.calls
+            compute = partial(_results, context, positions[chosen], boxes[chosen])
+            pieces.append(context.memo("parity", parts, compute, holds=wanted))
+            context.meter.skip(len(positions[chosen]) - (context.meter.calls - before))
     return _joined(pieces)
 
 
@@ -190,9 +228,8 @@ def _slope(parity: xr.Dataset) -> str:
     return text if found is None else f"{text}: forces look like {found.look}, multiply by {found.factor:.4g}"
 
 
-def _results(context: CheckContext, name: str, positions: np.ndarray, boxes: np.ndarray) -> dict[str, np.ndarray]:
-    context.budget.check(f"the parity of {name}")
+def _results(context: CheckContext, positions: np.ndarray, boxes: np.ndarray) -> dict[str, np.ndarray]:
     # counted by the analysis, so that a row tells how many configurations are spoiled
-    evaluate, wanted = partial(ModelForces, context.model, context.system), _wanted(context)
+    evaluate, wanted = partial(ModelForces, context.model, context.system, meter=context.meter), _wanted(context)
     found = [evaluate(box).results(position, wanted) for position, box in zip(positions, boxes, strict=True)]
     return _joined(found, np.stack)

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import partial
+from pathlib import Path
+from typing import Any
 
+import numpy as np
+
+import pytest_mlff
 from pytest_mlff.checks import conservation, extremes, learned, symmetries
 from pytest_mlff.checks.catalogue import Row
 from pytest_mlff.checks.context import CheckContext
 from pytest_mlff.checks.judge import Finding, measured
+from pytest_mlff.checks.work import Work
 from pytest_mlff.checks.workbench import Workbench
 from pytest_mlff.schema import Record
+from pytest_mlff.simulation.cache import Cache
+from pytest_mlff.simulation.meter import Meter
 
 _MEASURES: Mapping[str, Callable[[Workbench], Finding]] = {
     **{key: partial(symmetries.exact, key=key) for key in symmetries.EXACT},
@@ -49,5 +59,68 @@ def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
 
 
 def _finding(bench: Workbench, row: Row) -> Finding:
-    bench.context.budget.check(f"the row {row.id}")
-    return _MEASURES[row.key](bench)
+    with bench.context.meter.task(f"{bench.context.model.name} {row.id}"):
+        return _MEASURES[row.key](bench)
+
+
+def work(context: CheckContext, rows: Sequence[Row]) -> Iterator[Work]:
+    """Count the force calls of the rows, by running them with the reference in place of the candidate.
+
+    Parameters
+    ----------
+    context : CheckContext
+        Of the run.
+    rows : sequence of Row
+        Of this check.
+
+    Yields
+    ------
+    Work
+        For each row one for each size; where a model fails, the search for a small structure comes on top.
+    """
+    parts = {
+        "kind": "invariance calls",
+        "rows": [row.key for row in rows],
+        "cases": context.protocol.invariance_cases,
+        "seed": context.seed,
+        "provides": sorted(context.model.provides),
+        "system": asdict(context.system),
+        "reference": context.reference.version,
+        "version": pytest_mlff.__version__,
+    }
+    found = context.cache.memo(parts, partial(_counted, context, rows), context.meter, holds=("row", "atoms", "calls"))
+    for number, atoms, calls in zip(*(found[name].tolist() for name in ("row", "atoms", "calls")), strict=True):
+        yield Work(share=rows[number].id, calls=calls, atoms=atoms)
+
+
+def _counted(context: CheckContext, rows: Sequence[Row]) -> dict[str, np.ndarray]:
+    """Count the calls of the reference in each row, by the number of atoms."""
+    counted: list[tuple[int, int, int]] = []
+    with tempfile.TemporaryDirectory(prefix="pytest-mlff-") as folder:
+        cache, meter = Cache(Path(folder)), Meter()
+        stand_in = _StandIn(_ThroughPython(context.system.potential()), context.model.provides)
+        bench = Workbench(replace(context, model=stand_in, cache=cache, meter=meter, keep=None))
+        for number, row in enumerate(rows):
+            before = meter.sizes.copy()
+            _MEASURES[row.key](bench)
+            counted.extend((number, atoms, calls) for atoms, calls in sorted((meter.sizes - before).items()))
+    names = ("row", "atoms", "calls")
+    return dict(zip(names, np.array(counted, dtype=int).reshape(-1, 3).T, strict=True))
+
+
+class _ThroughPython:
+    """A calculator without its native force, whose steps nobody could count."""
+
+    def __init__(self, calculator: Any) -> None:
+        for name in ("get_forces", "get_potential_energy", "get_stress"):
+            setattr(self, name, getattr(calculator, name))
+
+
+@dataclass(frozen=True)
+class _StandIn:
+    """A model that is cheap, and passes."""
+
+    calculator: Any
+    provides: frozenset[str]
+    name = spec = fingerprint = "the reference"
+    repeatable = True

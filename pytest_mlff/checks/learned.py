@@ -19,7 +19,7 @@ from pytest_mlff.analysis.statistics import jackknife
 from pytest_mlff.checks.cases import draw, pieces, shrink, whole
 from pytest_mlff.checks.judge import Finding
 from pytest_mlff.checks.workbench import LIQUID, SOLID, Piece, Structure, Workbench
-from pytest_mlff.errors import ModelError
+from pytest_mlff.errors import BudgetExhausted, ModelError
 from pytest_mlff.schema import Estimate
 from pytest_mlff.units import MEV
 
@@ -192,11 +192,15 @@ def _judge(bench: Workbench, key: str, kinds: Sequence[Kind], remark: str = "") 
             breach = kind.measure(case)
             return breach.violation > bench.limit(key) ** 2 * breach.error
 
-        found_one = shrink(kind.smaller, fails, bench.cases, bench.seed(key))
-        breach = kind.measure(kind.cases[0] if found_one is None else found_one)
-        n = len(breach.frames[0][0].positions)
-        ratio = np.sqrt(breach.violation / breach.error)
-        note = f"{n} atoms break it by {ratio:.3g} force errors; {note}{bench.keep(key, breach.frames)}"
+        try:
+            found_one = shrink(kind.smaller, fails, bench.cases, bench.seed(key))
+            breach = kind.measure(kind.cases[0] if found_one is None else found_one)
+        except BudgetExhausted as spent:
+            note = f"{note}; no structure kept: {spent}"
+        else:
+            n = len(breach.frames[0][0].positions)
+            ratio = np.sqrt(breach.violation / breach.error)
+            note = f"{n} atoms break it by {ratio:.3g} force errors; {note}{bench.keep(key, breach.frames)}"
     return Finding(candidate=found, force_calls=bench.calls - before, note=note)
 
 

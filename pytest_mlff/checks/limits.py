@@ -42,6 +42,9 @@ def limits(settings: Settings) -> Mapping[str, Tolerance]:
     if limit is not None:
         for size in protocol(settings.protocol, settings.config).speed_sizes:
             overrides.setdefault(f"ms_per_call-{size}", limit)
+    growth = settings.config.get("speed", {}).get("max_mb_per_1000_calls")
+    if growth is not None:
+        overrides.setdefault("memory_growth", growth)
     return tolerances(TABLE, overrides)
 
 

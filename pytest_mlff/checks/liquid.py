@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,11 +10,14 @@ import numpy as np
 from pytest_mlff.analysis import rdf, structure_factor
 from pytest_mlff.analysis.statistics import replica_estimate
 from pytest_mlff.checks.catalogue import Row
-from pytest_mlff.checks.context import CheckContext
+from pytest_mlff.checks.context import CheckContext, segment_of
 from pytest_mlff.checks.judge import Finding, sequential
 from pytest_mlff.checks.stability import skip_unstable
+from pytest_mlff.checks.stability import work as stability_work
+from pytest_mlff.checks.work import Work, run_work
 from pytest_mlff.reference.observables import estimate, measure
 from pytest_mlff.schema import Estimate, Record
+from pytest_mlff.simulation.systems import state_point
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -92,3 +95,31 @@ def _net_force(trajectory: xr.Dataset) -> Estimate:
     """Root mean square over frames of the net force per atom, in eV/Å."""
     squares = (trajectory["net_force"].values / trajectory.sizes["atom"]) ** 2
     return replica_estimate(np.sqrt(squares.mean(axis=1)))
+
+
+def work(context: CheckContext, rows: Sequence[Row]) -> Iterator[Work]:
+    """Count the force calls of the rows.
+
+    Parameters
+    ----------
+    context : CheckContext
+        Of the run.
+    rows : sequence of Row
+        Of this check.
+
+    Yields
+    ------
+    Work
+        Those of the stability run first, then one for each look.
+    """
+    yield from stability_work(context, rows)
+    for state in dict.fromkeys(row.state for row in rows):
+        yield from run_work(
+            context,
+            state,
+            atoms=state_point(state, context.system).n_atoms,
+            replicas=context.protocol.replicas,
+            looks=context.protocol.looks,
+            equilibration=context.protocol.equilibration_steps,
+            segment=segment_of(context.protocol.looks[0]),
+        )

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import isfinite
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytest_mlff.analysis.statistics import replica_estimate
 from pytest_mlff.checks.catalogue import Row
 from pytest_mlff.checks.context import CheckContext
 from pytest_mlff.checks.judge import Finding, sequential
 from pytest_mlff.checks.stability import skip_unstable
-from pytest_mlff.reference.melting import BRACKET_SEGMENT, ladder_drifts, melting_point, rung_drift
+from pytest_mlff.checks.stability import work as stability_work
+from pytest_mlff.checks.work import Work, run_work
+from pytest_mlff.reference.melting import BRACKET_SEGMENT, LADDER_SEGMENT, ladder_drifts, melting_point, rung_drift
 from pytest_mlff.reference.observables import estimate
 from pytest_mlff.schema import Record
 from pytest_mlff.simulation.slabs import BRACKET, COEXISTENCE_LADDER, PAPER_LADDER
@@ -110,3 +112,31 @@ def _bracket(context: CheckContext, row: Row, frames: int) -> Finding:
         force_calls=int(drift.attrs["force_calls"]),
         note=f"{atoms} atoms, {drift.sizes['replica']} slabs at {rung.temperature:g} K",
     )
+
+
+def work(context: CheckContext, rows: Sequence[Row]) -> Iterator[Work]:
+    """Count the force calls of the rows.
+
+    Parameters
+    ----------
+    context : CheckContext
+        Of the run.
+    rows : sequence of Row
+        Of this check.
+
+    Yields
+    ------
+    Work
+        Those of the stability run first, then one for each look.
+    """
+    yield from stability_work(context, rows)
+    lengths = context.protocol.melting
+    assert lengths is not None, "a protocol with melting rows has their lengths"
+    for row in rows:
+        rungs = [BRACKET[row.key]] if row.key in BRACKET else _LADDERS[row.key].rungs
+        looks = lengths.looks if row.key in BRACKET else (_LADDERS[row.key].frames,)
+        for rung in rungs:
+            where = f"{row.id}, {rung.temperature:g} K"
+            how: dict[str, Any] = {"replicas": lengths.replicas, "looks": looks, "equilibration": 0}
+            how["segment"] = BRACKET_SEGMENT if row.key in BRACKET else LADDER_SEGMENT
+            yield from run_work(context, where, atoms=rung.geometry.n_atoms, **how)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from pytest_mlff.analysis.phonons import pdos_distance, phonon_spectrum
 from pytest_mlff.checks.catalogue import Row
 from pytest_mlff.checks.context import CheckContext
-from pytest_mlff.checks.crystal import crystal_response
+from pytest_mlff.checks.crystal import crystal_response, crystal_work
 from pytest_mlff.checks.judge import Finding, Stopwatch, judge
+from pytest_mlff.checks.work import Work
 from pytest_mlff.schema import Estimate, Record
 
 
@@ -46,3 +47,21 @@ def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
         ),
     }
     return {row.id: judge(context, row, findings[row.key], wall_s=watch.seconds) for row in rows}
+
+
+def work(context: CheckContext, rows: Sequence[Row]) -> Iterator[Work]:
+    """Count the force calls of the rows.
+
+    Parameters
+    ----------
+    context : CheckContext
+        Of the run.
+    rows : sequence of Row
+        Of this check.
+
+    Yields
+    ------
+    Work
+        One, whatever the rows.
+    """
+    yield crystal_work(context)

@@ -6,7 +6,7 @@ follows from the reference's configurations, to first order in the error; what i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pytest_mlff.checks.catalogue import Row
     from pytest_mlff.checks.context import CheckContext
     from pytest_mlff.checks.judge import Finding
+    from pytest_mlff.checks.work import Work
     from pytest_mlff.schema import Estimate, Record
     from pytest_mlff.simulation.systems import StatePoint
 
@@ -120,6 +121,62 @@ def from_runs(
     return records
 
 
+def work(context: CheckContext, rows: Sequence[Row]) -> Iterator[Work]:
+    """Count the force calls of the rows.
+
+    Parameters
+    ----------
+    context : CheckContext
+        Of the run.
+    rows : sequence of Row
+        Of this check.
+
+    Yields
+    ------
+    Work
+        Those of the liquid's runs, which other checks share, and the frames whose stress is taken at each look.
+    """
+    from pytest_mlff.checks import liquid
+    from pytest_mlff.checks.forces import parity_work
+
+    if not context.protocol.liquid_states:
+        yield parity_work(context, "liquid-256")
+        return
+    yield from liquid.work(context, rows)
+    for state in dict.fromkeys(row.state for row in rows):
+        yield from frame_work(context, state, replicas=context.protocol.replicas, looks=context.protocol.looks)
+
+
+def frame_work(context: CheckContext, state: str, *, replicas: int, looks: Sequence[int]) -> Iterator[Work]:
+    """Count the calls for the stress of a run's frames.
+
+    Parameters
+    ----------
+    context : CheckContext
+        Of the run.
+    state : str
+        State point.
+    replicas : int
+        Runs of it.
+    looks : sequence of int
+        Frames at each look.
+
+    Yields
+    ------
+    Work
+        One for each look; a later one takes all frames again.
+    """
+    from pytest_mlff.checks.work import Work
+    from pytest_mlff.simulation.pressure import pressure_frames
+    from pytest_mlff.simulation.systems import state_point
+
+    atoms = state_point(state, context.system).n_atoms
+    for number, frames in enumerate(looks, 1):
+        where = f"pressure {state}" if len(looks) == 1 else f"pressure {state}, look {number}"
+        calls = replicas * len(pressure_frames(frames, atoms))
+        yield Work(share=where, calls=calls, atoms=atoms, certain=number == 1)
+
+
 def _finding(context: CheckContext, state: str, trajectory: xr.Dataset) -> Finding:
     """Compare the pressure of a trajectory with the reference's at the same volume."""
     import numpy as np
@@ -143,22 +200,18 @@ def _virial(context: CheckContext, state: str, trajectory: xr.Dataset) -> np.nda
     from pytest_mlff.simulation.pressure import frame_pressures, pressure_frames
 
     frames = list(pressure_frames(trajectory.sizes["frame"], trajectory.sizes["atom"]))
-    forces = context.forces(trajectory["box"].values)
+    forces, meter = context.forces(trajectory["box"].values), context.meter
     found = []
-    context.progress.start(f"{context.model.name} pressure {state}", len(frames) * trajectory.sizes["replica"])
-    try:
+    with meter.task(f"{context.model.name} pressure {state}", len(frames) * trajectory.sizes["replica"]):
         for positions in trajectory["position"].values[:, frames]:
 
             def compute(positions: np.ndarray = positions) -> dict[str, np.ndarray]:
-                context.budget.check(f"the pressure at {state}")
                 return {"virial": frame_pressures(forces, positions)}
 
-            content = np.ascontiguousarray(positions).tobytes()
+            content, before = np.ascontiguousarray(positions).tobytes(), meter.calls
             parts = {"state": state, "frames": hashlib.sha256(content).hexdigest()}
-            found.append(context.memo("pressure", parts, compute)["virial"])
-            context.progress.advance(len(frames))
-    finally:
-        context.progress.finish()
+            found.append(context.memo("pressure", parts, compute, holds=["virial"])["virial"])
+            meter.skip(len(frames) - (meter.calls - before))
     return np.stack(found)
 
 

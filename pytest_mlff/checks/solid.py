@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from pytest_mlff.analysis.rdf import distance2
 from pytest_mlff.checks.catalogue import Row
-from pytest_mlff.checks.context import CheckContext
+from pytest_mlff.checks.context import CheckContext, segment_of
 from pytest_mlff.checks.judge import Finding, sequential
 from pytest_mlff.checks.stability import skip_unstable
+from pytest_mlff.checks.stability import work as stability_work
+from pytest_mlff.checks.work import Work, run_work
 from pytest_mlff.reference.observables import measure
 from pytest_mlff.schema import Record
+from pytest_mlff.simulation.systems import state_point
 
 STATE = "20K-solid-256"
 
@@ -42,3 +45,30 @@ def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
         return {row.id: Finding(candidate=found, force_calls=calls) for row in wanted}
 
     return sequential(context, rows, (context.protocol.solid_frames,), evaluate)
+
+
+def work(context: CheckContext, rows: Sequence[Row]) -> Iterator[Work]:
+    """Count the force calls of the rows.
+
+    Parameters
+    ----------
+    context : CheckContext
+        Of the run.
+    rows : sequence of Row
+        Of this check.
+
+    Yields
+    ------
+    Work
+        Those of the stability run first, then one for each look.
+    """
+    yield from stability_work(context, rows)
+    yield from run_work(
+        context,
+        STATE,
+        atoms=state_point(STATE, context.system).n_atoms,
+        replicas=context.protocol.solid_replicas,
+        looks=(context.protocol.solid_frames,),
+        equilibration=context.protocol.equilibration_steps,
+        segment=segment_of(context.protocol.solid_frames),
+    )

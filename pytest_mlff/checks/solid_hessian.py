@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import numpy as np
@@ -10,11 +10,13 @@ import numpy as np
 from pytest_mlff.analysis.hessian import crystal_symmetry, symmetry_estimate
 from pytest_mlff.checks.catalogue import Row
 from pytest_mlff.checks.context import CheckContext
-from pytest_mlff.checks.crystal import crystal_response
+from pytest_mlff.checks.crystal import crystal_response, crystal_work
 from pytest_mlff.checks.judge import Finding, measured
+from pytest_mlff.checks.work import Work
 from pytest_mlff.reference.observables import estimate
 from pytest_mlff.schema import Record
-from pytest_mlff.simulation.derivatives import choose_step, dense_hessian, force_noise
+from pytest_mlff.simulation.derivatives import CALLS_PER_ATOM, NOISE_CALLS, choose_step, dense_hessian, force_noise
+from pytest_mlff.simulation.probe import PROBE_ATOMS
 
 
 def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
@@ -37,6 +39,28 @@ def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
     return {row.id: measured(context, row, partial(measure[row.key], context)) for row in rows}
 
 
+def work(context: CheckContext, rows: Sequence[Row]) -> Iterator[Work]:
+    """Count the force calls of the rows.
+
+    Parameters
+    ----------
+    context : CheckContext
+        Of the run.
+    rows : sequence of Row
+        Of this check.
+
+    Yields
+    ------
+    Work
+        One for each row.
+    """
+    for row in rows:
+        if row.key == "symmetry-solid":
+            yield crystal_work(context)
+        else:
+            yield Work(share=row.id, calls=NOISE_CALLS + CALLS_PER_ATOM * PROBE_ATOMS, atoms=PROBE_ATOMS)
+
+
 def _solid(context: CheckContext) -> Finding:
     response = crystal_response(context)
     step = float(response["step"][0])
@@ -52,7 +76,9 @@ def _solid(context: CheckContext) -> Finding:
 
 def _liquid(context: CheckContext) -> Finding:
     positions, box = context.reference.configurations("probe/liquid")
-    found = context.memo("liquid-hessian", {}, lambda: _dense(context, positions[0], box))
+    found = context.memo(
+        "liquid-hessian", {}, lambda: _dense(context, positions[0], box), holds=["hessian", "step", "noise", "calls"]
+    )
     step, noise = float(found["step"]), float(found["noise"])
     reference = context.reference.observable("probe-liquid", "symmetry")
     return Finding(

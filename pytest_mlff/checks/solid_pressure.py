@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from pytest_mlff.checks.declaration import Declared
-from pytest_mlff.checks.pressure import CAUSES, NEEDS, SOURCE, from_configurations, from_runs
+from pytest_mlff.checks.pressure import CAUSES, NEEDS, SOURCE, frame_work, from_configurations, from_runs
 from pytest_mlff.verdict.tolerances import EVERYWHERE
 
 if TYPE_CHECKING:
     from pytest_mlff.checks.catalogue import Row
     from pytest_mlff.checks.context import CheckContext
+    from pytest_mlff.checks.work import Work
     from pytest_mlff.schema import Record
 
 ROWS = (
@@ -59,3 +60,29 @@ def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
     return from_runs(
         context, dict.fromkeys([STATE], rows[0]), replicas=protocol.solid_replicas, looks=(protocol.solid_frames,)
     )
+
+
+def work(context: CheckContext, rows: Sequence[Row]) -> Iterator[Work]:
+    """Count the force calls of the rows.
+
+    Parameters
+    ----------
+    context : CheckContext
+        Of the run.
+    rows : sequence of Row
+        Of this check.
+
+    Yields
+    ------
+    Work
+        Those of the crystal's runs, which another check shares, and the frames whose stress is taken.
+    """
+    from pytest_mlff.checks import solid
+    from pytest_mlff.checks.forces import parity_work
+
+    protocol = context.protocol
+    if not protocol.solid_replicas:
+        yield parity_work(context, "solid-256")
+        return
+    yield from solid.work(context, rows)
+    yield from frame_work(context, solid.STATE, replicas=protocol.solid_replicas, looks=(protocol.solid_frames,))

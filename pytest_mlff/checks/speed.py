@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from pytest_mlff.checks.catalogue import Row
 from pytest_mlff.checks.context import CheckContext
 from pytest_mlff.checks.judge import Finding, judge
+from pytest_mlff.checks.work import Work
 from pytest_mlff.schema import Estimate, Record
 from pytest_mlff.simulation.engine import Engine
 from pytest_mlff.simulation.systems import (
@@ -47,12 +48,26 @@ def benchmark_target(context: CheckContext, row: Row) -> Callable[[], None]:
         One force call on new positions, or one MD step; warmed up.
     """
     atoms = int(row.key.rpartition("-")[2])
-    target = _step(context, atoms) if row.key.startswith("ms_per_step") else _call(context, atoms)
+    target = _step(context, atoms) if row.key.startswith("ms_per_step") else call_target(context, atoms)
     target()
     return target
 
 
-def _call(context: CheckContext, atoms: int) -> Callable[[], None]:
+def call_target(context: CheckContext, atoms: int) -> Callable[[], None]:
+    """Make a force call on a shaken crystal, its atoms a little elsewhere each time.
+
+    Parameters
+    ----------
+    context : CheckContext
+        Of the run.
+    atoms : int
+        Four times a cube.
+
+    Returns
+    -------
+    callable
+        Not warmed up.
+    """
     n_cells = round((atoms / 4) ** (1 / 3))
     edge = context.system.lattice_parameter
     lattice = fcc_positions((n_cells, n_cells, n_cells), edge)
@@ -75,7 +90,7 @@ def _step(context: CheckContext, atoms: int) -> Callable[[], None]:
         n_atoms=atoms,
         box=(n_cells * edge, n_cells * edge, n_cells * edge),
     )
-    engine = Engine(context.model, context.system, state, seeds=[context.seed])
+    engine = Engine(context.model, context.system, state, seeds=[context.seed], meter=context.meter)
     engine.start(fcc_positions((n_cells, n_cells, n_cells), edge)[None])
 
     def step() -> None:
@@ -164,3 +179,23 @@ def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
         By row id.
     """
     return {row.id: judge_time(context, row, time_calls(benchmark_target(context, row))) for row in rows}
+
+
+def work(context: CheckContext, rows: Sequence[Row]) -> Iterator[Work]:
+    """Count the force calls of the rows.
+
+    Parameters
+    ----------
+    context : CheckContext
+        Of the run.
+    rows : sequence of Row
+        Of this check.
+
+    Yields
+    ------
+    Work
+        One for each row, its warm-up included.
+    """
+    for row in rows:
+        kind, _, atoms = row.key.rpartition("-")
+        yield Work(share=row.id, calls=REPEATS + 1, atoms=int(atoms), replicas=int(kind == "ms_per_step"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from pytest_mlff.checks.catalogue import UNSTABLE, Row
 from pytest_mlff.checks.context import CheckContext
 from pytest_mlff.checks.judge import Finding, measured, unmeasured, without_verdict
+from pytest_mlff.checks.work import Work
 from pytest_mlff.errors import MlffError, UnstableError
 from pytest_mlff.schema import Estimate, Record
 from pytest_mlff.simulation.md import Run, engine_identity, simulate
@@ -45,7 +46,8 @@ def failure(context: CheckContext) -> str:
         "steps": context.protocol.stability_steps,
         "seed": context.seed,
     }
-    return str(context.memo("stability", parts, lambda: {"failure": np.array(_run(context))})["failure"])
+    found = context.memo("stability", parts, lambda: {"failure": np.array(_run(context))}, holds=["failure"])
+    return str(found["failure"])
 
 
 def _run(context: CheckContext) -> str:
@@ -85,6 +87,25 @@ def _finding(context: CheckContext) -> Finding:
         force_calls=context.protocol.stability_steps,
         note=reason or f"survived {context.protocol.stability_steps} steps at {STATE}",
     )
+
+
+def work(context: CheckContext, rows: Sequence[Row]) -> Iterator[Work]:
+    """Count the force calls of the rows.
+
+    Parameters
+    ----------
+    context : CheckContext
+        Of the run.
+    rows : sequence of Row
+        Of this check.
+
+    Yields
+    ------
+    Work
+        One; every long check shares it.
+    """
+    atoms = state_point(STATE, context.system).n_atoms
+    yield Work(share="stability", calls=context.protocol.stability_steps, atoms=atoms, replicas=1)
 
 
 def skip_unstable(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record] | None:

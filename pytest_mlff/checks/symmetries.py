@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from pytest_mlff.checks.cases import draw, pieces, shrink, whole
 from pytest_mlff.checks.judge import Finding
 from pytest_mlff.checks.workbench import Piece, Structure, Workbench, largest_norm
-from pytest_mlff.errors import ModelError, RefusedError
+from pytest_mlff.errors import BudgetExhausted, ModelError, RefusedError
 from pytest_mlff.schema import Estimate
 from pytest_mlff.simulation.forces import calling
 from pytest_mlff.simulation.systems import fcc_positions
@@ -172,7 +172,14 @@ def worst_case(
         found = trial(case, 0.0).ratio
         return found if found <= bench.limit(key) else min(found, trial(case, JITTER).ratio)
 
-    ratios = {case: ratio(case) for case in draw(strategy, bench.cases, bench.seed(key))}
+    ratios: dict[Any, float] = {}
+    try:
+        for case in draw(strategy, bench.cases, bench.seed(key)):
+            ratios[case] = ratio(case)
+    except BudgetExhausted as spent:
+        worst_so_far = max(ratios.values(), default=0.0)
+        if worst_so_far <= bench.limit(key):
+            raise BudgetExhausted(f"{spent}; worst of {len(ratios)} cases: {worst_so_far:.3g}") from None
     note = f"{len(ratios)} cases, resolution {bench.resolution:.2g} eV/Å"
     if not bench.context.model.repeatable:
         note += ", which holds the noise of forces that do not repeat"
@@ -184,9 +191,13 @@ def worst_case(
                 ratios[case] = ratio(case)
             return ratios[case] > bench.limit(key)
 
-        smallest = trial(shrink(strategy, fails, bench.cases, bench.seed(key)) or worst, 0.0)
-        frames = [(smallest.original, smallest.forces), (smallest.image, smallest.image_forces)]
-        note = f"{describe(smallest)}; {note}{bench.keep(key, frames)}"
+        try:
+            smallest = trial(shrink(strategy, fails, bench.cases, bench.seed(key)) or worst, 0.0)
+        except BudgetExhausted as spent:
+            note = f"{note}; no structure kept: {spent}"
+        else:
+            frames = [(smallest.original, smallest.forces), (smallest.image, smallest.image_forces)]
+            note = f"{describe(smallest)}; {note}{bench.keep(key, frames)}"
     return Finding(candidate=Estimate(max(ratios.values()), 0.0), force_calls=bench.calls - before, note=note)
 
 

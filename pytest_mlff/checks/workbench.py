@@ -151,7 +151,7 @@ class Workbench:
             Callable on positions; refuses what is not finite.
         """
         model = self.context.model if calculator is None else _Copy(self.context.model, calculator)
-        return StaticForces(model, self.context.system, cell)
+        return StaticForces(model, self.context.system, cell, self.context.meter)
 
     def forces(self, structure: Structure, calculator: Any = None) -> np.ndarray:
         """Evaluate the candidate, or a copy of its calculator.

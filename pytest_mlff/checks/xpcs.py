@@ -10,12 +10,14 @@ import numpy as np
 from pytest_mlff.checks.catalogue import Row
 from pytest_mlff.checks.context import CheckContext
 from pytest_mlff.checks.judge import Finding
-from pytest_mlff.checks.liquid import by_state
+from pytest_mlff.checks.liquid import by_state, work
 from pytest_mlff.reference.observables import VARIABLES, estimate, measure
 from pytest_mlff.schema import Record
 
 if TYPE_CHECKING:
     import xarray as xr
+
+__all__ = ["run", "work"]  # the trajectories are the liquid's
 
 
 def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:

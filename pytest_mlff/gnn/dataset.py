@@ -32,7 +32,8 @@ from pytest_mlff.gnn.sampling import (
 )
 from pytest_mlff.settings import check_folder
 from pytest_mlff.simulation.cache import Cache
-from pytest_mlff.simulation.md import ENGINE_VERSION, NoProgress, Progress, engine_identity
+from pytest_mlff.simulation.md import ENGINE_VERSION, engine_identity
+from pytest_mlff.simulation.meter import Meter, Progress
 from pytest_mlff.simulation.systems import ARGON, System
 
 if TYPE_CHECKING:
@@ -197,22 +198,19 @@ def build_dataset(
     check_folder(output.parent, "dataset")
     if output.is_dir():
         raise SpecError(f"dataset: {output} is a folder; name a file")
-    cache, progress = Cache(cache_dir), progress or NoProgress()
+    cache, meter = Cache(cache_dir), Meter(progress=progress)
     planned = list(trajectories(composition))
-    progress.start(f"dataset {composition.name}", sum(trajectory.steps for trajectory in planned))
-    parts = []
-    try:
+    parts, steps = [], sum(trajectory.steps for trajectory in planned)
+    with meter.task(f"dataset {composition.name}", steps, unit="steps"):
         for number, trajectory in enumerate(planned):
-            parts.append(_part(number, trajectory, _frames(trajectory, cache, system), system))
-            progress.advance(trajectory.steps)
-    finally:
-        progress.finish()
+            parts.append(_part(number, trajectory, _frames(trajectory, cache, system, meter), system))
+            meter.advance(trajectory.steps)
     dataset = _assembled(parts, composition, system)
     write_dataset(dataset, output)
     return dataset
 
 
-def _frames(trajectory: Trajectory, cache: Cache, system: System) -> np.ndarray:
+def _frames(trajectory: Trajectory, cache: Cache, system: System, meter: Meter) -> np.ndarray:
     described = asdict(trajectory)
     for name in ("source", "split"):  # where the frames go does not change them
         del described[name]
@@ -222,7 +220,7 @@ def _frames(trajectory: Trajectory, cache: Cache, system: System) -> np.ndarray:
         "system": asdict(system),
         "trajectory": described,
     }
-    return cache.memo(key, lambda: {"position": run_trajectory(trajectory, system)})["position"]
+    return cache.memo(key, lambda: {"position": run_trajectory(trajectory, system)}, meter)["position"]
 
 
 def _part(number: int, trajectory: Trajectory, frames: np.ndarray, system: System) -> dict[str, Any]:

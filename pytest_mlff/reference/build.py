@@ -23,7 +23,7 @@ from pytest_mlff.reference.parts import make_workshop, measured_part, part_names
 from pytest_mlff.reference.runs import PLANS, SEED, reference_trajectory
 from pytest_mlff.settings.shipped import MANIFEST
 from pytest_mlff.simulation.cache import write_atomically
-from pytest_mlff.simulation.md import Progress
+from pytest_mlff.simulation.meter import Progress
 from pytest_mlff.simulation.systems import ARGON, System, state_points
 
 if TYPE_CHECKING:

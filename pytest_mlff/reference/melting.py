@@ -96,7 +96,9 @@ def _slabs(workshop: Workshop, rung: Rung, count: int, preparation: Preparation)
     slabs = []
     for index in range(count):
         seed = SEED + index
-        slabs.append(workshop.cache.memo({**parts, "seed": seed}, partial(prepare, seed))["position"])
+        key = {**parts, "seed": seed}
+        found = workshop.cache.memo(key, partial(prepare, seed), workshop.meter, holds=["position"])
+        slabs.append(found["position"])
     return np.stack(slabs)
 
 

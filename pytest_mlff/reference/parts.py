@@ -21,11 +21,11 @@ from pytest_mlff.reference.observables import LIQUID, SOLID, measure
 from pytest_mlff.reference.packing import number, packed
 from pytest_mlff.reference.pressure import pressure_part
 from pytest_mlff.reference.runs import PLANS, Plan, reference_trajectory
-from pytest_mlff.simulation.budget import Budget
 from pytest_mlff.simulation.cache import Cache
 from pytest_mlff.simulation.derivatives import STEP, crystal_rows, dense_hessian
 from pytest_mlff.simulation.forces import ModelForces
-from pytest_mlff.simulation.md import NoProgress, Progress, Workshop
+from pytest_mlff.simulation.md import Workshop
+from pytest_mlff.simulation.meter import Meter, Progress
 from pytest_mlff.simulation.probe import PROBE_ATOMS, make_probe
 from pytest_mlff.simulation.protocols import STARTS
 from pytest_mlff.simulation.systems import (
@@ -66,7 +66,7 @@ def make_workshop(cache_dir: Path, *, system: System = ARGON, progress: Progress
     Workshop
         Without a budget.
     """
-    return Workshop(ReferenceModel(system), system, Cache(cache_dir), Budget(), progress or NoProgress())
+    return Workshop(ReferenceModel(system), system, Cache(cache_dir), Meter(progress=progress))
 
 
 def part_names(system: System = ARGON) -> list[str]:

@@ -21,7 +21,8 @@ from pytest_mlff.reference.parts import make_workshop, measured_part, probe_symm
 from pytest_mlff.reference.pressure import measured_modulus, measured_pressure, trajectory_pressure
 from pytest_mlff.reference.runs import Plan
 from pytest_mlff.schema import Estimate
-from pytest_mlff.simulation.md import Progress, Run, Workshop, simulate
+from pytest_mlff.simulation.md import Run, Workshop, simulate
+from pytest_mlff.simulation.meter import Progress
 from pytest_mlff.simulation.protocols import PROTOCOLS
 from pytest_mlff.simulation.systems import StatePoint, state_points
 from pytest_mlff.units import BAR

@@ -18,12 +18,11 @@ from pytest_mlff.report.figures import paper
 from pytest_mlff.report.figures.style import Curves, looks, need_matplotlib
 from pytest_mlff.settings import Settings, check_folder
 from pytest_mlff.simulation.budget import Budget
+from pytest_mlff.simulation.meter import Meter, Progress
 from pytest_mlff.simulation.slabs import BRACKET
 
 if TYPE_CHECKING:
     import xarray as xr
-
-    from pytest_mlff.simulation.md import Progress
 
     Measure = Callable[[CheckContext], xr.Dataset]
     Draw = Callable[[Path], None]
@@ -75,7 +74,7 @@ def draw_gallery(
     models = unique_names([load_model(spec) for spec in specs])
     settings = Settings(protocol="ci", cache_dir=cache_dir)
     budget = Budget(0.0) if cached_only else Budget()
-    contexts = [build_context(settings, model, progress, budget=budget) for model in models]
+    contexts = [build_context(settings, model, Meter(budget, progress)) for model in models]
     files = []
     for name, draw in _figures(contexts, say):
         files.append(output / f"{name}.svg")

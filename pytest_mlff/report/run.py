@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from contextlib import chdir, nullcontext
+from contextlib import chdir, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,16 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_mlff.errors import ReferenceDataError
+from pytest_mlff.errors import CacheError, ReferenceDataError, SpecError
 from pytest_mlff.report.attendance import Attendance
 from pytest_mlff.report.file import RecordsFile, check_target
 from pytest_mlff.report.outcome import Cell, Evidence, decide_exit
 from pytest_mlff.report.records import describe_models, run_document
 from pytest_mlff.schema import Record
-from pytest_mlff.settings import Settings, check_folder
+from pytest_mlff.settings import Settings
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pytest_mlff.checks.catalogue import Row
+    from pytest_mlff.checks.forecast import Forecast
     from pytest_mlff.models.load import LoadedModel
 
 
@@ -64,6 +67,10 @@ class Run:
         What became of the suite's tests.
     cut_short : bool
         Whether ``-x`` or ``--maxfail`` ended the run.
+    forecasts : list of Forecast
+        What each model will take, once the tests are collected; none of a short run.
+    notes : list of str
+        What the header has to say beside the models, from :meth:`open` on.
     complaints : tuple of str
         Why the exit code is not what pytest's own output says, from :meth:`close` on.
     """
@@ -78,6 +85,8 @@ class Run:
     reference: str | None = None
     attendance: Attendance = field(default_factory=Attendance)
     cut_short: bool = False
+    forecasts: list[Forecast] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     complaints: tuple[str, ...] = ()
     _records: dict[tuple[str, str, str], Record] = field(default_factory=dict)
     _info_rows: frozenset[str] = frozenset()
@@ -99,7 +108,7 @@ class Run:
         self.rows = rows(settings.protocol, settings.config)
         self._info_rows = info_rows(self.rows, limits(settings), settings.protocol)
         target = None if settings.json is None else check_target(settings.json)
-        check_folder(settings.cache_root, "--mlff-cache-dir")
+        self.notes = _cache_notes(settings.cache_root)
         self._file = RecordsFile(target) if target is not None and self.decides else None
         with self._file.old_one_aside() if self._file else nullcontext():
             self._load()
@@ -210,6 +219,19 @@ class Run:
             self._closed_with = self._save(status)
         return self._closed_with
 
+    def give_up(self, complaint: str) -> None:
+        """Write what there is of a run that cannot go on to its end.
+
+        Parameters
+        ----------
+        complaint : str
+            Why.
+        """
+        self.complaints += (complaint,)
+        if self._file is not None:
+            with suppress(OSError):
+                self._file.write(self._document())
+
     def _save(self, status: int) -> int:
         if self._file is None:
             return status
@@ -250,6 +272,7 @@ class Run:
             "config": {table: _builtin(content) for table, content in settings.config.items()},
             "reference": self.reference,
             "started": datetime.fromtimestamp(self.started, UTC).isoformat(timespec="seconds"),
+            "forecast": [forecast.to_dict() for forecast in self.forecasts],
             "wall_s": max(0.0, time.time() - self.started),
             "exit_status": exit_status,
         }
@@ -263,3 +286,19 @@ class Run:
 
 def _builtin(content: Mapping[str, Any]) -> dict[str, Any]:
     return {key: list(value) if isinstance(value, tuple) else value for key, value in content.items()}
+
+
+def _cache_notes(root: Path) -> list[str]:
+    """Open the cache, so that hours of work do not depend on one that cannot be used; say what is odd about it."""
+    from pytest_mlff.simulation.locks import open_folder
+
+    try:
+        cache = open_folder(root)
+    except CacheError as error:
+        raise SpecError(f"--mlff-cache-dir: {error}") from None
+    notes = []
+    if not cache.locks:
+        notes.append(f"the file system of {root} knows no locks: runs at the same time may compute a thing twice")
+    if not cache.writable:
+        notes.append(f"{root} cannot be written to: what is in it serves, nothing else can be computed")
+    return notes

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING
 
 from pytest_mlff.checks.catalogue import HINTS
 from pytest_mlff.foreign import one_line
+from pytest_mlff.report.progress import format_time
 from pytest_mlff.report.records import describe_models
 from pytest_mlff.report.run import Run
 from pytest_mlff.report.terminal import (
@@ -25,6 +27,8 @@ from pytest_mlff.verdict.explain import explain
 
 if TYPE_CHECKING:
     import pytest
+
+    from pytest_mlff.checks.forecast import Forecast
 
 
 def failure_text(run: Run, record: Record, *, test: str | None = None) -> str:
@@ -61,7 +65,7 @@ def header(run: Run) -> list[str]:
     Returns
     -------
     list of str
-        One line for each model, and one for each oddity that loading found.
+        One line for each model, one for each oddity that loading found, one for each of the cache.
     """
     settings = run.settings
     common = (
@@ -75,7 +79,50 @@ def header(run: Run) -> list[str]:
             f"dtype {described['dtype'] or 'unknown'}, {common}"
         )
         lines.extend(f"mlff: {model.name}: {note}" for note in getattr(model, "notes", ()))
+    lines.extend(f"mlff: {note}" for note in run.notes)
     return [fit_encoding(line, _encoding()) for line in lines]
+
+
+def forecast_lines(run: Run) -> list[str]:
+    """Say what the run will take, before it begins.
+
+    Parameters
+    ----------
+    run : Run
+        With its forecasts.
+
+    Returns
+    -------
+    list of str
+        One line for each model; with ``--mlff-forecast`` one for each thing that is computed before it.
+    """
+    lines: list[str] = []
+    for forecast in run.forecasts:
+        if run.settings.forecast:
+            lines.extend(_forecast_rows(forecast))
+        lines.append(_forecast_line(forecast, run.settings.budget_s))
+    return [fit_encoding(f"mlff: {line}", _encoding()) for line in lines]
+
+
+def _forecast_line(forecast: Forecast, budget_s: float | None) -> str:
+    least, most = (forecast.calls(all_looks=looks) for looks in (False, True))
+    calls = f"{least}" if least == most else f"{least} to {most}"
+    times = [format_time(forecast.seconds(all_looks=looks)) for looks in (False, True)]
+    time = times[0] if least == most else f"{times[0]} to {times[1]}"
+    pace = ", ".join(f"{atoms} atoms {ms:.3g} ms" for atoms, ms in forecast.ms_per_call.items())
+    smoke = format_time(forecast.smoke_s)
+    line = f"{forecast.model}: {calls} force calls ({pace}), about {time}; smoke would take {smoke}"
+    if budget_s is not None and forecast.left_out:
+        line += f"; the budget of {format_time(budget_s)} leaves out: {'; '.join(forecast.left_out)}"
+    return line
+
+
+def _forecast_rows(forecast: Forecast) -> Iterator[str]:
+    width = max((len(line.what) for line in forecast.lines), default=0)
+    for line in forecast.lines:
+        remark = "" if line.certain else ", where a row is still open"
+        remark += "" if line.in_budget else ", beyond the budget"
+        yield f"{line.check:<13} {line.what:<{width}} {line.calls:>7} calls {format_time(line.seconds):>7}{remark}"
 
 
 def write_table(reporter: pytest.TerminalReporter, run: Run) -> None:
@@ -115,6 +162,28 @@ def write_complaints(config: pytest.Config, run: Run) -> None:
             reporter.write_line(line, red=True, bold=True)
         else:
             print(line, file=sys.stderr)
+
+
+def give_up(config: pytest.Config, run: Run, complaint: str) -> None:
+    """Write the records and the table of a run that cannot go on, past pytest's capture.
+
+    Parameters
+    ----------
+    config : pytest.Config
+        Of the run.
+    run : Run
+        With the records so far.
+    complaint : str
+        Why.
+    """
+    run.give_up(complaint)
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    capture = config.pluginmanager.get_plugin("capturemanager")
+    with capture.global_and_fixture_disabled() if capture else nullcontext():
+        if reporter is not None and not hasattr(config, "workerinput"):
+            reporter.ensure_newline()
+            write_table(reporter, run)
+        write_complaints(config, run)
 
 
 def _rerun(run: Run, record: Record) -> str:

@@ -48,7 +48,7 @@ _TABLES: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {
     "solid": {"replicas": whole(3), "steps": whole(1)},
     "melting": {"replicas": whole(2), "steps": whole(1)},
     "forces": {"configurations": whole(2)},
-    "speed": {"max_ms_per_call": positive},
+    "speed": {"max_ms_per_call": positive, "max_mb_per_1000_calls": positive},
 }
 
 

@@ -37,7 +37,7 @@ class Settings:
     seed : int
         Non-negative; decides every random choice of the run.
     budget_s : float or None
-        Wall time in seconds after which no trajectory is extended; None for no limit.
+        Wall time in seconds after which nothing more is computed; None for no limit.
     inconclusive : {"fail", "skip", "pass"}
         What an INCONCLUSIVE record does to its test.
     config : mapping of str to mapping
@@ -49,6 +49,10 @@ class Settings:
         Where the records of the run go.
     cache_dir : Path or None
         Folder of cached trajectories; None for the user's cache folder.
+    forecast : bool
+        Whether to say how long the run would take, and stop.
+    timeout_s : float or None
+        Longest force call in seconds; None for no limit.
     suite : bool
         Whether the bundled suite runs beside the paths given on the command line.
     standing : frozenset of str
@@ -68,6 +72,8 @@ class Settings:
     config_file: Path | None = None
     json: Path | None = None
     cache_dir: Path | None = None
+    forecast: bool = False
+    timeout_s: float | None = None
     suite: bool = False
     standing: frozenset[str] = frozenset()
     folder: Path | None = None
@@ -325,7 +331,7 @@ OPTIONS = (
     ),
     Option("device", "device", parse_device, "{auto,cpu,cuda[:N]}", "where the model runs (default: auto)"),
     Option("seed", "seed", parse_seed, "N", "seed of every random choice (default: 0)"),
-    Option("budget", "budget_s", parse_duration, "TIME", "extend no trajectory past this time (20m, 90s, 1h30m)"),
+    Option("budget", "budget_s", parse_duration, "TIME", "stop computing after this time (20m, 90s, 1h30m)"),
     Option(
         "inconclusive",
         "inconclusive",
@@ -336,6 +342,8 @@ OPTIONS = (
     Option("config", "config_file", str, "FILE", "TOML: tolerances, state points, lengths (default: [tool.mlff])"),
     Option("json", "json", str, "FILE", "write the records of the run to FILE"),
     Option("cache_dir", "cache_dir", str, "DIR", "folder of cached trajectories (default: the user's cache)"),
+    Option("forecast", "forecast", parse_bool, "", "say row by row how long the run would take, and stop"),
+    Option("timeout", "timeout_s", parse_duration, "TIME", "end the run at a force call that lasts longer"),
     Option("suite", "suite", parse_bool, "", "with paths given: run the bundled suite as well"),
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 
@@ -25,9 +26,14 @@ class Budget:
         self._start = clock()
 
     @property
+    def left(self) -> float:
+        """Seconds left; infinite without a limit."""
+        return math.inf if self.seconds is None else self.seconds - (self._clock() - self._start)
+
+    @property
     def spent(self) -> bool:
         """Whether the deadline has passed."""
-        return self.seconds is not None and self._clock() - self._start >= self.seconds
+        return self.left <= 0.0
 
     def check(self, before: str) -> None:
         """Stop here when the budget is spent.

@@ -12,15 +12,22 @@ import io
 import json
 import os
 import tempfile
+import time
 import warnings
-from collections.abc import Callable, Mapping
+import zipfile
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
+from filelock import Timeout
 
 from pytest_mlff.errors import CacheError
+from pytest_mlff.simulation.locks import Wait, cannot_write, held, holder, open_folder
+from pytest_mlff.simulation.meter import Meter
+
+Fits = Callable[[Mapping[str, np.ndarray]], bool]
 
 _MAGIC = b"pytest-mlff-cache 1 "
 
@@ -52,22 +59,25 @@ class Cache:
     Parameters
     ----------
     root : Path
-        Directory; made when missing.
+        Directory; made when missing. Its permissions are those of the folders and locks in it: a group that may write
+        to the one shares the others, whatever the umask of who made them.
+
+    Attributes
+    ----------
+    writable : bool
+        False where what is there can be read, and nothing added.
+    locks : bool
+        False where the file system knows no locks: then nothing is locked, and a thing may be computed twice.
 
     Raises
     ------
     CacheError
-        If the directory cannot be made or written to.
+        If the directory cannot be made or read.
     """
 
     def __init__(self, root: Path) -> None:
-        self.root = root
-        try:
-            root.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=root):
-                pass
-        except OSError as error:
-            raise CacheError(_cannot_write(root, error)) from error
+        known = open_folder(root)
+        self.root, self.writable, self.locks, self._mode = root, known.writable, known.locks, known.mode
 
     def path(self, key: str) -> Path:
         """Where the result of ``key`` lies or would lie.
@@ -84,8 +94,35 @@ class Cache:
         """
         return self.root / key[:2] / f"{key}.npz"
 
-    def lock(self, key: str) -> FileLock:
-        """Lock under which ``key`` is computed, so that two workers never do the same work.
+    @contextmanager
+    def lock(self, key: str) -> Iterator[None]:
+        """Hold the lock under which ``key`` is computed, so that two workers never do the same work.
+
+        Parameters
+        ----------
+        key : str
+            From :func:`content_key`.
+
+        Raises
+        ------
+        filelock.Timeout
+            At once, where somebody else holds it.
+        CacheError
+            If the directory cannot be written to.
+        """
+        with contextlib.ExitStack() as stack:
+            try:
+                self._make_folder(self.path(key).parent)
+                if self.locks:
+                    stack.enter_context(held(self._lock_file(key), (self._mode & 0o666) | 0o644))
+            except Timeout:
+                raise
+            except OSError as error:
+                raise CacheError(cannot_write(self.root, error)) from error
+            yield
+
+    def holder(self, key: str) -> str:
+        """Say who computes ``key``.
 
         Parameters
         ----------
@@ -94,29 +131,29 @@ class Cache:
 
         Returns
         -------
-        filelock.FileLock
-            Not yet acquired.
-
-        Raises
-        ------
-        CacheError
-            If the directory cannot be written to.
+        str
+            Process, host, and since when, where that is known.
         """
-        path = self.path(key).with_suffix(".lock")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.touch()  # the lock itself would report a full disk as a bare OSError
-        except OSError as error:
-            raise CacheError(_cannot_write(self.root, error)) from error
-        return FileLock(path)
+        return holder(self._lock_file(key))
 
-    def load(self, key: str) -> dict[str, np.ndarray] | None:
+    def _lock_file(self, key: str) -> Path:
+        return self.path(key).with_suffix(".lock")
+
+    def _make_folder(self, folder: Path) -> None:
+        if not folder.is_dir():
+            folder.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(OSError):  # another process was faster
+                folder.chmod(self._mode)
+
+    def load(self, key: str, fits: Fits | None = None) -> dict[str, np.ndarray] | None:
         """Read a result.
 
         Parameters
         ----------
         key : str
             From :func:`content_key`.
+        fits : callable, optional
+            Says whether the arrays are what belongs there.
 
         Returns
         -------
@@ -128,7 +165,29 @@ class Cache:
         CacheWarning
             When a damaged file was set aside.
         """
-        path = self.path(key)
+        return self._load(self.path(key), fits)
+
+    def load_part(self, key: str, fits: Fits | None = None) -> dict[str, np.ndarray] | None:
+        """Read what :meth:`save_part` wrote, as :meth:`load` does.
+
+        Parameters
+        ----------
+        key : str
+            From :func:`content_key`.
+        fits : callable, optional
+            Says whether the arrays are what belongs there.
+
+        Returns
+        -------
+        dict of str to ndarray, or None
+            None when there is none, or when the file was damaged.
+        """
+        return self._load(self._part(key), fits)
+
+    def _part(self, key: str) -> Path:
+        return self.path(key).with_suffix(".partial")
+
+    def _load(self, path: Path, fits: Fits | None) -> dict[str, np.ndarray] | None:
         try:
             blob = path.read_bytes()
         except FileNotFoundError:
@@ -137,19 +196,29 @@ class Cache:
             raise CacheError(f"cannot read {path}: {error.strerror or error}") from error
         head, _, payload = blob.partition(b"\n")
         if head != _MAGIC + hashlib.sha256(payload).hexdigest().encode():
-            aside = path.with_suffix(".damaged")
-            try:
-                os.replace(path, aside)
-            except OSError as error:
-                raise CacheError(_cannot_write(self.root, error)) from error
-            warnings.warn(
-                f"cached file {path.name} fails its checksum: set aside as {aside}, computing it again",
-                CacheWarning,
-                stacklevel=2,
-            )
+            self._set_aside(path, "fails its checksum")
             return None
-        with np.load(io.BytesIO(payload), allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+        with contextlib.suppress(OSError):  # ``pytest-mlff cache clean`` wants to know what is in use
+            os.utime(path, (time.time(), path.stat().st_mtime))
+        try:
+            with np.load(io.BytesIO(payload), allow_pickle=False) as archive:
+                found = {name: archive[name] for name in archive.files}
+        except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile):
+            self._set_aside(path, "holds no arrays")
+            return None
+        if fits is not None and not fits(found):
+            self._set_aside(path, "does not hold what belongs there")
+            return None
+        return found
+
+    def _set_aside(self, path: Path, why: str) -> None:
+        aside = path.with_suffix(".damaged")
+        try:
+            os.replace(path, aside)
+        except OSError as error:
+            raise CacheError(cannot_write(self.root, error)) from error
+        text = f"cached file {path.name} {why}: set aside as {aside}, computing it again"
+        warnings.warn(text, CacheWarning, stacklevel=4)
 
     def save(self, key: str, arrays: Mapping[str, np.ndarray]) -> None:
         """Write a result, whole or not at all.
@@ -166,13 +235,55 @@ class Cache:
         CacheError
             If it cannot be written; nothing is left behind.
         """
+        self._save(self.path(key), arrays)
+
+    def save_part(self, key: str, arrays: Mapping[str, np.ndarray]) -> None:
+        """Write how far the computation of a result has come, in place of what was written of it before.
+
+        Parameters
+        ----------
+        key : str
+            From :func:`content_key`.
+        arrays : mapping of str to ndarray
+            What is needed to go on.
+
+        Raises
+        ------
+        CacheError
+            As :meth:`save`.
+        """
+        self._save(self._part(key), arrays)
+
+    def drop_part(self, key: str) -> None:
+        """Remove what :meth:`save_part` wrote: the result is there.
+
+        Parameters
+        ----------
+        key : str
+            From :func:`content_key`.
+        """
+        with contextlib.suppress(OSError):
+            self._part(key).unlink(missing_ok=True)
+
+    def _save(self, path: Path, arrays: Mapping[str, np.ndarray]) -> None:
         buffer = io.BytesIO()
         np.savez(buffer, **dict(arrays))  # type: ignore[arg-type]  # the stub takes them for allow_pickle
         payload = buffer.getvalue()
         head = _MAGIC + hashlib.sha256(payload).hexdigest().encode() + b"\n"
-        write_atomically(self.path(key), head + payload)
+        try:
+            self._make_folder(path.parent)
+        except OSError as error:
+            raise CacheError(cannot_write(path.parent, error)) from error
+        write_atomically(path, head + payload)
 
-    def memo(self, parts: Mapping[str, Any], compute: Callable[[], Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    def memo(
+        self,
+        parts: Mapping[str, Any],
+        compute: Callable[[], Mapping[str, np.ndarray]],
+        meter: Meter | None = None,
+        *,
+        holds: Collection[str] = (),
+    ) -> dict[str, np.ndarray]:
         """Read a result, or compute and keep it, under its lock.
 
         Parameters
@@ -181,19 +292,41 @@ class Cache:
             For :func:`content_key`.
         compute : callable
             Makes the arrays.
+        meter : Meter, optional
+            Of the run, for the time in which another process computes them.
+        holds : collection of str, optional
+            Names that the result must have: a file without them is set aside and computed again.
 
         Returns
         -------
         dict of str to ndarray
             The result.
+
+        Raises
+        ------
+        BudgetExhausted
+            If the budget is spent while another process computes it.
         """
-        key = content_key(parts)
-        with self.lock(key):
-            found = self.load(key)
-            if found is None:
-                found = dict(compute())
-                self.save(key, found)
-        return found
+        key, wait = content_key(parts), Wait(meter or Meter())
+
+        def fits(arrays: Mapping[str, np.ndarray]) -> bool:
+            return set(holds) <= set(arrays)
+
+        while True:
+            found = self.load(key, fits)
+            if found is not None:
+                wait.over()
+                return found
+            try:
+                with self.lock(key):
+                    wait.over()
+                    found = self.load(key, fits)  # it may have come between
+                    if found is None:
+                        found = dict(compute())
+                        self.save(key, found)
+                    return found
+            except Timeout:
+                wait.pause(self.holder(key))
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -226,12 +359,5 @@ def write_atomically(path: Path, content: bytes) -> None:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
         if isinstance(error, OSError):
-            raise CacheError(_cannot_write(path.parent, error)) from error
+            raise CacheError(cannot_write(path.parent, error)) from error
         raise
-
-
-def _cannot_write(folder: Path, error: OSError) -> str:
-    return (
-        f"cannot write to the cache directory {folder}: {error.strerror or error}; "
-        "free space there or name another (pytest: --mlff-cache-dir, pytest-mlff: --cache-dir)"
-    )

@@ -36,6 +36,10 @@ MAX_STEP = 5e-2
 NOISE_FRACTION = 0.01
 """Largest spectral norm of the noise, as a fraction of the mean eigenvalue; it costs 0.02 of S at most."""
 
+NOISE_CALLS, CALLS_PER_ATOM, CRYSTAL_CALLS = 12, 6, 10
+"""Force calls of :func:`force_noise`, of each atom of :func:`dense_hessian`, and of :func:`crystal_rows` at the step
+that most models have."""
+
 _NORM_PER_ELEMENT = 3.0
 # Spectral norm of the antisymmetric part of a noise matrix, per sqrt(atoms reached) and element s.d.: sqrt(2
 # * 3) for independent elements (Wigner's semicircle), and up to 3 for the largest 3x3 block of a circulant.

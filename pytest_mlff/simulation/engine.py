@@ -9,8 +9,7 @@ platforms: ``openmm_system``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,8 @@ from scipy.spatial import cKDTree
 from pytest_mlff.errors import ModelError, UnstableError
 from pytest_mlff.schema import Model
 from pytest_mlff.simulation.forces import ModelForces, calling
+from pytest_mlff.simulation.frames import Frames, Stretch
+from pytest_mlff.simulation.meter import Meter
 from pytest_mlff.simulation.openmm_system import exact_context, native_context, periodic_system
 from pytest_mlff.simulation.surroundings import surroundings_of
 from pytest_mlff.simulation.systems import StatePoint, System
@@ -32,25 +33,6 @@ OVERLAP = 0.7
 _OVERLAP_STRIDE = 5
 _LEFT = "the calculator raised"
 """All that OpenMM is told of an exception: it reads the text as C does, and dies of one that is no UTF-8."""
-
-
-@dataclass(frozen=True, slots=True)
-class Frames:
-    """What a stretch of steps produced.
-
-    Attributes
-    ----------
-    position : ndarray, shape (replica, frame, atom, xyz)
-        Unwrapped, in Å, float32.
-    temperature : ndarray, shape (replica, frame)
-        Kinetic temperature in K.
-    net_force : ndarray, shape (replica, frame)
-        Norm of the net force that was subtracted, eV/Å; zero for a native force.
-    """
-
-    position: np.ndarray
-    temperature: np.ndarray
-    net_force: np.ndarray
 
 
 class _ForceWrapper:
@@ -102,6 +84,8 @@ class Engine:
     seeds : sequence of int
         Of the velocities, one for each copy (the dynamics itself is deterministic). More than one copy only
         for a model that is batched.
+    meter : Meter, optional
+        What every force call passes.
 
     Attributes
     ----------
@@ -111,11 +95,19 @@ class Engine:
         Steps since the start.
     """
 
-    def __init__(self, model: Model, system: System, state: StatePoint, *, seeds: Sequence[int] = (0,)) -> None:
+    def __init__(
+        self,
+        model: Model,
+        system: System,
+        state: StatePoint,
+        *,
+        seeds: Sequence[int] = (0,),
+        meter: Meter | None = None,
+    ) -> None:
         self.system, self.state, self.seeds = system, state, tuple(seeds)
         self.n_replicas = len(self.seeds)
         self.steps_done = 0
-        self.forces = ModelForces(model, system, state.box)
+        self.forces = ModelForces(model, system, state.box, meter)
         self._name = model.name
         self._last_sane: np.ndarray | None = None
         self._wrapper: _ForceWrapper | None = None
@@ -193,10 +185,8 @@ class Engine:
         UnstableError, ModelError
             As :meth:`sample`.
         """
-        stride = self.system.frame_stride
-        for done in range(0, n_steps, stride):
-            self.step(min(stride, n_steps - done))
-            self._observe(check_overlap=done // stride % _OVERLAP_STRIDE == 0)
+        for _ in self.take(self.stretch(n_steps, 0)):
+            pass
 
     def sample(self, n_frames: int) -> Frames:
         """Step and keep a frame every ``system.frame_stride`` steps.
@@ -218,17 +208,71 @@ class Engine:
         ModelError
             If the calculator raised.
         """
-        shape = (self.n_replicas, n_frames, self.state.n_atoms, 3)
-        position = np.empty(shape, dtype=np.float32)
-        temperature = np.empty((self.n_replicas, n_frames))
-        net_force = np.zeros((self.n_replicas, n_frames))
-        for frame in range(n_frames):
-            self.step(self.system.frame_stride)
-            flat, temperature[:, frame] = self._observe(check_overlap=frame % _OVERLAP_STRIDE == 0)
-            position[:, frame] = flat.reshape(self.n_replicas, -1, 3)
+        stretch = self.stretch(0, n_frames)
+        for _ in self.take(stretch):
+            pass
+        return stretch.frames
+
+    def stretch(self, equilibration: int, n_frames: int) -> Stretch:
+        """Make room for what a stretch of steps will produce.
+
+        Parameters
+        ----------
+        equilibration : int
+            Steps before the frames.
+        n_frames : int
+            Frames, one every ``system.frame_stride`` steps.
+
+        Returns
+        -------
+        Stretch
+            Of which nothing is done.
+        """
+        shape = (self.n_replicas, n_frames)
+        position = np.empty((*shape, self.state.n_atoms, 3), dtype=np.float32)
+        return Stretch(equilibration, Frames(position, np.empty(shape), np.zeros(shape)))
+
+    def take(self, stretch: Stretch) -> Iterator[int]:
+        """Take the steps of a stretch that are not done, each alone where a force call may be slow.
+
+        Parameters
+        ----------
+        stretch : Stretch
+            Filled on the way.
+
+        Yields
+        ------
+        int
+            Steps taken since the last time; between two of them a run may be left and taken up again.
+
+        Raises
+        ------
+        UnstableError, ModelError
+            As :meth:`sample`.
+        """
+        stride, n_frames = self.system.frame_stride, stretch.frames.position.shape[1]
+        while stretch.done < stretch.equilibration + n_frames * stride:
+            settled = stretch.done - stretch.equilibration
+            # where the interval between two looks began, and where it ends
+            begin = settled % stride if settled >= 0 else stretch.done % stride
+            left = stride - begin if settled >= 0 else min(stride - begin, -settled)
+            block = left if self.native else 1
+            self.step(block)
+            stretch.done += block
+            if block == left:
+                self._look(stretch)
+            yield block
+
+    def _look(self, stretch: Stretch) -> None:
+        """Check what an interval led to, and keep it if it is a frame."""
+        settled, stride = stretch.done - stretch.equilibration, self.system.frame_stride
+        number = ((settled if settled > 0 else stretch.done) - 1) // stride
+        flat, temperature = self._observe(check_overlap=number % _OVERLAP_STRIDE == 0)
+        if settled > 0:
+            stretch.frames.temperature[:, number] = temperature
+            stretch.frames.position[:, number] = flat.reshape(self.n_replicas, -1, 3)
             if self._wrapper is not None:
-                net_force[:, frame] = self._wrapper.net_force
-        return Frames(position, temperature, net_force)
+                stretch.frames.net_force[:, number] = self._wrapper.net_force
 
     def step(self, n_steps: int) -> None:
         """Step, without looking at what comes out.
@@ -249,17 +293,16 @@ class Engine:
             wrapper = self._wrapper
             failure = error if wrapper is None or wrapper.error is None else wrapper.error
             if isinstance(failure, ModelError):
-                raise failure.located(f"at {self.state.name}, {self._within_block()}") from failure.__cause__
+                raise failure.located(f"at {self.state.name}, {self._within(n_steps)}") from failure.__cause__
             if isinstance(failure, FloatingPointError):
                 bad = None if wrapper is None else wrapper.bad
-                raise self._unstable(str(failure), bad, self._within_block()) from None
+                raise self._unstable(str(failure), bad, self._within(n_steps)) from None
             if isinstance(failure, openmm.OpenMMException):
                 bad = _non_finite(self._positions())
-                if wrapper is not None and not len(
-                    bad
-                ):  # of a signal, on the way into the wrapper: OpenMM keeps the text
+                if wrapper is not None and not len(bad):
+                    # of a signal, on the way into the wrapper: OpenMM keeps the text
                     raise KeyboardInterrupt(str(failure)) from None
-                raise self._unstable(str(failure), bad, self._within_block()) from failure
+                raise self._unstable(str(failure), bad, self._within(n_steps)) from failure
             raise failure from failure.__cause__
         self.steps_done += n_steps
 
@@ -318,10 +361,10 @@ class Engine:
             error.last_sane = self._last_sane.reshape(self.n_replicas, n, 3)[replica]
         return error
 
-    def _within_block(self) -> str:
-        """Tell when a step failed: OpenMM does not say which one of the block it was."""
-        first, stride = self.steps_done, self.system.frame_stride
-        return f"between step {first} and {first + stride} ({first * self.system.timestep:.2f} ps)"
+    def _within(self, n_steps: int) -> str:
+        """Tell when a step failed: OpenMM does not say which one of a block it was."""
+        first = self.steps_done
+        return f"between step {first} and {first + n_steps} ({first * self.system.timestep:.2f} ps)"
 
     def checkpoint(self) -> str:
         """Everything a continuation needs.

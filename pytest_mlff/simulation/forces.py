@@ -10,14 +10,16 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
 
-from pytest_mlff.errors import ModelError
+from pytest_mlff.errors import BudgetExhausted, ModelError
 from pytest_mlff.foreign import described, place, raise_interrupt
 from pytest_mlff.schema import Model
 from pytest_mlff.simulation.answers import ask_energy, ask_forces, ask_stress, real_numbers
+from pytest_mlff.simulation.meter import Meter
 from pytest_mlff.simulation.surroundings import surroundings_of
 from pytest_mlff.simulation.systems import System, make_atoms, shortest_distance
 
@@ -39,6 +41,8 @@ class ModelForces:
         The material.
     box : array_like, shape (3,) or (3, 3)
         Cell edges in Å, or cell vectors as rows; a tilted or turned cell is not given to ``batch_forces``.
+    meter : Meter, optional
+        What every call passes; by default one without a limit that reports to nobody.
 
     Attributes
     ----------
@@ -46,8 +50,9 @@ class ModelForces:
         Configurations evaluated so far.
     """
 
-    def __init__(self, model: Model, system: System, box: Any) -> None:
+    def __init__(self, model: Model, system: System, box: Any, meter: Meter | None = None) -> None:
         self.calls = 0
+        self._meter = meter or Meter()
         self._calculator = model.calculator
         self._name = model.name
         self._surroundings = surroundings_of(model)
@@ -77,9 +82,14 @@ class ModelForces:
         ------
         ModelError
             If the calculator raises, or returns what are no forces.
+        BudgetExhausted
+            If the wall time is spent before a call: after each configuration, unless they go into one call.
         """
         stack = positions[None] if positions.ndim == 2 else positions
-        forces = self._ask(lambda: self._evaluate(stack), stack)
+        if self.batched:
+            forces = self._ask(partial(self._batch, stack), stack)
+        else:
+            forces = np.stack([self._ask(partial(self._single, one), one[None]) for one in stack])
         return forces[0] if positions.ndim == 2 else forces
 
     def results(self, positions: np.ndarray, wanted: Collection[str]) -> dict[str, Any]:
@@ -189,19 +199,21 @@ class ModelForces:
 
     def _ask(self, evaluate: Callable[[], T], stack: np.ndarray) -> T:
         self.calls += len(stack)
+        what = f"{self._name}, force call {self.calls}, {stack.shape[1]} atoms"
         try:
             with self._surroundings.around(), warnings.catch_warnings():
                 # what a model warns of was shown when it was probed; here a user's filter would make it an error
                 warnings.simplefilter("ignore")
-                return evaluate()
+                return self._meter.call(evaluate, len(stack), what, stack.shape[1])
+        except BudgetExhausted:
+            self.calls -= len(stack)
+            raise
         except BaseException as error:
             raise self._told(error, stack) from (error.__cause__ if isinstance(error, ModelError) else error)
 
     def _told(self, error: BaseException, stack: np.ndarray) -> ModelError:
         """Say what went wrong, where in the user's code, and on which structure."""
         told = error if isinstance(error, ModelError) else raised("the calculator", error, self._calculator)
-        if not self.batched:  # one after the other: the one it was at
-            stack = self._atoms.positions[None]
         images = [make_atoms(self._system, positions, self._box) for positions in stack]
         distance = min(shortest_distance(positions, self._box) for positions in stack)
         near = f", shortest distance {distance:.2f} Å" if np.isfinite(distance) else ""
@@ -209,15 +221,12 @@ class ModelForces:
         found.images = images
         return found
 
-    def _evaluate(self, stack: np.ndarray) -> np.ndarray:
-        atoms = self._configured(stack.shape[1])
-        if self.batched:
-            return real_numbers(self._calculator.batch_forces(stack, atoms.numbers, self._box), "forces", stack.shape)
-        forces = []
-        for positions in stack:
-            atoms.positions = positions
-            forces.append(ask_forces(atoms))
-        return np.stack(forces)
+    def _batch(self, stack: np.ndarray) -> np.ndarray:
+        numbers = self._configured(stack.shape[1]).numbers
+        return real_numbers(self._calculator.batch_forces(stack, numbers, self._box), "forces", stack.shape)
+
+    def _single(self, positions: np.ndarray) -> np.ndarray:
+        return ask_forces(self._placed(positions))
 
     def _configured(self, n_atoms: int) -> Any:
         if self._atoms is None or len(self._atoms) != n_atoms:

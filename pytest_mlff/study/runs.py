@@ -28,7 +28,8 @@ from pytest_mlff.reference.melting import rung_drift
 from pytest_mlff.reference.observables import VARIABLES, measure
 from pytest_mlff.schema import Estimate
 from pytest_mlff.settings import Settings
-from pytest_mlff.simulation.md import Progress, Run, simulate
+from pytest_mlff.simulation.md import Run, simulate
+from pytest_mlff.simulation.meter import Meter, Progress
 from pytest_mlff.simulation.slabs import PAPER_LADDER, Rung
 from pytest_mlff.simulation.systems import state_point
 
@@ -209,7 +210,7 @@ def run(
     results.touch()
     settings = Settings(protocol="paper", cache_dir=cache_dir)
     model = load_model(spec, device=device)
-    context = build_context(settings, model, progress)
+    context = build_context(settings, model, Meter(progress=progress))
     for name in names or RUNS:
         for replica in replicas:
             if (spec, name, replica) in done:

@@ -1,4 +1,4 @@
-"""What the model costs: time per force call and per MD step.
+"""What the model costs: time per force call and per MD step, and memory.
 
 Through pytest-benchmark, so that its table, ``--benchmark-json`` and comparisons work; where it is off (under
 xdist, or with ``--benchmark-disable``) the calls are timed here.
@@ -26,6 +26,11 @@ ROUNDS, ROUNDS_OF_SLOW, SLOW_S = 5, 2, 2.0
 def test_cost(mlff_row: Row, mlff_judge: Callable[..., None], benchmark: BenchmarkFixture | None) -> None:
     """Time of a force call or an MD step; judged only where the configuration sets a limit."""
     mlff_judge(mlff_row, timer=partial(time_calls, benchmark))
+
+
+def test_memory(mlff_row: Row, mlff_judge: Callable[..., None]) -> None:
+    """Memory that is kept of each force call; judged only where the configuration sets a limit."""
+    mlff_judge(mlff_row)
 
 
 def time_calls(benchmark: BenchmarkFixture | None, target: Callable[[], None]) -> Sequence[float]:

@@ -7,7 +7,8 @@ is the one place where a status becomes an outcome.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -174,6 +175,38 @@ class Bench:
         if model.name not in self._contexts:
             self._contexts[model.name] = self.make_context(model)
         return self._contexts[model.name]
+
+    def forecasts(self, items: Iterable[pytest.Item], models: Sequence[Any], *, always: bool) -> list[Any]:
+        """Say what the collected rows will take.
+
+        Parameters
+        ----------
+        items : iterable of pytest.Item
+            What is collected.
+        models : sequence of Model
+            Those of the run.
+        always : bool
+            Also where it is not long.
+
+        Returns
+        -------
+        list of Forecast
+            By model; of one that cannot be timed, or takes little time, there is none.
+        """
+        from pytest_mlff.checks.forecast import forecast
+
+        wanted: dict[int, list[Row]] = {}
+        for item in items:
+            params = item.callspec.params if hasattr(item, "callspec") else {}
+            if "mlff_row" in params:
+                wanted.setdefault(params.get("mlff_model", 0), []).append(params["mlff_row"])
+        found = []
+        for number, chosen in wanted.items():
+            with suppress(MlffError):  # its rows will say so
+                context = self.context(models[number])
+                with context.meter.task(f"forecast of {models[number].name}"):
+                    found.append(forecast(context, chosen, always=always))
+        return [one for one in found if one is not None]
 
     def judge(self, model: Any, row: Row, *, timer: Timer | None = None) -> None:
         """Hand in the record of a row; the first row of a check runs the check.

@@ -21,7 +21,7 @@ def tolerances(table: Mapping[str, Tolerance], overrides: Mapping[str, float]) -
         All rows by their keys.
     overrides : mapping of str to float
         Row key → limit: a fraction for relative rows and pure numbers (0.05 for 5 %), else in the row's unit.
-        A limit for a ``ms_per_call`` row turns it from INFO into an upper bound in ms.
+        A limit for a ``ms_per_call`` row or for ``memory_growth`` turns it from INFO into an upper bound.
 
     Returns
     -------

@@ -116,7 +116,7 @@ class Tolerance:
     def adjustable(self) -> bool:
         """Whether a configuration may set the limit."""
         if self.kind == "info":
-            return self.key.startswith("ms_per_call-")
+            return self.key.startswith("ms_per_call-") or self.key == "memory_growth"
         return self.kind != "sign" and self.limit != 0.0
 
 
@@ -342,6 +342,16 @@ def _speed_rows() -> Iterable[Tolerance]:
             source="user's configuration",
             protocols=EVERYWHERE,
         )
+    yield Tolerance(
+        key="memory_growth",
+        check="memory",
+        observable="memory kept of each force call",
+        kind="info",
+        unit="MB per 1000 calls",
+        reason="what is kept of 25 000 calls of `ci` must fit; judged where the user sets a limit",
+        source="user's configuration",
+        protocols=EVERYWHERE,
+    )
 
 
 def _table() -> Mapping[str, Tolerance]:

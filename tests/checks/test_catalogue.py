@@ -34,7 +34,7 @@ def test_ids_are_unique_and_checks_come_in_their_order(name):
 def test_what_needs_no_trajectory_comes_before_what_does():
     order = [row.check for row in rows("ci", {})]
     longest = min(order.index(check) for check in ("liquid", "xpcs", "melting"))
-    for cheap in ("forces", "energy", "solid_hessian", "phonons", "speed", "invariance", "stability"):
+    for cheap in ("forces", "energy", "solid_hessian", "phonons", "speed", "memory", "invariance", "stability"):
         assert max(i for i, check in enumerate(order) if check == cheap) < longest
 
 
@@ -65,7 +65,7 @@ def test_with_one_state_point_the_id_is_the_key_and_with_several_it_names_the_st
 
 def test_smoke_runs_nothing_long():
     found = rows("smoke", {})
-    quick = {"forces", "energy", "solid_hessian", "phonons", "speed", "invariance", "stability"}
+    quick = {"forces", "energy", "solid_hessian", "phonons", "speed", "memory", "invariance", "stability"}
     assert {row.check for row in found} == quick | {"solid_pressure", "pressure"}  # here from parity's configurations
     assert not [row for row in found if "4000" in row.id and row.check == "forces"]
 

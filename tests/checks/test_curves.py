@@ -18,6 +18,7 @@ from pytest_mlff.reference.data import Reference
 from pytest_mlff.reference.model import ReferenceModel
 from pytest_mlff.reference.observables import measure
 from pytest_mlff.simulation.budget import Budget
+from pytest_mlff.simulation.meter import Meter
 from pytest_mlff.simulation.protocols import PROTOCOLS
 from pytest_mlff.simulation.slabs import BRACKET
 from pytest_mlff.simulation.systems import ARGON, state_point
@@ -113,12 +114,12 @@ def test_what_is_stored_of_the_reference_is_not_run(ran):
 
 
 def test_the_reference_runs_longer_and_whatever_the_budget(context, altered):
-    spent = replace(context(altered(), protocol="ci", seed=3), budget=Budget(0.0))
+    spent = replace(context(altered(), protocol="ci", seed=3), meter=Meter(Budget(0.0)))
     beside = curves.reference_context(spent)
     assert isinstance(beside.model, ReferenceModel)
     assert (beside.protocol.replicas, beside.protocol.melting.replicas) == (64, 64)
     assert beside.protocol.looks == (116,)
-    assert not beside.budget.spent
+    assert not beside.meter.budget.spent
     assert (beside.cache.root, beside.seed) == (spent.cache.root, 3)
 
 
@@ -137,11 +138,11 @@ def test_a_spent_budget_leaves_the_forces_that_are_in_the_cache(context, altered
     model = altered()
     first, _ = parity_forces(context(model), "liquid-256", 20)
     calls = model.calculator.calls
-    spent = replace(context(model), budget=Budget(0.0))
+    spent = replace(context(model), meter=Meter(Budget(0.0)))
     again, _ = parity_forces(spent, "liquid-256", 20)
     np.testing.assert_array_equal(again, first)
     assert model.calculator.calls == calls
-    with pytest.raises(BudgetExhausted, match="before the parity of solid-256"):
+    with pytest.raises(BudgetExhausted, match=r"before the end of candidate parity solid-256 \(0 of 20 calls\)"):
         parity_forces(spent, "solid-256", 20)
 
 

@@ -11,6 +11,7 @@ import pytest
 from pytest_mlff.checks.catalogue import run_check
 from pytest_mlff.mutants.base import Altered
 from pytest_mlff.simulation.budget import Budget
+from pytest_mlff.simulation.meter import Meter
 
 ALL = frozenset({"energy", "forces", "stress"})
 
@@ -140,5 +141,5 @@ def test_a_model_without_energies_has_no_such_rows(context):
 
 
 def test_a_spent_budget_leaves_the_rows_undecided(context):
-    spent = replace(context(model()), budget=Budget(0.0))
+    spent = replace(context(model()), meter=Meter(Budget(0.0)))
     assert {record.status for record in run_check("energy", spent).values()} == {"INCONCLUSIVE"}

@@ -10,6 +10,7 @@ import pytest
 from pytest_mlff.checks import forces
 from pytest_mlff.checks.catalogue import rows
 from pytest_mlff.simulation.budget import Budget
+from pytest_mlff.simulation.meter import Meter
 from pytest_mlff.units import FORCE_UNITS
 
 pytestmark = pytest.mark.usefixtures("made_parity_sets")
@@ -131,7 +132,7 @@ def test_a_user_may_ask_for_fewer(context, altered):
 def test_a_spent_budget_leaves_the_row_undecided(context, altered):
     from dataclasses import replace
 
-    spent = replace(context(altered()), budget=Budget(0.0))
+    spent = replace(context(altered()), meter=Meter(Budget(0.0)))
     for record in run(spent).values():
         assert record.status == "INCONCLUSIVE"
-        assert "before the parity of" in record.reason
+        assert "before the end of candidate parity" in record.reason

@@ -14,6 +14,7 @@ from pytest_mlff.checks import invariance
 from pytest_mlff.checks.catalogue import rows, run_check
 from pytest_mlff.potentials import lennard_jones
 from pytest_mlff.simulation.budget import Budget
+from pytest_mlff.simulation.meter import Meter
 from pytest_mlff.verdict.explain import explain
 from pytest_mlff.verdict.hints import hint
 
@@ -241,7 +242,7 @@ def judged(context):
             provides=provides,
         )
         made = context(model, **{"protocol": "ci", **settings})
-        return invariance.run(replace(made, budget=budget or made.budget), [ROWS[key] for key in keys])
+        return invariance.run(replace(made, meter=Meter(budget)), [ROWS[key] for key in keys])
 
     return judge
 
@@ -564,6 +565,33 @@ def test_what_raises_is_an_error_of_its_row_alone(judged):
 def test_without_time_nothing_is_known(judged):
     for record in judged(Spoiled(), budget=Budget(0.0)).values():
         assert record.status == "INCONCLUSIVE"
+
+
+class Budgeted:
+    """A budget of so many force calls."""
+
+    def __init__(self, calls, calculator):
+        self.left, inner = calls, calculator.get_forces
+
+        def get_forces(*args, **kwargs):
+            self.left -= 1
+            return inner(*args, **kwargs)
+
+        calculator.get_forces = get_forces
+        self.budget = Budget(1.0, clock=lambda: float(self.left <= 0))
+        self.left = calls
+
+
+def test_what_failed_before_the_budget_ended_has_failed(judged, monkeypatch):
+    broken = next(one for one, fails, _ in BROKEN if fails == "permutation")
+    whole = judged(broken(), ["permutation"])["permutation"]
+    statuses = []
+    for calls in (10, whole.force_calls // 2, whole.force_calls - 1):
+        calculator = broken()
+        record = judged(calculator, ["permutation"], budget=Budgeted(calls, calculator).budget)["permutation"]
+        statuses.append(record.status)
+        assert "the budget of 1 s was spent" in record.reason
+    assert statuses == ["INCONCLUSIVE", "FAIL", "FAIL"]
 
 
 def test_a_model_of_forces_only_is_not_asked_for_more(context):

@@ -11,6 +11,7 @@ from pytest_mlff.checks import cases
 from pytest_mlff.checks.cases import draw, pieces, shrink, whole
 from pytest_mlff.checks.learned import turned
 from pytest_mlff.checks.workbench import LIQUID, SOLID, VACUUM, Piece, Workbench
+from pytest_mlff.errors import BudgetExhausted
 from pytest_mlff.reference.model import ReferenceModel
 
 PAIRS = st.tuples(whole(5), whole(5))
@@ -66,6 +67,26 @@ def test_shrinking_looks_at_no_more_than_so_many_cases(monkeypatch):
     found = shrink(strategy, fails, 12, "0")
     assert len(asked) == len(set(asked)) == 20
     assert sum(found) > 40
+
+
+def test_a_spent_budget_ends_the_search_with_what_was_found():
+    asked = []
+
+    def fails(case):
+        asked.append(case)
+        if len(asked) > 5:
+            raise BudgetExhausted("spent")
+        return sum(case) >= 7
+
+    found = shrink(st.tuples(whole(5), whole(5)), fails, 12, "seed")
+    assert found in asked[:5]
+    assert sum(found) > 7  # not yet the simplest one
+    assert len(asked) == 6
+
+    def never(case):
+        raise BudgetExhausted("spent")
+
+    assert shrink(st.tuples(whole(5)), never, 12, "seed") is None
 
 
 def test_what_fails_by_chance_is_asked_once():

@@ -16,6 +16,7 @@ from pytest_mlff.reference.model import ReferenceModel
 from pytest_mlff.schema import trajectory_dataset
 from pytest_mlff.settings import Settings
 from pytest_mlff.simulation.budget import Budget
+from pytest_mlff.simulation.meter import Meter
 from pytest_mlff.simulation.systems import ARGON
 from pytest_mlff.synthetic import brownian_walkers
 
@@ -70,12 +71,12 @@ def test_a_wrong_well_is_seen_in_the_structure_of_the_crystal(context):
 def test_a_spent_budget_is_no_error(context):
     where = context(ReferenceModel(), protocol="ci")
     now = [0.0]
-    where = replace(where, budget=Budget(10.0, clock=lambda: now[0]))
+    where = replace(where, meter=Meter(Budget(10.0, clock=lambda: now[0])))
     assert failure(where) == ""
     now[0] = 11.0
     for record in liquid.run(where, LIQUID).values():
         assert record.status == ("INFO" if record.check == "net_force" else "INCONCLUSIVE")
-        assert "before segment 1 of 2 at 100K-256" in record.reason
+        assert "before step 1 at 100K-256" in record.reason
 
 
 def test_a_contrast_that_never_halves_is_said_to_be_a_bound(context):

@@ -16,6 +16,7 @@ from pytest_mlff.reference.data import Reference
 from pytest_mlff.reference.model import ReferenceModel
 from pytest_mlff.reference.observables import estimate
 from pytest_mlff.simulation.budget import Budget
+from pytest_mlff.simulation.meter import Meter
 from pytest_mlff.simulation.pressure import virial_pressure
 from pytest_mlff.simulation.systems import ARGON, state_point
 from pytest_mlff.units import BAR
@@ -87,10 +88,10 @@ def test_a_budget_that_ends_among_the_frames_leaves_the_row_undecided(own, monke
     trajectory = where.trajectory(STATE, replicas=8, frames=116)
     monkeypatch.setattr(type(where), "trajectory", lambda *arguments, **named: trajectory)
     monkeypatch.setattr("pytest_mlff.simulation.pressure.PRESSURE_STRIDE", {256: 5})  # none of them is kept
-    spent = replace(where, budget=Budget(0.5, clock=lambda: next(now)))
+    spent = replace(where, meter=Meter(Budget(0.5, clock=lambda: next(now))))
     record = run_check("pressure", spent)["pressure-liquid"]
     assert record.status == "INCONCLUSIVE"
-    assert f"before the pressure at {STATE}" in record.reason
+    assert f"pressure {STATE} (" in record.reason
 
 
 def test_a_stress_that_is_no_number_fails_and_few_configurations_are_shown_as_such(own, context, monkeypatch):

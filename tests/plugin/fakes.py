@@ -15,6 +15,7 @@ import signal
 import sys
 import time
 import unittest
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -97,18 +98,23 @@ def record_of(row: catalogue.Row, ctx: SimpleNamespace) -> Record:
     return replace(record, **wanted)
 
 
-def build_context(settings, model, progress=None, *, budget=None, reference=None):
+def build_context(settings, model, meter=None, *, reference=None):
     log(f"context {model.name}")
     return SimpleNamespace(
         settings=settings,
         model=model,
-        progress=progress,
+        meter=meter or SimpleNamespace(task=lambda label: nullcontext()),
         system="the system",
         reference="the reference",
         tolerances=TABLE,
         protocol=SimpleNamespace(looks=(116, 232), replicas=8),
         trajectory=lambda state, *, replicas, frames: (state, replicas, frames),
     )
+
+
+def forecast(ctx, rows, *, always):
+    log(f"forecast {len(rows)} {always}")
+    return None
 
 
 def unique_names(models):
@@ -140,6 +146,7 @@ STAND_INS = {
         "judge_time": judge_time,
         "time_calls": time_calls,
     },
+    "pytest_mlff.checks.forecast": {"forecast": forecast},
     "pytest_mlff.models.load": {"load_model": load_model, "unique_names": unique_names},
     "pytest_mlff.reference.data": {"Reference": reference},
 }

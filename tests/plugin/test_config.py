@@ -72,7 +72,7 @@ def test_a_blank_before_a_path_elsewhere_may_not_lose_the_ini_file(gate, pyteste
     arguments = form.format("--mlff-cache-dir", elsewhere).split(" ")
     result = gate("--mlff-model=a", *arguments, "-k", "[rdf] or translation")
     if len(arguments) == 1:
-        result.assert_outcomes(passed=1, deselected=21)
+        result.assert_outcomes(passed=1, deselected=22)
     else:
         assert result.ret == pytest.ExitCode.USAGE_ERROR
         result.stderr.fnmatch_lines([f"ERROR: write --mlff-cache-dir={elsewhere}: with a blank pytest*{project}"])
@@ -111,7 +111,7 @@ def test_a_blank_is_fine_where_nothing_is_lost(gate, pytester, where, project):
     else:
         pytester.makeini(project)
     result = gate("--mlff-model=a", "--mlff-cache-dir", where, "-k", "translation")
-    result.assert_outcomes(passed=1, deselected=58 if project is None else 21)
+    result.assert_outcomes(passed=1, deselected=59 if project is None else 22)
 
 
 def test_paths_of_ones_own_decide_where_the_ini_file_is(gate, pytester):

@@ -18,7 +18,7 @@ PLAN = {"rdf": {"status": "INCONCLUSIVE", "reason": "twice the sampling would de
 )
 def test_outcome(gate, arguments, outcome, status):
     result = gate("--mlff-model=a", "-k", "check_liquid and [rdf]", "-rs", *arguments, plan=PLAN)
-    result.assert_outcomes(**outcome, deselected=58)
+    result.assert_outcomes(**outcome, deselected=59)
     assert result.ret == status
     result.stdout.fnmatch_lines(["rdf *INCONCLUSIVE*", "INCONCLUSIVE rdf: pytest --mlff-model=a*", "1 INCONCLUSIVE"])
     assert ("twice the sampling would decide" in result.stdout.str()) == (status == 1 or "skipped" in outcome)

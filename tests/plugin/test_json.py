@@ -24,7 +24,7 @@ def test_it_holds_every_record_of_the_run(gate, pytester):
     assert result.ret == 1
     document = read(pytester.path / "out" / "run.json")
     records = {record["check"]: record for record in document["records"]}
-    assert len(records) == len(document["records"]) == 59
+    assert len(records) == len(document["records"]) == 60
     assert records["rdf"]["status"] == "FAIL"
     assert records["symmetry-solid"]["candidate"] is None
     assert records["diffusion"]["candidate"] == 0.3672  # Å²/ps: units of the house, as `unit` says

@@ -20,7 +20,7 @@ RDF = ("-k", "check_liquid and [rdf]")
 )
 def test_of_one_row(gate, status, outcome, code):
     result = gate("--mlff-model=a", *RDF, plan={"rdf": {"status": status}})
-    result.assert_outcomes(**outcome, deselected=58)
+    result.assert_outcomes(**outcome, deselected=59)
     assert result.ret == code
 
 
@@ -158,15 +158,15 @@ def test_a_context_that_cannot_be_made_is_an_error_of_every_row(gate, pytester):
     text = fakes.read_text().replace('    log(f"context {model.name}")', "    raise errors.CacheError('disk full')")
     fakes.write_text(text)
     result = gate("--mlff-model=a")
-    result.assert_outcomes(failed=59)
-    result.stdout.fnmatch_lines(["parity-liquid-256 *ERROR*", "59 ERROR"])
+    result.assert_outcomes(failed=60)
+    result.stdout.fnmatch_lines(["parity-liquid-256 *ERROR*", "60 ERROR"])
 
 
 def test_a_check_that_forgets_a_row_is_caught(gate, pytester):
     fakes = pytester.path / "fakes.py"
     fakes.write_text(fakes.read_text().replace("if row.check == check}", "if row.check == check and row.id != 'rdf'}"))
     result = gate("--mlff-model=a", *RDF)
-    result.assert_outcomes(failed=1, deselected=58)
+    result.assert_outcomes(failed=1, deselected=59)
     result.stdout.fnmatch_lines(["*check 'liquid' gave no record for its row 'rdf'*", "rdf *ERROR*"])
 
 

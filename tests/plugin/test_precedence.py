@@ -20,6 +20,8 @@ OPTIONS = [
     ("config_file", "mlff_config", "i.toml", Path("i.toml"), "--mlff-config=c.toml", Path("c.toml")),
     ("json", "mlff_json", "i.json", Path("i.json"), "--mlff-json=c.json", Path("c.json")),
     ("cache_dir", "mlff_cache_dir", "i", Path("i"), "--mlff-cache-dir=c", Path("c")),
+    ("forecast", "mlff_forecast", "false", False, "--mlff-forecast", True),
+    ("timeout_s", "mlff_timeout", "30s", 30.0, "--mlff-timeout=2m", 120.0),
     ("suite", "mlff_suite", "false", False, "--mlff-suite", True),
 ]
 

@@ -7,7 +7,7 @@ import json
 
 def test_through_pytest_benchmark(gate, pytester, calls):
     result = gate("--mlff-model=a", "-m", "speed", "--benchmark-json=bench.json")
-    result.assert_outcomes(passed=6, deselected=53)
+    result.assert_outcomes(passed=7, deselected=53)
     result.stdout.fnmatch_lines(["*benchmark: 6 tests*", "test_cost[[]ms_per_call-*"])
     names = [entry["name"] for entry in json.loads((pytester.path / "bench.json").read_text())["benchmarks"]]
     assert "test_cost[ms_per_call-256]" in names
@@ -16,14 +16,14 @@ def test_through_pytest_benchmark(gate, pytester, calls):
 
 def test_by_an_own_timer(gate, calls):
     result = gate("--mlff-model=a", "-m", "speed", "--benchmark-disable")
-    result.assert_outcomes(passed=6, deselected=53)
+    result.assert_outcomes(passed=7, deselected=53)
     assert "timed ms_per_call-256 5" in calls()
     result.stdout.fnmatch_lines(["ms_per_call-256 *INFO*"])
 
 
 def test_without_pytest_benchmark(gate, calls):
     result = gate("--mlff-model=a", "-m", "speed", "-p", "no:benchmark")
-    result.assert_outcomes(passed=6, deselected=53)
+    result.assert_outcomes(passed=7, deselected=53)
     assert "timed ms_per_call-256 5" in calls()
 
 
@@ -40,7 +40,7 @@ def test_an_error_of_the_model_is_a_record(gate, pytester):
     assert broken != text
     fakes.write_text(broken)
     result = gate("--mlff-model=a", "-m", "speed")
-    result.assert_outcomes(failed=6, deselected=53)
+    result.assert_outcomes(failed=6, passed=1, deselected=53)
     result.stdout.fnmatch_lines(["*reason *out of memory at 4000 atoms*", "ms_per_call-4000 *ERROR*"])
 
 

@@ -16,7 +16,7 @@ def test_it_is_added_to_the_paths(gate, pytester, ini):
     if ini:
         pytester.makeini(ini)
     result = gate("--mlff-model=a", "test_own.py", "-k", "own or [rdf]", *([] if ini else ["--mlff-suite"]))
-    result.assert_outcomes(passed=2, deselected=58)
+    result.assert_outcomes(passed=2, deselected=59)
 
 
 @pytest.mark.usefixtures("_own")
@@ -27,7 +27,7 @@ def test_without_it_paths_run_alone(gate):
 @pytest.mark.usefixtures("_own")
 def test_markers_select_within_the_suite(gate):
     result = gate("--mlff-model=a", "--mlff-suite", "test_own.py", "-m", "melting", "--strict-markers")
-    result.assert_outcomes(passed=2, deselected=58)
+    result.assert_outcomes(passed=2, deselected=59)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_users_tests_stay_where_they_are(gate, pytester):
 
 def test_it_is_collected_where_warnings_are_off_and_markers_strict(gate):
     result = gate("--mlff-model=a", "-p", "no:warnings", "--strict-markers", "-k", "[rdf]", subprocess=True)
-    result.assert_outcomes(passed=1, deselected=58)
+    result.assert_outcomes(passed=1, deselected=59)
 
 
 def test_warnings_of_a_framework_do_not_decide(gate, pytester):
@@ -93,7 +93,7 @@ def test_warnings_of_a_framework_do_not_decide(gate, pytester):
     fakes.write_text(noisy)
     result = gate("--mlff-model=a")
     assert result.ret == 0
-    assert result.parseoutcomes()["passed"] == 59
+    assert result.parseoutcomes()["passed"] == 60
     assert result.parseoutcomes()["warnings"] > 0
 
 

@@ -50,7 +50,7 @@ def test_the_rerun_command_runs_that_row_alone(gate, pytester, ini):
         program, *arguments = shlex.split(line.partition(": ")[2])
         assert program == "pytest"
         again = gate(*arguments)
-        again.assert_outcomes(failed=1, deselected=58)
+        again.assert_outcomes(failed=1, deselected=59)
         again.stdout.fnmatch_lines(["*a(x='1 2'), *protocol ci, seed 0*"])
 
 

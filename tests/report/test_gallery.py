@@ -23,9 +23,9 @@ def stage(monkeypatch):
     """Curves and drawings that say what they were given."""
     seen = SimpleNamespace(drawn={}, contexts=[], trouble={})
 
-    def build_context(settings, model, progress, *, budget):
+    def build_context(settings, model, meter):
         made = SimpleNamespace(
-            model=model, budget=budget, settings=settings, tolerances=dict.fromkeys(LIMITS, SimpleNamespace(limit=0.1))
+            model=model, meter=meter, settings=settings, tolerances=dict.fromkeys(LIMITS, SimpleNamespace(limit=0.1))
         )
         seen.contexts.append(made)
         return made
@@ -76,7 +76,7 @@ def test_the_command_draws_all_figures_of_both_models(stage, tmp_path, capsys):
     for context in stage.contexts:
         assert (context.settings.protocol, context.settings.seed) == ("ci", 0)
         assert context.settings.cache_dir == tmp_path / "c"
-        assert not context.budget.spent
+        assert not context.meter.budget.spent
     shown, named = stage.drawn["relaxation"]
     both = {name: (name, "relaxation") for name in ("model-a", "model-b")}
     assert shown == Curves(reference=("reference", "relaxation"), models=both)
@@ -95,7 +95,7 @@ def test_what_was_not_run_is_left_out_and_told(stage, tmp_path, capsys):
     stage.trouble["x", "phonons"] = ModelError("the calculator raised")
     command = ["reference", "figures", "--model", "m:x", "--cached-only", "--output", str(tmp_path / "f")]
     assert cli.main([*command, "--cache-dir", str(tmp_path / "c")]) == 0
-    assert [context.budget.spent for context in stage.contexts] == [True]
+    assert [context.meter.budget.spent for context in stage.contexts] == [True]
     slabs, _ = stage.drawn["melting"]
     assert slabs["59 K"].models == {"x": "not run"}
     assert stage.drawn["phonons"][0].models == {"x": "no result"}

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from pytest_mlff.report.progress import LIVE_S, PATIENCE_S, PLAIN_S, Progress, format_time, stream_progress
+from pytest_mlff.report.progress import BEAT_S, LIVE_S, PATIENCE_S, PLAIN_S, Progress, format_time, stream_progress
 
 
 class Screen:
@@ -72,6 +72,69 @@ def test_plain_lines_now_and_then_and_one_at_the_end():
     ]
 
 
+def test_a_thread_that_looks_on_shows_a_line_in_time():
+    """Nothing advances for minutes, and there is a line every 30 s all the same."""
+    screen = Screen()
+    progress = screen.progress(live=False)
+    progress.start("liquid", 100)
+    for _ in range(240):
+        screen.now += BEAT_S
+        progress.beat()
+    assert screen.written[0] == "liquid: 0/100 steps, 0 steps/s, ? left\n"
+    assert len(screen.written) == 120.0 // (PLAIN_S - 2 * BEAT_S)
+    progress.finish()
+    progress.beat()
+    assert screen.written[-1] == "liquid: 0 steps in 2m00s\n"
+
+
+def test_many_short_tasks_are_not_silent_for_long():
+    screen = Screen()
+    progress = screen.progress(live=False)
+    for _ in range(4):
+        progress.start("row", None, "calls")
+        screen.steps(progress, 1, seconds=16.0, steps=2)
+        progress.finish()
+    assert screen.written == [
+        line for _ in range(2) for line in ("row: 2 calls, 0.1 calls/s\n", "row: 2 calls in 16s\n")
+    ]
+
+
+def test_what_was_done_before_says_nothing_about_the_pace():
+    screen = Screen()
+    progress = screen.progress(live=False)
+    progress.start("liquid", 1000)
+    progress.skip(900)
+    screen.steps(progress, 1, seconds=50.0, steps=50)
+    assert screen.written == ["liquid: 950/1000 steps, 1.0 steps/s, 50s left\n"]
+
+
+def test_slow_calls_have_a_pace_too():
+    screen = Screen()
+    progress = screen.progress(live=False)
+    progress.start("liquid", 10)
+    screen.steps(progress, 1, seconds=50.0, steps=1)
+    assert screen.written == ["liquid: 1/10 steps, 0.02 steps/s, 7m30s left\n"]
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_a_wait_says_for_whom_and_a_line_that_stays_is_whole(live):
+    screen = Screen()
+    progress = screen.progress(live=live, width=60)
+    progress.start("liquid", 10)
+    screen.now += 31.0
+    progress.wait("process 12 on here")
+    progress.beat()
+    progress.say("mlff: waiting")
+    progress.wait("")
+    screen.now += 31.0
+    progress.beat()
+    first, *rest = screen.written
+    assert first.strip() == "liquid: waiting for process 12 on here, 31s so far"
+    assert rest[-2] == "mlff: waiting\n"
+    assert rest[:-2] == (["\r" + " " * 59 + "\r"] if live else [])
+    assert rest[-1].strip() == "liquid: 0/10 steps, 0 steps/s, ? left"
+
+
 def test_each_run_counts_for_itself():
     screen = Screen()
     progress = screen.progress(live=False)
@@ -123,7 +186,7 @@ import time
 from pytest_mlff.report import progress
 
 def test_long(mlff_context):
-    shown = mlff_context.progress
+    shown = mlff_context.meter.progress
     print("captured, not shown")
     now = iter([0.0, 31.0, 32.0])
     shown._clock = now.__next__

@@ -10,10 +10,10 @@ import pytest
 
 from pytest_mlff.potentials import lennard_jones
 from pytest_mlff.reference.model import ReferenceModel
-from pytest_mlff.simulation.budget import Budget
 from pytest_mlff.simulation.cache import Cache
 from pytest_mlff.simulation.engine import Engine
-from pytest_mlff.simulation.md import NoProgress, Workshop
+from pytest_mlff.simulation.md import Workshop
+from pytest_mlff.simulation.meter import Meter
 from pytest_mlff.simulation.systems import ARGON, StatePoint, fcc_positions
 
 EDGE = 3.4 * (108 / 0.76) ** (1 / 3)
@@ -89,6 +89,6 @@ def workshop(tmp_path):
 
     def make(model, *, folder="cache", budget=None, progress=None) -> Workshop:
         cache = Cache(Path(tmp_path) / folder)
-        return Workshop(model, ARGON, cache, budget or Budget(), progress or NoProgress())
+        return Workshop(model, ARGON, cache, Meter(budget, progress))
 
     return make

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_mlff.errors import CacheError
-from pytest_mlff.simulation import cache
+from pytest_mlff.simulation import cache, locks
 from pytest_mlff.simulation.cache import Cache, CacheWarning, content_key, write_atomically
 
 KEY = content_key({"what": "test"})
@@ -93,7 +93,7 @@ def test_memo_makes_a_second_caller_wait(tmp_path):
     assert entered.wait(10)
     second.start()
     with pytest.raises(Timeout):
-        Cache(tmp_path).lock(content_key({"a": 1})).acquire(timeout=0)
+        Cache(tmp_path).lock(content_key({"a": 1})).__enter__()
     go.set()
     first.join(10)
     second.join(10)
@@ -177,10 +177,22 @@ def test_a_root_that_is_no_directory_is_refused_at_once(tmp_path):
             Cache(root)
 
 
-def test_a_root_that_cannot_be_written_to_is_refused_at_once(tmp_path, monkeypatch):
-    monkeypatch.setattr(cache.tempfile, "TemporaryFile", read_only)
+def test_an_empty_root_that_cannot_be_written_to_is_refused_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(locks.tempfile, "TemporaryFile", read_only)
     with pytest.raises(CacheError, match="Read-only"):
         Cache(tmp_path)
+
+
+def test_a_warm_cache_that_cannot_be_written_to_serves(tmp_path, monkeypatch):
+    """No lock is taken to read; what is not there is refused before it is computed."""
+    assert float(Cache(tmp_path).memo({"a": 1}, lambda: {"x": np.array(3.0)})["x"]) == 3.0
+    monkeypatch.setattr(locks.tempfile, "TemporaryFile", read_only)
+    monkeypatch.setattr(cache, "held", read_only)
+    store = Cache(tmp_path)
+    assert not store.writable
+    assert float(store.memo({"a": 1}, lambda: pytest.fail("it is there"))["x"]) == 3.0
+    with pytest.raises(CacheError, match="Read-only"):
+        store.memo({"a": 2}, lambda: pytest.fail("it could not be kept"))
 
 
 def test_locks_and_damage_in_a_directory_that_became_read_only(tmp_path, monkeypatch):
@@ -191,9 +203,9 @@ def test_locks_and_damage_in_a_directory_that_became_read_only(tmp_path, monkeyp
     monkeypatch.setattr(cache.os, "replace", read_only)
     with pytest.raises(CacheError, match="Read-only"):
         store.load(KEY)
-    monkeypatch.setattr(cache.Path, "touch", read_only)
-    with pytest.raises(CacheError, match="Read-only"):
-        store.lock(KEY)
+    monkeypatch.setattr(cache, "held", read_only)
+    with pytest.raises(CacheError, match="Read-only"), store.lock(KEY):
+        pass
 
 
 def test_what_cannot_be_read_is_named(tmp_path):

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import ase.io
@@ -23,6 +24,7 @@ from pytest_mlff.simulation import cache, md
 from pytest_mlff.simulation.budget import Budget
 from pytest_mlff.simulation.cache import CacheWarning
 from pytest_mlff.simulation.md import Run, simulate
+from pytest_mlff.simulation.meter import NoProgress
 from pytest_mlff.simulation.systems import ARGON
 
 STEPS_PER_SEGMENT = 20
@@ -100,17 +102,19 @@ def test_batched_and_unbatched_models_give_the_same_trajectories(workshop, plain
     assert set(model.calculator.sizes) == {3}
 
 
-class Steps:
+class Steps(NoProgress):
     """Remembers what was announced and what was done."""
 
     def __init__(self):
         self.total, self.done, self.finished = 0, 0, 0
 
-    def start(self, label, total_steps):
-        self.label, self.total = label, total_steps
+    def start(self, label, total, unit="steps"):
+        self.label, self.total = label, total
 
     def advance(self, steps):
         self.done += steps
+
+    skip = advance
 
     def finish(self):
         self.finished += 1
@@ -208,6 +212,19 @@ def test_a_flipped_byte_is_noticed_and_mended(workshop, plain, run, liquid, segm
     simulate(shop, run, liquid[:1], n_frames=6)  # and it stays mended: no further warning
 
 
+@pytest.mark.parametrize("wrong", [{"x": np.arange(3)}, {"position": np.zeros((1, 3, 108, 3))}])
+def test_a_segment_of_something_else_is_set_aside_by_name(workshop, plain, run, liquid, wrong):
+    shop = workshop(plain())
+    good = simulate(shop, run, liquid[:1], n_frames=2)
+    (path,) = files(shop.cache.root)
+    shop.cache.save(path.stem, wrong)
+    shop.cache.save_part(path.stem, {"done": np.array(5)} | wrong)
+    with pytest.warns(CacheWarning) as warned:
+        again = simulate(shop, run, liquid[:1], n_frames=2)
+    assert {str(one.message).split()[2] for one in warned} == {path.name, f"{path.stem}.partial"}
+    np.testing.assert_array_equal(position(again), position(good))
+
+
 def test_a_file_in_place_of_the_cache_directory_is_refused(workshop, plain, tmp_path):
     (tmp_path / "cache").write_text("in the way")
     with pytest.raises(CacheError, match=r"cache directory .*cache: .*--mlff-cache-dir"):
@@ -233,36 +250,75 @@ def test_a_full_disk_is_a_clear_error_and_leaves_nothing_half_written(
     np.testing.assert_array_equal(position(simulate(shop, run, liquid[:1], n_frames=4))[:, :2], position(good))
 
 
-def test_a_spent_budget_stops_before_the_next_segment_and_keeps_the_earlier_ones(workshop, plain, run, liquid):
-    model, now = plain(), [0.0]
+def parts(root: Path) -> list[Path]:
+    return list(root.rglob("*.partial"))
+
+
+# 10 steps of equilibration, frames every 10 steps, 2 frames in a segment
+@pytest.mark.parametrize("seconds", [4, 11, 17, 20, 34])
+@pytest.mark.parametrize("kind", ["plain", "batched"])
+def test_a_spent_budget_ends_a_run_at_any_step_and_nothing_is_lost(request, workshop, run, liquid, kind, seconds):
+    model = request.getfixturevalue(kind)()
+    now = [0.0]
 
     def tick(forces, call):
         now[0] += 1.0  # a second per force call
         return forces
 
     model.calculator.alter = tick
-    shop = workshop(model, budget=Budget(40.0, clock=lambda: now[0]))
-    with pytest.raises(BudgetExhausted, match="40 s was spent before segment 3 of 4 at small"):
-        simulate(shop, run, liquid[:1], n_frames=8)
-    assert len(files(shop.cache.root)) == 2
-    cached = simulate(shop, run, liquid[:1], n_frames=4)  # what is there may be read after the end
-    calls = model.calculator.calls
-    model.calculator.alter = lambda forces, call: forces
-    rest = simulate(workshop(model), run, liquid[:1], n_frames=8)
-    np.testing.assert_array_equal(position(rest)[:, :4], position(cached))
-    assert model.calculator.calls - calls <= 2 * (STEPS_PER_SEGMENT + 1)
+    shop = workshop(model, budget=Budget(float(seconds), clock=lambda: now[0]))
+    starts = liquid[: 2 if kind == "batched" else 1]
+    with pytest.raises(BudgetExhausted, match=f"of {seconds} s was spent before step {seconds + 1} at small"):
+        simulate(shop, run, starts, n_frames=6)
+    assert now[0] == seconds  # not one call later
+    assert len(parts(shop.cache.root)) == 1
+    rest = simulate(workshop(model), run, starts, n_frames=6)
+    assert now[0] <= 70 + 4  # in all; an engine may begin with a call more
+    assert not parts(shop.cache.root)
+    whole = simulate(workshop(request.getfixturevalue(kind)(), folder="whole"), run, starts, n_frames=6)
+    for name in ("position", "temperature", "net_force"):
+        np.testing.assert_array_equal(rest[name], whole[name])
+    again = simulate(shop, run, starts, n_frames=6)  # what is there may be read after the end
+    np.testing.assert_array_equal(position(again), position(rest))
+
+
+def test_a_native_run_keeps_its_boundaries(workshop, run, liquid):
+    now = iter(range(1000))
+    shop = workshop(ReferenceModel(), budget=Budget(6.0, clock=lambda: float(next(now))))
+    with pytest.raises(BudgetExhausted, match=r"before step \d1 at small"):
+        simulate(shop, run, liquid[:1], n_frames=100)
+    assert not parts(shop.cache.root)
+
+
+def test_work_is_kept_from_time_to_time(workshop, plain, run, liquid, monkeypatch):
+    """Never later than said, and never so often that it costs."""
+    model, now, kept = plain(), [0.0], []
+    monkeypatch.setattr(md.time, "monotonic", lambda: now[0])
+
+    def tick(forces, call):
+        now[0] += 7.0
+        return forces
+
+    model.calculator.alter = tick
+    shop = workshop(model)
+    monkeypatch.setattr(shop.cache, "save_part", lambda key, arrays: kept.append((now[0], int(arrays["done"]))))
+    simulate(shop, run, liquid[:1], n_frames=4)
+    times = [0.0] + [moment for moment, _ in kept]
+    assert md.CHECKPOINT_S == 60.0
+    assert all(49.0 <= later - earlier <= 60.0 for earlier, later in pairwise(times[:4]))
+    assert [done for _, done in kept[:3]] == [8, 16, 24]
 
 
 @pytest.mark.parametrize("frame", [1, 2, 3])
 def test_the_last_sane_frame_is_kept_as_extended_xyz(workshop, plain, run, small, liquid, frame):
     """Also where a segment has just begun."""
-    step = 10 * (frame + 1)
+    step = 10 * (frame + 1) + 3
 
     def spoil(forces, call):
-        return forces if call < step + 5 else forces * np.nan
+        return forces if call < step + 1 else forces * np.nan
 
     shop = workshop(plain(spoil))
-    message = rf"between step {step} and {step + 10} .*; last sane frame: .*\.xyz"
+    message = rf"between step {step} and {step + 1} .*; last sane frame: .*\.xyz"
     with pytest.raises(UnstableError, match=message) as caught:
         simulate(shop, run, liquid[:1], n_frames=8)
     atoms = ase.io.read(str(caught.value).split("last sane frame: ")[1])
@@ -309,17 +365,20 @@ from pathlib import Path
 from types import SimpleNamespace
 import numpy as np
 from pytest_mlff.potentials import lennard_jones
-from pytest_mlff.simulation.budget import Budget
+from pytest_mlff.simulation import md
 from pytest_mlff.simulation.cache import Cache
-from pytest_mlff.simulation.md import NoProgress, Run, Workshop, simulate
+from pytest_mlff.simulation.md import Run, Workshop, simulate
+from pytest_mlff.simulation.meter import Meter
 from pytest_mlff.simulation.systems import ARGON, StatePoint
 
-root, starts_file, log, pause, n_frames = sys.argv[1:]
+root, starts_file, log, pause, n_frames, md.CHECKPOINT_S = *sys.argv[1:-1], float(sys.argv[-1])
 potential, calls = lennard_jones(), 0
 
 def get_forces(atoms):
     global calls
     calls += 1
+    with open(log + ".calls", "a") as file:
+        file.write(f"{calls}\\n")
     time.sleep(float(pause))
     return potential.get_forces(atoms)
 
@@ -330,7 +389,7 @@ model = SimpleNamespace(
 edge = 3.4 * (108 / 0.76) ** (1 / 3)
 state = StatePoint(name="small", phase="liquid", temperature=100.0, n_atoms=108, box=(edge,) * 3)
 run = Run(state=state, seed=5, equilibration_steps=10, segment_frames=2)
-workshop = Workshop(model, ARGON, Cache(Path(root)), Budget(), NoProgress())
+workshop = Workshop(model, ARGON, Cache(Path(root)), Meter())
 Path(log + ".ready").touch()
 while not Path(starts_file).with_suffix(".go").exists():
     time.sleep(0.002)
@@ -344,10 +403,12 @@ Path(log).write_text(str(calls))
 def process(tmp_path, liquid):
     """Start the run of :data:`SCRIPT` in another process."""
 
-    def start(log: Path, *, replicas: int, pause: float, n_frames: int) -> subprocess.Popen[bytes]:
+    def start(
+        log: Path, *, replicas: int, pause: float, n_frames: int, checkpoint: float = 60.0
+    ) -> subprocess.Popen[bytes]:
         np.save(tmp_path / "starts.npy", liquid[:replicas])
         paths = [str(tmp_path / "cache"), str(tmp_path / "starts.npy"), str(log)]
-        return subprocess.Popen([sys.executable, "-c", SCRIPT, *paths, str(pause), str(n_frames)])
+        return subprocess.Popen([sys.executable, "-c", SCRIPT, *paths, str(pause), str(n_frames), str(checkpoint)])
 
     return start
 
@@ -359,18 +420,22 @@ def wait_for(condition, *, seconds: float = 60.0) -> None:
         time.sleep(0.005)
 
 
-def test_a_killed_run_goes_on_and_loses_at_most_one_segment(tmp_path, process, workshop, plain, run, liquid):
-    root = tmp_path / "cache"
-    victim = process(tmp_path / "log", replicas=1, pause=0.002, n_frames=12)
+@pytest.mark.parametrize("seed", range(3))
+def test_a_killed_run_goes_on_and_loses_at_most_what_it_says(tmp_path, process, workshop, plain, run, liquid, seed):
+    root, log = tmp_path / "cache", tmp_path / "log"
+    victim = process(log, replicas=1, pause=0.01, n_frames=12, checkpoint=0.1)
+    wait_for(log.with_suffix(".ready").exists)
     (tmp_path / "starts.go").touch()
-    wait_for(lambda: len(files(root)) >= 2)
+    wait_for(lambda: len(files(root)) >= 1)
+    time.sleep(float(np.random.default_rng(seed).uniform(0.0, 0.4)))
     victim.send_signal(signal.SIGKILL)
     assert victim.wait() == -signal.SIGKILL
-    kept = len(files(root))
-    assert 2 <= kept < 6
+    lines = log.with_suffix(".calls").read_text().splitlines()
     model = plain()
     rest = simulate(workshop(model), run, liquid[:1], n_frames=12)
-    assert model.calculator.calls <= (6 - kept) * (STEPS_PER_SEGMENT + 1)
+    # a call takes 10 ms and more, and each new engine makes one that is no step
+    lost = len(lines) + model.calculator.calls - (10 + 12 * 10) - len(files(root)) - 1
+    assert lost <= 0.1 / 0.01 + 1
     whole = simulate(workshop(plain(), folder="whole"), run, liquid[:1], n_frames=12)
     np.testing.assert_array_equal(position(rest), position(whole))
 

@@ -28,6 +28,7 @@ SMOKE_ROWS = {
     "ms_per_step-256",
     "ms_per_step-2048",
     "ms_per_step-4000",
+    "memory_growth",
 }
 # key: (check, kind, limit), written out a second time on purpose
 EXPECTED = {
@@ -75,6 +76,7 @@ EXPECTED = {
     "ms_per_step-256": ("speed", "info", None),
     "ms_per_step-2048": ("speed", "info", None),
     "ms_per_step-4000": ("speed", "info", None),
+    "memory_growth": ("memory", "info", None),
 }
 
 

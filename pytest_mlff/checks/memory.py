@@ -1,0 +1,112 @@
+"""Memory that the calculator keeps of each force call: INFO, unless the user sets a limit."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from pytest_mlff.checks.catalogue import Row
+from pytest_mlff.checks.context import CheckContext
+from pytest_mlff.checks.judge import Finding, Stopwatch, judge
+from pytest_mlff.checks.speed import call_target
+from pytest_mlff.checks.work import Work
+from pytest_mlff.schema import Estimate, Record
+from pytest_mlff.simulation.memory import resident_mb
+
+ATOMS = 256
+"""Atoms of the configuration."""
+WARM_UP, BLOCKS, BLOCK = 20, 10, 20
+"""Calls before the first look, looks, and calls between two of them."""
+PATIENCE_S = 20.0
+"""Time after which a slow model is called less often between two looks."""
+
+
+def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
+    """Judge the growth of memory.
+
+    Parameters
+    ----------
+    context : CheckContext
+        Of the run.
+    rows : sequence of Row
+        The row ``memory_growth``.
+
+    Returns
+    -------
+    dict of str to Record
+        In MB per 1000 calls, the slope of a straight line and its error.
+    """
+    watch = Stopwatch()
+    finding = growth(call_target(context, ATOMS))
+    return {row.id: judge(context, row, finding, wall_s=watch.seconds) for row in rows}
+
+
+def growth(
+    call: Callable[[], None],
+    *,
+    memory: Callable[[], float] = resident_mb,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Finding:
+    """Measure what calls leave behind.
+
+    Parameters
+    ----------
+    call : callable
+        One force call.
+    memory, clock : callable, optional
+        Memory in MB and time in s, for tests.
+
+    Returns
+    -------
+    Finding
+        What Python would throw away at its next chance is thrown away before each look.
+    """
+    began, warm = clock(), 0
+    while warm < WARM_UP and (warm < 2 or clock() - began < PATIENCE_S / BLOCKS):
+        call()
+        warm += 1
+    per_call = (clock() - began) / warm
+    block = max(1, min(BLOCK, int(PATIENCE_S / BLOCKS / per_call) if per_call > 0.0 else BLOCK))
+    looks = [_settled(memory)]
+    for _ in range(BLOCKS):
+        for _ in range(block):
+            call()
+        looks.append(_settled(memory))
+    held = np.array(looks)
+    calls = block * (np.arange(BLOCKS + 1) - BLOCKS / 2)
+    slope = float(calls @ held / (calls @ calls))
+    rest = held - held.mean() - slope * calls  # memory comes in pieces
+    stderr = float(np.sqrt(rest @ rest / (BLOCKS - 1) / (calls @ calls)))
+    estimate = Estimate(1000.0 * slope, 1000.0 * stderr, BLOCKS - 1)
+    note = f"{BLOCKS} × {block} calls of {ATOMS} atoms, {held[-1]:.0f} MB at the end"
+    return Finding(candidate=estimate, force_calls=warm + BLOCKS * block, note=note)
+
+
+def _settled(memory: Callable[[], float]) -> float:
+    gc.collect()
+    with contextlib.suppress(OSError, AttributeError):  # not glibc: what was freed may stay, and hide what comes
+        ctypes.CDLL(None).malloc_trim(0)
+    return memory()
+
+
+def work(context: CheckContext, rows: Sequence[Row]) -> Iterator[Work]:
+    """Count the force calls of the row.
+
+    Parameters
+    ----------
+    context : CheckContext
+        Of the run.
+    rows : sequence of Row
+        Of this check.
+
+    Yields
+    ------
+    Work
+        As many as a fast model is asked for; a slow one takes ``PATIENCE_S``, or a call for each look.
+    """
+    yield Work(share="memory_growth", calls=WARM_UP + BLOCKS * BLOCK, atoms=ATOMS, longest_s=PATIENCE_S)
