@@ -345,9 +345,9 @@ def _speed_rows() -> Iterable[Tolerance]:
     yield Tolerance(
         key="memory_growth",
         check="memory",
-        observable="memory kept of each force call",
+        observable="memory kept of 1000 force calls",
         kind="info",
-        unit="MB per 1000 calls",
+        unit="MB",
         reason="what is kept of 25 000 calls of `ci` must fit; judged where the user sets a limit",
         source="user's configuration",
         protocols=EVERYWHERE,

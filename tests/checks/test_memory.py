@@ -32,7 +32,7 @@ def test_what_is_kept_of_every_call_is_seen(context, altered):
     found = record(context, altered, 200)
     assert found.status == "INFO"
     assert found.candidate == pytest.approx(200.0, abs=40.0)
-    assert found.unit == "MB per 1000 calls"
+    assert found.unit == "MB"
     assert "10 × 20 calls of 256 atoms" in found.reason
 
 

@@ -42,7 +42,7 @@ def test_an_unstable_model_is_refused_whatever_rows_were_chosen(gate):
 def test_nothing_applicable_is_a_failure(gate):
     result = gate("--mlff-model=a", plan={"*": {"status": "NOT_APPLICABLE", "reason": "needs energy"}})
     assert result.ret == 1
-    assert result.parseoutcomes() == {"skipped": 59}
+    assert result.parseoutcomes() == {"skipped": 60}
     result.stdout.fnmatch_lines(
         [
             "NOT_APPLICABLE parity-liquid-256, *: needs energy",
@@ -88,7 +88,7 @@ def test_a_users_test_that_passes_is_no_row(gate, pytester):
 
 
 def test_benchmarks_that_are_skipped_are_no_verdict(gate):
-    result = gate("--mlff-model=a", "-m", "speed", "--benchmark-skip")
+    result = gate("--mlff-model=a", "-k", "ms_per", "--benchmark-skip")
     assert result.ret == 1
     result.stdout.fnmatch_lines(["mlff: nothing was judged: 6 of 6 planned rows left no record *--benchmark-skip*"])
 
@@ -133,7 +133,7 @@ def test_the_failure_text_has_no_traceback(gate):
 )
 def test_what_ends_a_check_becomes_its_records(gate, name, status, calls):
     result = gate("--mlff-model=a", "-m", "dynamics", plan={"xpcs": {"raise": name}})
-    result.assert_outcomes(failed=17, deselected=42)
+    result.assert_outcomes(failed=17, deselected=43)
     assert "Traceback" not in result.stdout.str()
     result.stdout.fnmatch_lines(["*raised on purpose*", f"xsvs_time *{status}*", f"{status} xsvs_time: pytest *"])
     assert calls().count("check xpcs a") == 1
@@ -141,7 +141,7 @@ def test_what_ends_a_check_becomes_its_records(gate, name, status, calls):
 
 def test_a_defect_keeps_its_traceback_once_and_runs_once(gate, calls):
     result = gate("--mlff-model=a", "-m", "dynamics", plan={"xpcs": {"raise": "ZeroDivisionError"}})
-    result.assert_outcomes(failed=17, deselected=42)
+    result.assert_outcomes(failed=17, deselected=43)
     assert result.stdout.str().count("fakes.py:") == 1
     assert calls().count("check xpcs a") == 1
     result.stdout.fnmatch_lines(

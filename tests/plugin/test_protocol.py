@@ -23,7 +23,7 @@ def test_each_protocol_has_its_rows(gate):
 
 def test_tests_without_rows_are_not_there_instead_of_skipped(gate):
     result = gate("--mlff-model=a", "--mlff-protocol=smoke")
-    result.assert_outcomes(passed=22)
+    result.assert_outcomes(passed=23)
     assert "check_melting" not in result.stdout.str()
 
 

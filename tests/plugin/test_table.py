@@ -16,7 +16,7 @@ def test_it_comes_after_the_failures_in_the_catalogues_order(gate):
             "diffusion * 3672 ± 81 * 3649.0 ± 9.0 * µm²/s *+0.6 % [[]−4.1, +5.4] *±10 % *FAIL *6m52s",
             "melting_above *PASS*",
             'FAIL diffusion: pytest --mlff-model=a -k "[[]diffusion]" --mlff-cache-dir=*',
-            "45 PASS, 1 FAIL, 8 INFO",
+            "45 PASS, 1 FAIL, 9 INFO",
             "FAILED check_liquid.py::test_transport[[]diffusion]*",
         ]
     )
