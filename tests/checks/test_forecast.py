@@ -50,14 +50,14 @@ def assert_alike(actual, expected):
 
 
 def test_smoke_is_foretold(context, altered):
-    checks = ("forces", "solid_hessian", "phonons", "speed", "invariance", "stability")
+    checks = ("forces", "energy", "solid_hessian", "phonons", "speed", "invariance", "stability", "pressure")
     here = context(altered())
     expected = foretold(here, checks)
     assert_alike(counted(here, checks), expected)
 
 
 def test_a_short_ci_is_foretold(context, altered):
-    checks = ("stability", "solid", "liquid", "melting")
+    checks = ("energy", "stability", "solid", "solid_pressure", "liquid", "pressure", "melting")
     here = context(altered(), protocol="ci", config=validate_config(SHORT, where="test"))
     expected = foretold(here, checks)
     assert_alike(counted(here, checks), expected)
@@ -77,7 +77,8 @@ def test_what_checks_share_is_paid_once_and_later_looks_are_not_certain(context,
 def test_rows_that_do_not_apply_cost_nothing(context, altered):
     wanted = rows("ci", {})
     assert {row.key for row in wanted} - {row.key for row in able(wanted, {"forces"})} == {
-        *("energy_forces", "stress", "nve_drift")
+        *("energy_forces", "stress", "nve_drift"),
+        *("energy-liquid", "energy-solid", "phase_energy", "pressure-liquid", "pressure-solid"),
     }
 
 

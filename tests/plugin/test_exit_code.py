@@ -151,7 +151,7 @@ def test_marks_alone_do_not_turn_a_pass_red(gate, pytester):
     pytester.makeconftest(HIDES["marks everything xfail"])
     result = gate("--mlff-model=a", *RDF)
     assert result.ret == 0
-    assert result.parseoutcomes() == {"xpassed": 1, "deselected": 54}
+    assert result.parseoutcomes() == {"xpassed": 1, "deselected": 59}
 
 
 def test_a_users_record_counts_as_well(gate, pytester):
@@ -198,7 +198,7 @@ def test_what_a_conftest_drops_is_missed(gate, pytester, what):
     result = gate("--mlff-model=a")
     assert result.ret == 1
     assert result.parseoutcomes().get("failed") is None
-    assert result.outlines[-1].startswith("mlff: nothing" if what == "all" else "mlff: 2 of 55 planned rows left no")
+    assert result.outlines[-1].startswith("mlff: nothing" if what == "all" else "mlff: 2 of 60 planned rows left no")
     assert why in result.outlines[-1]
 
 
@@ -208,7 +208,7 @@ def test_what_is_not_even_collected_is_missed(gate, pytester):
     )
     result = gate("-p", "ignores", "--mlff-model=a")
     assert result.ret == 1
-    assert "2 of 55 planned rows left no record (melting_below, melting_above): not collected" in result.outlines[-1]
+    assert "2 of 60 planned rows left no record (melting_below, melting_above): not collected" in result.outlines[-1]
 
 
 @pytest.mark.parametrize("hook", ["pytest_runtestloop", "pytest_sessionstart"])
@@ -216,7 +216,7 @@ def test_a_run_that_never_begins_is_no_green_one(gate, pytester, hook):
     pytester.makeconftest(f"import pytest\n\ndef {hook}():\n    pytest.exit('no', returncode=0)\n")
     result = gate("--mlff-model=a")
     assert result.ret == 1
-    assert "nothing was judged: 55 of 55 planned rows" in result.outlines[-1]
+    assert "nothing was judged: 60 of 60 planned rows" in result.outlines[-1]
     assert result.outlines[-1].endswith("the run ended before they began")
 
 
@@ -224,7 +224,7 @@ def test_only_benchmarks_in_addopts_is_a_gate_that_judged_little(gate, pytester)
     pytester.makeini("[pytest]\naddopts = --benchmark-only\n")
     result = gate("--mlff-model=a")
     assert result.ret == 1
-    assert result.outlines[-1].startswith("mlff: 37 of 55 planned rows left no record (parity-liquid-256, ")
+    assert result.outlines[-1].startswith("mlff: 42 of 60 planned rows left no record (parity-liquid-256, ")
     assert result.outlines[-1].endswith("Skipping non-benchmark (--benchmark-only active).")
 
 
@@ -234,7 +234,7 @@ def test_rows_without_a_verdict_may_be_skipped(gate, pytester):
     pytester.makefile(".toml", gate="[speed]\nmax_ms_per_call = 100\n")
     result = gate("--mlff-model=a", "--benchmark-skip", "--mlff-config=gate.toml")
     assert result.ret == 1
-    assert "3 of 55 planned rows left no record (ms_per_call-256, ms_per_call-2048, ms_per" in result.outlines[-1]
+    assert "3 of 60 planned rows left no record (ms_per_call-256, ms_per_call-2048, ms_per" in result.outlines[-1]
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,12 @@ from __future__ import annotations
 def test_it_stops_before_the_first_row(gate, calls):
     result = gate("--mlff-model=a", "--mlff-forecast")
     assert result.ret == 0
-    assert "forecast 55 True" in calls()
+    assert "forecast 60 True" in calls()
     assert not [line for line in calls() if line.startswith("check ")]
 
 
 def test_a_run_forecasts_the_rows_that_are_chosen(gate, calls):
-    gate("--mlff-model=a", "-k", "xsvs_time").assert_outcomes(passed=1, deselected=54)
+    gate("--mlff-model=a", "-k", "xsvs_time").assert_outcomes(passed=1, deselected=59)
     assert "forecast 1 False" in calls()
 
 
