@@ -114,11 +114,6 @@ def test_a_spent_budget_is_no_fault_of_the_model(plain, small, liquid):
     assert forces.calls == 0
 
 
-@pytest.fixture
-def quick(monkeypatch):
-    monkeypatch.setattr(module, "BEAT_S", 0.01)
-
-
 def meters():
     return [thread for thread in threading.enumerate() if thread.name == "mlff-meter"]
 
@@ -128,6 +123,12 @@ def wait_until(condition):
     while not condition():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.002)
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    wait_until(lambda: not meters())  # those of the tests before look once more
+    monkeypatch.setattr(module, "BEAT_S", 0.01)
 
 
 @pytest.mark.usefixtures("quick")
@@ -143,6 +144,7 @@ def test_a_thread_looks_on_while_a_call_lasts_and_no_longer():
     wait_until(lambda: not meters())
 
 
+@pytest.mark.usefixtures("quick")
 def test_silence_needs_no_thread():
     with Meter().task("quick"):
         assert not meters()
