@@ -36,12 +36,12 @@ def energy_parity(candidate: ArrayLike, reference: ArrayLike) -> Estimate:
     Raises
     ------
     ObservableError
-        If shapes differ or all reference energies are equal; TooFewError for one configuration, NonFiniteError if an
+        If shapes differ or all reference energies are equal; TooFewError for fewer than three configurations, NonFiniteError if an
         energy is not finite.
     """
     own, other = _checked(candidate, reference)
-    if len(other) < 2:
-        raise TooFewError("1 configuration; how the energy varies takes two")
+    if len(other) < 3:
+        raise TooFewError(f"{len(other)} configuration(s); how the energy varies, with an error, takes three")
     if np.ptp(other) == 0.0:
         raise ObservableError("all reference energies are equal, R² has no meaning; use thermal configurations")
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 ATOMS = 256
 """Of the parity sets that energies are compared on."""
-_NEEDS = frozenset({"forces", "energy"})
+_NEEDS = frozenset({"energy"})
 _CHOICE = "choice of this project; spread and power in docs/calibration.md"
 _REMEDY = "the energy comes in float32, in steps of {step:.2g} eV: {what}; give it in float64, or without the constant"
 
