@@ -36,8 +36,8 @@ def energy_parity(candidate: ArrayLike, reference: ArrayLike) -> Estimate:
     Raises
     ------
     ObservableError
-        If shapes differ or all reference energies are equal; TooFewError for fewer than three configurations, NonFiniteError if an
-        energy is not finite.
+        If shapes differ or all reference energies are equal; TooFewError for fewer than three configurations,
+        NonFiniteError if an energy is not finite.
     """
     own, other = _checked(candidate, reference)
     if len(other) < 3:
