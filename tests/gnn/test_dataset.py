@@ -21,6 +21,7 @@ from pytest_mlff.gnn.dataset import (
     write_dataset,
 )
 from pytest_mlff.reference.data import Reference
+from pytest_mlff.simulation.meter import NoProgress
 from pytest_mlff.simulation.systems import ARGON, make_atoms
 
 COMPOSITION = """
@@ -156,22 +157,16 @@ def test_the_summary_counts(dataset):
     assert lines[-1] == f"sha256 {dataset_hash(dataset)}"
 
 
-class Interrupted:
+class Interrupted(NoProgress):
     """Progress that stops the build, as a killed process would."""
 
     def __init__(self, after):
         self.left = after
 
-    def start(self, label, total_steps):
-        pass
-
     def advance(self, steps):
         self.left -= 1
         if self.left == 0:
             raise KeyboardInterrupt
-
-    def finish(self):
-        pass
 
 
 def test_an_interrupted_build_goes_on_and_ends_with_the_same_content(composition, dataset, tmp_path, monkeypatch):
