@@ -32,9 +32,10 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_worker() -> Iterator[None]:
-    """Under xdist the inner runs are no workers: pytest-benchmark would switch itself off in them, with a warning."""
+    """Under xdist the inner runs are no workers: they would share a folder, with pytest-benchmark off in them."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("PYTEST_XDIST_WORKER", raising=False)
+        for name in ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_TESTRUNUID"):
+            patch.delenv(name, raising=False)
         yield
 
 

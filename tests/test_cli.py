@@ -13,6 +13,7 @@ import pytest
 from pytest_mlff import cli
 from pytest_mlff import doctor as doctor_room
 from pytest_mlff.ablation import MODEL_A, MODEL_B, journal
+from pytest_mlff.checks.catalogue import CHECKS
 from pytest_mlff.errors import ReferenceDataError
 from pytest_mlff.schema import Estimate
 
@@ -250,6 +251,7 @@ def test_matrix(monkeypatch, capsys, tmp_path, said, status):
     named.pop("say")("slow(10)")
     assert capsys.readouterr().err == "slow(10)\n"
     chosen = {"output": Path("detection-ci.jsonl"), "mutants": ["slow", "scaled_stress(0.5)"], "only_named": False}
+    chosen["checks"] = CHECKS
     assert (first, named) == ("detection", chosen)
     assert second == ("measured", (Path("detection-named-ci.jsonl"),), {"only_named": True})
 

@@ -204,7 +204,7 @@ def unpacked(lists: list[list[Any]], fields: Sequence[str] = FIELDS) -> list[Val
 
 
 def _present(context: CheckContext, only: Collection[str]) -> list[str]:
-    present = {row.check for row in rows(context.protocol.name, context.config)} - {"speed"}
+    present = {row.check for row in rows(context.protocol.name, context.config)} - {"speed", "memory"}
     return [check for check in CHECKS if check in present and (not only or check in only)]
 
 

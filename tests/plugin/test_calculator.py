@@ -54,7 +54,7 @@ def stability(pytester, plugin_args):
 def test_it_is_one_error_that_says_where(stability, pytester, how, kind):
     result = stability(how)
     assert result.ret == 1
-    result.assert_outcomes(failed=1, deselected=16)
+    result.assert_outcomes(failed=1, deselected=22)
     (record,) = json.loads((pytester.path / "run.json").read_text())["records"]
     assert record["status"] == "ERROR"
     assert f"the calculator raised {kind}: no licence" in record["reason"]

@@ -77,7 +77,7 @@ def test_a_conftest_that_skips_every_row_does_not_open_the_gate(gate, pytester, 
     assert result.ret == 1
     assert "passed" not in result.parseoutcomes()
     result.stdout.fnmatch_lines(
-        ["mlff: nothing was judged: 5 of 5 planned rows left no record (symmetry-solid, *): skipped by a conftest.py*"]
+        ["mlff: nothing was judged: 6 of 6 planned rows left no record (symmetry-solid, *): skipped by a conftest.py*"]
     )
 
 
