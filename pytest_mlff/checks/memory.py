@@ -22,7 +22,7 @@ ATOMS = 256
 """Atoms of the configuration."""
 WARM_UP, BLOCKS, BLOCK = 20, 10, 20
 """Calls before the first look, looks, and calls between two of them."""
-PATIENCE_S = 20.0
+PATIENCE_S = 5.0
 """Time after which a slow model is called less often between two looks."""
 
 

@@ -48,7 +48,7 @@ def test_a_slow_model_is_called_less_often():
     now, calls = [0.0], []
 
     def call():
-        now[0] += 1.0
+        now[0] += 0.25
         calls.append(1)
 
     found = memory.growth(call, memory=lambda: 0.1 * len(calls), clock=lambda: now[0])
