@@ -361,7 +361,7 @@ def test_the_test_command_is_found_as_ci_finds_it():
     assert after.startswith("```bash\n")
     assert len(found.splitlines()) == 1
     assert "pip install torch==2.13.0 -e '.[test,dgl]'" in found
-    assert found.rstrip().endswith("pytest")
+    assert found.rstrip().endswith("pytest -n 2")
 
 
 def test_statuses_are_explained():
