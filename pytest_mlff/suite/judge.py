@@ -196,10 +196,8 @@ class Bench:
         from pytest_mlff.checks.forecast import forecast
 
         wanted: dict[int, list[Row]] = {}
-        for item in items:
-            params = item.callspec.params if hasattr(item, "callspec") else {}
-            if "mlff_row" in params:
-                wanted.setdefault(params.get("mlff_model", 0), []).append(params["mlff_row"])
+        for model, row in filter(None, map(row_of, items)):
+            wanted.setdefault(model, []).append(row)
         found = []
         for number, chosen in wanted.items():
             with suppress(MlffError):  # its rows will say so
