@@ -15,6 +15,7 @@ from pytest_mlff.errors import SpecError
 from pytest_mlff.foreign import one_line
 from pytest_mlff.settings.names import shown, suggest
 from pytest_mlff.settings.parsers import LARGEST, positive, whole
+from pytest_mlff.settings.systems import known_system
 from pytest_mlff.settings.toml import parsed, read_toml
 
 Config = Mapping[str, Mapping[str, Any]]
@@ -102,7 +103,7 @@ def _validate_key(table: str, key: str, value: Any, where: str) -> Any:
     return parsed(where, f"[{table}] {key}", value, positive if parsers is None else parsers[key])
 
 
-def read_config(path: Path) -> Config:
+def read_config(path: Path) -> tuple[Config, str | None]:
     """Read and check a configuration file.
 
     Parameters
@@ -112,8 +113,10 @@ def read_config(path: Path) -> Config:
 
     Returns
     -------
-    mapping of str to mapping
+    tables : mapping of str to mapping
         As :func:`validate_config` gives it; empty when a ``pyproject.toml`` has no such table.
+    system : str or None
+        The value of ``system``, where it stands there.
 
     Raises
     ------
@@ -121,7 +124,11 @@ def read_config(path: Path) -> Config:
         When the file cannot be read, is not TOML (with file and line), or holds something unknown.
     """
     tables, _ = read_toml(path, "configuration")
-    if path.name != "pyproject.toml":
-        return validate_config(tables, where=str(path))
-    tool = tables.get("tool", {})
-    return validate_config(tool.get("mlff", {}) if isinstance(tool, dict) else {}, where=f"{path} [tool.mlff]")
+    where = str(path)
+    if path.name == "pyproject.toml":
+        tool = tables.get("tool", {})
+        tables, where = tool.get("mlff", {}) if isinstance(tool, dict) else {}, f"{path} [tool.mlff]"
+    if not isinstance(tables, Mapping) or "system" not in tables:
+        return validate_config(tables, where=where), None
+    system = parsed(where, "system", tables["system"], known_system)
+    return validate_config({key: value for key, value in tables.items() if key != "system"}, where=where), system
