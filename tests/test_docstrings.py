@@ -64,9 +64,8 @@ def published() -> list[str]:
 def problems(name: str) -> list[str]:
     thing = found(name)
     # dataclasses document their fields as attributes, and what a fixture takes comes from pytest
-    ignored = IGNORED | (
-        {"PR01"} if dataclasses.is_dataclass(thing) or name.startswith("pytest_mlff.plugin.") else set()
-    )
+    filled = dataclasses.is_dataclass(thing) or name.startswith("pytest_mlff.plugin.")
+    ignored = IGNORED | {"PR01"} if filled else IGNORED
     return [f"{code}: {text}" for code, text in validate(name)["errors"] if code not in ignored]
 
 
