@@ -22,7 +22,7 @@ from pytest_mlff.calibration.gate import (
     unpacked,
 )
 from pytest_mlff.calibration.rates import rate
-from pytest_mlff.checks.catalogue import TABLE
+from pytest_mlff.gate.catalogue import TABLE
 from pytest_mlff.errors import SpecError
 from pytest_mlff.journal import Journal
 from pytest_mlff.reference.model import ReferenceModel

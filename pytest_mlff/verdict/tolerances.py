@@ -1,7 +1,7 @@
 """The type of a tolerance, and those of the checks that do not declare their rows themselves.
 
 A tolerance says what a row is judged by, how far it may be off, and why. The whole table is
-:data:`pytest_mlff.checks.catalogue.TABLE`. Read by the plugin at collection, so it imports nothing but the standard
+:data:`pytest_mlff.gate.catalogue.TABLE`. Read by the plugin at collection, so it imports nothing but the standard
 library. A row may carry a verdict in a protocol only if a perfect model's spread there is at most :data:`NARROW` of
 the limit (``docs/statistics.md``); in the protocols of ``info_in`` it does not, and the row is INFO there. What a limit
 comes to, the spread of a perfect model in units of it and the smallest error of ε or σ that the row finds, is measured

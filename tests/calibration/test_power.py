@@ -26,7 +26,7 @@ from pytest_mlff.calibration.power import (
     smallest,
     table,
 )
-from pytest_mlff.checks.catalogue import TABLE
+from pytest_mlff.gate.catalogue import TABLE
 from pytest_mlff.errors import SpecError
 
 

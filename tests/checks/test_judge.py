@@ -7,8 +7,8 @@ import math
 
 import pytest
 
-from pytest_mlff.checks.catalogue import Row
-from pytest_mlff.checks.judge import Finding, judge, sequential, without_verdict
+from pytest_mlff.gate.catalogue import Row
+from pytest_mlff.apparatus.judging import Finding, judge, sequential, without_verdict
 from pytest_mlff.errors import BudgetExhausted, ModelError, UnstableError
 from pytest_mlff.schema import Estimate, Record
 
@@ -204,7 +204,7 @@ def test_wall_time_grows_with_the_looks(nobody):
 
 
 def test_a_user_who_changes_the_limit_changes_the_verdict(nobody):
-    from pytest_mlff.checks.catalogue import TABLE
+    from pytest_mlff.gate.catalogue import TABLE
     from pytest_mlff.verdict.overrides import tolerances
 
     nobody.tolerances = tolerances(TABLE, {"diffusion": 0.3})

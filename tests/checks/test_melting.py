@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from pytest_mlff.checks import melting
-from pytest_mlff.checks.catalogue import rows
+from pytest_mlff.gate.catalogue import rows
 from pytest_mlff.reference.model import ReferenceModel
 from pytest_mlff.simulation.slabs import PAPER_LADDER
 
