@@ -195,7 +195,7 @@ def test_null(stand_in, capsys, tmp_path):
     assert capsys.readouterr().out == "| row | spread |\n"
 
 
-@pytest.mark.parametrize("protocol", ["ci", "paper"])
+@pytest.mark.parametrize("protocol", ["ci", "full"])
 def test_null_of_each_protocol_has_a_file_of_its_own(stand_in, protocol):
     calls = stand_in("pytest_mlff.calibration.null", "null_spread", "")
     assert cli.main(["calibrate", "null", "--protocol", protocol]) == 0

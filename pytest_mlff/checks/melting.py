@@ -21,7 +21,7 @@ from pytest_mlff.simulation.slabs import BRACKET, COEXISTENCE_LADDER, PAPER_LADD
 if TYPE_CHECKING:
     import xarray as xr
 
-_LADDERS = {"melting_point-paper": PAPER_LADDER, "melting_point": COEXISTENCE_LADDER}
+_LADDERS = {"melting_point-full": PAPER_LADDER, "melting_point": COEXISTENCE_LADDER}
 
 
 def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:

@@ -113,7 +113,7 @@ def rows(protocol_name: str, config: Mapping[str, Mapping[str, Any]]) -> tuple[R
     Parameters
     ----------
     protocol_name : str
-        ``smoke``, ``ci`` or ``paper``.
+        ``smoke``, ``ci`` or ``full``.
     config : mapping
         Tables of the configuration file.
 

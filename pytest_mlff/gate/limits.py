@@ -78,7 +78,7 @@ def info_rows(rows: Iterable[Row], table: Mapping[str, Tolerance], protocol_name
     table : mapping of str to Tolerance
         From :func:`limits`.
     protocol_name : str
-        ``smoke``, ``ci`` or ``paper``.
+        ``smoke``, ``ci`` or ``full``.
 
     Returns
     -------

@@ -147,7 +147,7 @@ def test_a_check_that_declares_its_rows_needs_its_name_in_one_list_alone(monkeyp
 
 def test_listing_the_rows_imports_nothing_heavy():
     code = (
-        "import sys; from pytest_mlff.gate.catalogue import rows; rows('paper', {});"
+        "import sys; from pytest_mlff.gate.catalogue import rows; rows('full', {});"
         "print([m for m in ('numpy', 'xarray', 'ase', 'openmm', 'scipy', 'torch') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
