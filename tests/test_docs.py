@@ -15,9 +15,9 @@ import pytest
 from pytest_mlff import cli, plugin
 from pytest_mlff.analysis import msd, relaxation, shells
 from pytest_mlff.apparatus import cases, conservation, extremes, learned, workbench
-from pytest_mlff.gate.catalogue import TABLE
 from pytest_mlff.checks.pressure import PAIRED_FROM
 from pytest_mlff.errors import SpecError
+from pytest_mlff.gate.catalogue import TABLE
 from pytest_mlff.models.spec import parse_spec
 from pytest_mlff.reference.data import Reference
 from pytest_mlff.reference.observables import estimate

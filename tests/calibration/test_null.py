@@ -14,8 +14,8 @@ import pytest_mlff
 from pytest_mlff.calibration import gate, null
 from pytest_mlff.calibration.gate import FIELDS, run_gate
 from pytest_mlff.calibration.null import null_spread, table
-from pytest_mlff.gate.catalogue import CHECKS, TABLE, rows
 from pytest_mlff.errors import SpecError
+from pytest_mlff.gate.catalogue import CHECKS, TABLE, rows
 from pytest_mlff.reference.data import Reference
 from pytest_mlff.reference.model import ReferenceModel
 from pytest_mlff.schema import Record

@@ -9,14 +9,14 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from pytest_mlff.verdict.hints import hint
 
 import pytest_mlff.suite
-from pytest_mlff.gate import catalogue
-from pytest_mlff.gate.catalogue import CHECKS, HINTS, TABLE, rows
 from pytest_mlff.apparatus.declaration import Declared
 from pytest_mlff.errors import SpecError
+from pytest_mlff.gate import catalogue
+from pytest_mlff.gate.catalogue import CHECKS, HINTS, TABLE, rows
 from pytest_mlff.simulation.protocols import PROTOCOLS
-from pytest_mlff.verdict.hints import hint
 from pytest_mlff.verdict.overrides import tolerances
 
 SUITE = Path(pytest_mlff.suite.__file__).parent

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from pytest_mlff.verdict.hints import hint
 
 from pytest_mlff.checks import invariance
 from pytest_mlff.gate.catalogue import rows, run_check
@@ -16,7 +17,6 @@ from pytest_mlff.potentials import lennard_jones
 from pytest_mlff.simulation.budget import Budget
 from pytest_mlff.simulation.meter import Meter
 from pytest_mlff.verdict.explain import explain
-from pytest_mlff.verdict.hints import hint
 
 ROWS = {row.key: row for row in rows("ci", {}) if row.check == "invariance"}
 EVERYTHING = frozenset({"energy", "forces", "stress"})

@@ -9,8 +9,8 @@ import pytest
 
 from pytest_mlff.analysis.pressure import mean_pressure
 from pytest_mlff.checks import pressure
-from pytest_mlff.gate.catalogue import run_check
 from pytest_mlff.checks.forces import candidate_results, reference_results
+from pytest_mlff.gate.catalogue import run_check
 from pytest_mlff.models.load import load_model
 from pytest_mlff.reference.data import Reference
 from pytest_mlff.reference.model import ReferenceModel

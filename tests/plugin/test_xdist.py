@@ -134,11 +134,12 @@ def test_what_forces_that_do_not_repeat_left_is_removed_at_the_end(pytester, plu
 
 @pytest.mark.parametrize(("repeatable", "session", "removed"), [(False, True, 1), (False, False, 0), (True, True, 0)])
 def test_only_the_controller_removes_what_was_shared(monkeypatch, repeatable, session, removed):
-    from pytest_mlff.gate import assembly
     from pytest_mlff.suite.collection import remove_shared
 
+    from pytest_mlff.gate import assembly
+
     gone = []
-    monkeypatch.setattr(context, "remove_shared_folder", gone.append)
+    monkeypatch.setattr(assembly, "remove_shared_folder", gone.append)
     dsession = SimpleNamespace(nodemanager=SimpleNamespace(testrunuid="abc123")) if session else None
     config = SimpleNamespace(pluginmanager=SimpleNamespace(get_plugin={"dsession": dsession}.get))
     remove_shared(config, [SimpleNamespace(repeatable=True), SimpleNamespace(repeatable=repeatable)])

@@ -3,10 +3,10 @@
 import dataclasses
 
 import pytest
+from pytest_mlff.verdict.hints import hint
 
 from pytest_mlff.schema import Record
 from pytest_mlff.verdict.explain import explain
-from pytest_mlff.verdict.hints import hint
 from pytest_mlff.verdict.tolerances import TOLERANCES
 
 RERUN = """pytest '--mlff-model=ase.calculators.lj:LennardJones(sigma=3.4, epsilon=0.0113)' -k "[diffusion]\""""
