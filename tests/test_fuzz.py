@@ -94,7 +94,7 @@ values = st.recursive(
 keys = st.sampled_from(
     [
         *"replicas looks state_points steps configurations max_ms_per_call rdf cutoff runs seed hidden layers".split(),
-        *'epochs run mlff species a.b.c "a\\nb" "" "\\u0000"'.split(),
+        *'system epochs run mlff species a.b.c "a\\nb" "" "\\u0000"'.split(),
         "x" * 300,
     ]
 )
@@ -108,7 +108,7 @@ tomls = st.lists(lines, max_size=8).map("\n".join)
 
 def whole_run(path: Path) -> None:
     """What a run does with its configuration before any model."""
-    config = read_config(path)
+    config, _ = read_config(path)
     tolerances(TABLE, config.get("tolerances", {}))
     for name in PROTOCOLS:
         protocol(name, config)

@@ -135,6 +135,7 @@ def test_cache_root_is_the_users_unless_set(tmp_path, monkeypatch):
 
 
 WHOLE = """
+system = "argon"
 [tolerances]
 rdf = 0.04
 diffusion = 1
@@ -158,7 +159,8 @@ max_ms_per_call = 25
 def test_whole_configuration(tmp_path):
     file = tmp_path / "gate.toml"
     file.write_text(WHOLE)
-    config = read_config(file)
+    config, system = read_config(file)
+    assert system == "argon"
     assert set(config) == {"tolerances", "liquid", "solid", "melting", "forces", "speed"}
     assert config["tolerances"] == {"rdf": 0.04, "diffusion": 1.0}
     assert config["liquid"] == {"replicas": 4, "looks": (580, 1160), "state_points": ("100K-256", "95K-256")}
@@ -172,11 +174,11 @@ def test_whole_configuration(tmp_path):
 def test_pyproject_is_read_from_its_table_only(tmp_path):
     file = tmp_path / "pyproject.toml"
     file.write_text("[project]\nname = 'x'\n[tool.mlff.liquid]\nreplicas = 4\n")
-    assert read_config(file) == {"liquid": {"replicas": 4}}
+    assert read_config(file) == ({"liquid": {"replicas": 4}}, None)
     file.write_text("[project]\nname = 'x'\n")
-    assert read_config(file) == {}
+    assert read_config(file) == ({}, None)
     file.write_text("tool = 3\n")
-    assert read_config(file) == {}
+    assert read_config(file) == ({}, None)
 
 
 @pytest.mark.parametrize(
@@ -186,6 +188,9 @@ def test_pyproject_is_read_from_its_table_only(tmp_path):
         ("[liquid]\nreplica = 4", r"unknown key 'replica' in \[liquid\] \(did you mean 'replicas'\?\)"),
         ("[speed]\nmax_ms = 4", r"unknown key 'max_ms' in \[speed\] \(did you mean 'max_ms_per_call'\?\)"),
         ("[gas]\n", r"unknown table \[gas\].*known: tolerances, liquid"),
+        ("system = 3", r"system = 3: not the name of a system; expected argon"),
+        ("system = 'argn'", r"system = 'argn': no such system \(did you mean 'argon'\?\); expected argon"),
+        ("system = 'copper.toml'", r"system = 'copper.toml': a system of your own from a file is not there yet"),
         ("liquid = 3", r"liquid = 3 must be a table: \[liquid\]"),
         ("[liquid]\nreplicas = 2", r"\[liquid\] replicas = 2: expected a whole number >= 3"),
         ("[solid]\nreplicas = 2", r"\[solid\] replicas = 2: expected a whole number >= 3"),

@@ -1,6 +1,6 @@
 """Build ``reference_data/`` by one command: long native runs, their observables, and start configurations.
 
-``pytest-mlff reference build`` runs what is missing from its cache, in as many processes as it is given (they
+``pytest-mlff reference build SYSTEM`` runs what is missing from its cache, in as many processes as it is given (they
 share the work through the cache's locks), then measures and writes. Killed, it goes on where it was.
 """
 
@@ -129,7 +129,7 @@ def _write(
     output: Path, groups: dict[str, Groups], system: System, only: str | None = None, built: Collection[str] = ()
 ) -> None:
     """Write the files and the manifest, which tells a part that was built anew from the others."""
-    command = f"pytest-mlff reference build --system {system.name}"
+    command = f"pytest-mlff reference build {system.name}"
     origin, files = _origin(command), {}
     if only is not None:
         before = json.loads((output / MANIFEST).read_text())

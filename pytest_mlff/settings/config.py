@@ -18,6 +18,7 @@ from pytest_mlff.errors import SpecError
 from pytest_mlff.foreign import one_line
 from pytest_mlff.settings.names import shown, suggest
 from pytest_mlff.settings.parsers import positive
+from pytest_mlff.settings.systems import known_system
 from pytest_mlff.settings.toml import parsed, read_toml
 
 Config = Mapping[str, Mapping[str, Any]]
@@ -161,7 +162,7 @@ def _toml_value(value: Any) -> str:
     return json.dumps(value) if isinstance(value, str | list | bool) else shown(value)
 
 
-def read_config(path: Path, *, known: Known) -> Config:
+def read_config(path: Path, *, known: Known) -> tuple[Config, str | None]:
     """Read and check a configuration file.
 
     Parameters
@@ -173,8 +174,10 @@ def read_config(path: Path, *, known: Known) -> Config:
 
     Returns
     -------
-    mapping of str to mapping
+    tables : mapping of str to mapping
         As :func:`validate_config` gives it; empty when a ``pyproject.toml`` has no such table.
+    system : str or None
+        The value of ``system``, where it stands there.
 
     Raises
     ------
@@ -182,8 +185,12 @@ def read_config(path: Path, *, known: Known) -> Config:
         When the file cannot be read, is not TOML (with file and line), or holds something unknown.
     """
     tables, _ = read_toml(path, "configuration")
-    if path.name != "pyproject.toml":
-        return validate_config(tables, where=str(path), known=known)
-    tool = tables.get("tool", {})
-    mine = tool.get("mlff", {}) if isinstance(tool, dict) else {}
-    return validate_config(mine, where=f"{path} [tool.mlff]", known=known)
+    where = str(path)
+    if path.name == "pyproject.toml":
+        tool = tables.get("tool", {})
+        tables, where = tool.get("mlff", {}) if isinstance(tool, dict) else {}, f"{path} [tool.mlff]"
+    if not isinstance(tables, Mapping) or "system" not in tables:
+        return validate_config(tables, where=where, known=known), None
+    system = parsed(where, "system", tables["system"], known_system)
+    rest = {key: value for key, value in tables.items() if key != "system"}
+    return validate_config(rest, where=where, known=known), system

@@ -41,10 +41,10 @@ def resolve(config: pytest.Config, known: Known) -> Settings:
     given["folder"] = config.invocation_params.dir
     given["standing"] = frozenset(option.name for option in OPTIONS if _stands(config, option))
     pyproject = config.rootpath / "pyproject.toml"
-    if "config_file" in given:
-        given["config"] = read_config(given["config_file"], known=known)
-    elif pyproject.is_file():
-        given["config"] = read_config(pyproject, known=known)
+    if "config_file" in given or pyproject.is_file():
+        given["config"], system = read_config(given.get("config_file", pyproject), known=known)
+        if system is not None:
+            given.setdefault("system", system)
     return Settings(**given)
 
 

@@ -28,5 +28,5 @@ def default_directory() -> Path:
         if (candidate / MANIFEST).is_file():
             return candidate
     raise ReferenceDataError(
-        f"no reference data in {package} nor beside it; build them with `pytest-mlff reference build`"
+        f"no reference data in {package} nor beside it; build them with `pytest-mlff reference build argon`"
     )

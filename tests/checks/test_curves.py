@@ -14,7 +14,6 @@ from pytest_mlff.analysis.xsvs import half_time
 from pytest_mlff.checks import melting
 from pytest_mlff.checks.forces import parity_forces
 from pytest_mlff.errors import BudgetExhausted
-from pytest_mlff.gate import curves
 from pytest_mlff.reference.data import Reference
 from pytest_mlff.reference.model import ReferenceModel
 from pytest_mlff.reference.observables import measure
@@ -23,6 +22,7 @@ from pytest_mlff.simulation.meter import Meter
 from pytest_mlff.simulation.protocols import PROTOCOLS
 from pytest_mlff.simulation.slabs import BRACKET
 from pytest_mlff.simulation.systems import ARGON, state_point
+from pytest_mlff.study import curves
 from pytest_mlff.synthetic import brownian_walkers
 
 

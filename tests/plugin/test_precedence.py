@@ -12,6 +12,7 @@ from pytest_mlff.settings import Settings, resolve
 # (option, ini text, its value, command-line text, its value)
 OPTIONS = [
     ("models", "mlff_model", "a", ("a",), "--mlff-model=b", ("b",)),
+    ("system", "mlff_system", "argon", "argon", "--mlff-system=argon", "argon"),
     ("protocol", "mlff_protocol", "smoke", "smoke", "--mlff-protocol=full", "full"),
     ("device", "mlff_device", "cpu", "cpu", "--mlff-device=cuda", "cuda"),
     ("seed", "mlff_seed", "3", 3, "--mlff-seed=0", 0),

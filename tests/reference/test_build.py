@@ -165,7 +165,7 @@ def test_the_manifest_says_which_part_was_built_when_and_with_what(short, empty,
         assert again[name] == first[name]
     (part,) = again["rebuilt"].values()
     assert set(again["rebuilt"]) == {"20K-solid-256"}
-    assert part["command"] == "pytest-mlff reference build --system argon --only 20K-solid-256"
+    assert part["command"] == "pytest-mlff reference build argon --only 20K-solid-256"
     assert set(part["versions"].values()) == {"7.7.7"}
 
 

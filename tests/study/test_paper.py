@@ -6,8 +6,8 @@ import pytest
 import xarray as xr
 
 from pytest_mlff.reference.data import Reference
-from pytest_mlff.reference.paper import COUNTERPARTS, PUBLISHED, comparison
 from pytest_mlff.simulation.systems import state_points
+from pytest_mlff.study.paper import COUNTERPARTS, PUBLISHED, comparison
 
 
 class Stored:
