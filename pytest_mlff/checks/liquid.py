@@ -101,8 +101,8 @@ CHECK = Check(
     looks=liquid_looks,
     # a mean needs two replicas for an error bar, a distance of curves three; without one there is no verdict
     settings=(
-        Setting(name="state_points", meaning="which of them are run", read=names, change=_state_points),
-        Setting(name="replicas", meaning="independent runs of each", read=whole(3), change=_replicas),
+        Setting(name="state_points", meaning="which states are run", read=names, change=_state_points),
+        Setting(name="replicas", meaning="independent runs of each state", read=whole(3), change=_replicas),
         Setting(name="looks", meaning="steps per replica at each look", read=growing, change=_looks),
     ),
 )

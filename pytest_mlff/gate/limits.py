@@ -75,11 +75,11 @@ def overrides(config: Config) -> dict[str, float]:
     for check, given in config.items():
         wanted = given.get(LIMITS, {})
         for name, limit in wanted.items():
-            if name in TABLE:
+            same = [row.key for row in TABLE.values() if row.check == check and row.quantity == name]
+            if name in TABLE or not same:  # what there is not is refused with the others
                 found[name] = limit
-                continue
-            same = [row for row in TABLE.values() if row.check == check and row.quantity == name]
-            found |= {row.key: limit for row in same if row.key not in wanted}
+            else:
+                found |= {key: limit for key in same if key not in wanted}
     return found
 
 

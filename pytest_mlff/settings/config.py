@@ -93,7 +93,7 @@ def validate_config(tables: Mapping[str, Any], *, where: str, known: Known) -> C
 
 def _check_table(name: str, content: Any, where: str, known: Known) -> Mapping[str, Any]:
     if name not in known:
-        near = suggest(name, known, cutoff=_NEAR)
+        near = suggest(name, known)
         raise SpecError(f"{where}: unknown check [check.{one_line(name)}]{near}; known: {', '.join(known)}")
     if not isinstance(content, Mapping):
         raise SpecError(f"{where}: check.{name} = {shown(content)} must be a table: [check.{name}]")
@@ -136,7 +136,7 @@ def _not_a_check_table(table: str, content: Any, known: Known) -> str:
         entries = content.items() if isinstance(content, Mapping) else ()
         lines = dict.fromkeys(filter(None, (_line_now(table, key, value, known) for key, value in entries)))
         return f"[{table}] is gone; write {'; '.join(lines) if lines else _form_now(table)}"
-    near = suggest(table, known, cutoff=_NEAR)
+    near = suggest(table, known)
     return f"unknown table [{one_line(table)}]{near}; what there is to set stands in [check.<name>]: {', '.join(known)}"
 
 
