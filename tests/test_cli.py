@@ -12,8 +12,8 @@ import pytest
 
 from pytest_mlff import cli
 from pytest_mlff import doctor as doctor_room
-from pytest_mlff.checks.catalogue import CHECKS
 from pytest_mlff.errors import ReferenceDataError
+from pytest_mlff.gate.catalogue import CHECKS
 from pytest_mlff.schema import Estimate
 from pytest_mlff.study.ablation import MODEL_A, MODEL_B, journal
 

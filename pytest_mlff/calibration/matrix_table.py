@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterator, Sequence
 
 from pytest_mlff.calibration.gate import Value
 from pytest_mlff.calibration.matrix import PROTOCOL, RED, Results, contradictions, strengths
-from pytest_mlff.checks.catalogue import TABLE, rows
+from pytest_mlff.gate.catalogue import TABLE, rows
 from pytest_mlff.mutants import Strength
 from pytest_mlff.verdict.format import format_deviation, format_tolerance
 
@@ -50,7 +49,7 @@ def judged_rows() -> list[str]:
 
 
 def group(row: str) -> str:
-    """Find the group of a row: rows of one quantity, at several sizes or wave vectors.
+    """Find the group of a row: rows of one quantity and phase, at several sizes or wave vectors.
 
     Parameters
     ----------
@@ -62,7 +61,8 @@ def group(row: str) -> str:
     str
         Such as ``gamma_self``.
     """
-    return re.sub(r"-[\d.]+$", "", row)
+    declared = TABLE[row]
+    return "-".join(filter(None, (declared.quantity, declared.phase)))
 
 
 def caught_by(values: Sequence[Value]) -> list[str]:

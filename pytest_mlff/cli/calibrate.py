@@ -112,7 +112,7 @@ def _figures(options: argparse.Namespace) -> int:
 def _matrix(options: argparse.Namespace) -> int:
     from pytest_mlff.calibration import matrix
     from pytest_mlff.calibration.matrix_table import table
-    from pytest_mlff.checks.catalogue import CHECKS
+    from pytest_mlff.gate.catalogue import CHECKS
 
     output = options.output or Path(f"detection{'-named' if options.named else ''}-{matrix.PROTOCOL}.jsonl")
     if options.table:

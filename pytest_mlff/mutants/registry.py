@@ -12,7 +12,6 @@ from typing import Any
 
 from pytest_mlff.mutants import calls, energies, forces, neighbors, pair, scaled
 from pytest_mlff.mutants.mutant import Mutant, Strength
-from pytest_mlff.verdict.tolerances import SHELLS
 
 
 def _at(*arguments: Any, effect: str, fails: str = "") -> Strength:
@@ -30,7 +29,7 @@ def _python(factory: Callable[..., Any], *strengths: Strength) -> Mutant:
 _LIQUID = "parity-liquid-256 parity-liquid-4000"
 _SOLID = "parity-solid-256 parity-solid-4000"
 _PARITY = f"{_LIQUID} {_SOLID}"
-_SELF = " ".join(f"gamma_self-{q}" for q in SHELLS)
+_SELF = " ".join(f"gamma_self-{q}" for q in ("0.461", "0.922", "1.304", "1.595", "1.844"))
 _RATES = f"{_SELF} gamma_coherent-1.844 mean_relaxation_rate-1.844"
 _ENERGY = "energy-liquid energy-solid phase_energy"
 _PRESSURE = "pressure-liquid pressure-solid"

@@ -17,9 +17,9 @@ import numpy as np
 
 import pytest_mlff
 from pytest_mlff.analysis.hessian import symmetry
-from pytest_mlff.checks.catalogue import CHECKS, run_check
-from pytest_mlff.checks.context import build_context
 from pytest_mlff.errors import SpecError
+from pytest_mlff.gate.assembly import build_context
+from pytest_mlff.gate.catalogue import CHECKS, run_check
 from pytest_mlff.journal import Journal
 from pytest_mlff.models.load import load_model
 from pytest_mlff.models.networks import builtin_path

@@ -19,8 +19,9 @@ import pytest_mlff
 from pytest_mlff.analysis.interface import melting_temperature
 from pytest_mlff.analysis.msd import mean_squared_displacement
 from pytest_mlff.analysis.statistics import replica_estimate
-from pytest_mlff.checks.context import CheckContext, build_context
+from pytest_mlff.apparatus.context import CheckContext
 from pytest_mlff.errors import SpecError
+from pytest_mlff.gate.assembly import build_context
 from pytest_mlff.journal import Journal
 from pytest_mlff.models.load import load_model
 from pytest_mlff.reference.data import Reference

@@ -11,8 +11,9 @@ from ase import units
 from ase.calculators.calculator import Calculator, all_changes
 from ase.md.nose_hoover_chain import NoseHooverChainNVT
 
-from pytest_mlff.checks.catalogue import run_check
-from pytest_mlff.checks.context import build_context
+from pytest_mlff.gate.assembly import build_context
+from pytest_mlff.gate.catalogue import run_check
+from pytest_mlff.gate.limits import check_tables
 from pytest_mlff.potentials import ARGON_CUTOFF, ARGON_EPSILON, ARGON_SIGMA, LennardJones
 from pytest_mlff.settings.config import validate_config
 from pytest_mlff.settings.options import Settings
@@ -72,8 +73,8 @@ def test_a_run_beside_its_force_calls(tmp_path, say, smallest):
     that one is worked out beside it.
     """
     steps = SHORTEST if smallest else STEPS
-    tables = {"liquid": {"replicas": REPLICAS, "looks": [steps]}}
-    settings = Settings(cache_dir=tmp_path, config=validate_config(tables, where="benchmark"))
+    tables = {"check": {"liquid": {"replicas": REPLICAS, "looks": [steps]}}}
+    settings = Settings(cache_dir=tmp_path, config=validate_config(tables, where="benchmark", known=check_tables()))
     calculator = SlowLennardJones(0.0 if smallest else DELAY)
     wall, cpu = time.perf_counter(), time.process_time()
     context = build_context(settings, Candidate(calculator))

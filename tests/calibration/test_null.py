@@ -14,8 +14,8 @@ import pytest_mlff
 from pytest_mlff.calibration import gate, null
 from pytest_mlff.calibration.gate import FIELDS, run_gate
 from pytest_mlff.calibration.null import null_spread, table
-from pytest_mlff.checks.catalogue import CHECKS, TABLE, rows
 from pytest_mlff.errors import SpecError
+from pytest_mlff.gate.catalogue import CHECKS, TABLE, rows
 from pytest_mlff.reference.data import Reference
 from pytest_mlff.reference.model import ReferenceModel
 from pytest_mlff.schema import Record
@@ -249,7 +249,7 @@ def test_of_a_seed_that_is_there_only_checks_are_run_that_are_missing(tmp_path, 
     assert run[2:] == [(1, added), (2, added), (3, ())]
     found = null.read_null(output)
     assert {item["check"] for item in found[1]} == {row.key for row in rows("ci", {})}
-    order = [CHECKS.index(TABLE[item["check"]].check) for item in found[1]]
+    order = [list(CHECKS).index(TABLE[item["check"]].check) for item in found[1]]
     assert order == sorted(order)
 
 

@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from pytest_mlff.checks import melting
-from pytest_mlff.checks.catalogue import rows
+from pytest_mlff.gate.catalogue import rows
 from pytest_mlff.reference.model import ReferenceModel
 from pytest_mlff.simulation.slabs import PAPER_LADDER
 
@@ -24,7 +24,7 @@ def ladder(context, monkeypatch):
             xr.Dataset({"drift": ((), drift), "drift_replica": (("replica",), drift + spread), "x": ((), 0.0)})
             for drift in drifts
         ]
-        monkeypatch.setattr(melting, "ladder_drifts", lambda *args, **named: made)
+        monkeypatch.setattr("pytest_mlff.reference.melting.ladder_drifts", lambda *args, **named: made)
         return melting._finding(context(ReferenceModel(), protocol="full"), ROW, PAPER_LADDER.frames)
 
     return make

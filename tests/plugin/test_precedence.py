@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_mlff.gate.limits import check_tables
 from pytest_mlff.settings import OPTIONS as KNOWN
 from pytest_mlff.settings import Settings, resolve
 
@@ -33,7 +34,7 @@ def test_precedence(pytester, plugin_args, field, ini, written, from_ini, typed,
         pytester.path.joinpath(name).write_text("")
 
     def value(*args):
-        found = getattr(resolve(pytester.parseconfig(*plugin_args, *args)), field)
+        found = getattr(resolve(pytester.parseconfig(*plugin_args, *args), check_tables()), field)
         return found.relative_to(pytester.path) if isinstance(found, Path) else found
 
     assert value() == getattr(Settings(), field)
@@ -51,7 +52,7 @@ def test_the_home_folder_is_found_without_a_shell(pytester, plugin_args, monkeyp
     (option,) = (option for option in KNOWN if option.name == name)
 
     def value(*args):
-        return getattr(resolve(pytester.parseconfig(*plugin_args, *args)), option.field)
+        return getattr(resolve(pytester.parseconfig(*plugin_args, *args), check_tables()), option.field)
 
     assert value(f"{option.flag}=~/x") == pytester.path / "home" / "x"
     pytester.makeini(f"[pytest]\n{option.ini} = ~/x\n")

@@ -14,7 +14,7 @@ def test_argon_is_the_default(gate, pytester, options):
 
 
 def test_in_the_configuration(gate, pytester):
-    pytester.makepyprojecttoml("[tool.mlff]\nsystem = 'argon'\n[tool.mlff.solid]\nreplicas = 6\n")
+    pytester.makepyprojecttoml("[tool.mlff]\nsystem = 'argon'\n[tool.mlff.check.solid]\nreplicas = 6\n")
     pytester.makepyfile(test_own=PROBE)
     gate("--mlff-model=a", "test_own.py").assert_outcomes(passed=1)
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_mlff.checks.catalogue import TABLE
+from pytest_mlff.gate.catalogue import TABLE
 from pytest_mlff.report.terminal import count_line, fit_encoding, in_printed_units, remarks, rerun, table
 from pytest_mlff.schema import Record
 from pytest_mlff.settings import Settings
@@ -179,7 +179,7 @@ def test_fitted_text_can_be_encoded(anything):
 
 
 def test_no_symbol_of_the_tolerance_table_is_lost_in_ascii():
-    from pytest_mlff.checks.catalogue import TABLE
+    from pytest_mlff.gate.catalogue import TABLE
 
     for row in TABLE.values():
         assert "?" not in fit_encoding(row.observable + row.unit, "ascii")

@@ -208,7 +208,7 @@ def tiny(tmp_path):
 
 def test_a_network_is_measured_by_the_checks_of_the_long_protocol(tiny, tmp_path, monkeypatch):
     """And gated by all checks of ``ci``; with a seed, on the CPU; one in training is not measured."""
-    from pytest_mlff.checks.catalogue import CHECKS
+    from pytest_mlff.gate.catalogue import CHECKS
 
     asked = []
 
