@@ -17,8 +17,8 @@ import numpy as np
 
 import pytest_mlff
 from pytest_mlff.analysis.hessian import symmetry
-from pytest_mlff.checks.catalogue import CHECKS, run_check
-from pytest_mlff.checks.context import build_context
+from pytest_mlff.gate.catalogue import CHECKS, run_check
+from pytest_mlff.gate.assembly import build_context
 from pytest_mlff.errors import SpecError
 from pytest_mlff.journal import Journal
 from pytest_mlff.models.load import load_model
@@ -44,7 +44,7 @@ ARGON_NUMBER = 18
 PAPER_STEP = 3.4e-6
 """The paper's difference step in Å: about the resolution of float32 coordinates in a 256-atom cell."""
 MEASURED = ("forces", "solid_hessian", "phonons")
-"""Checks whose rows, under protocol ``paper``, a cell is measured by."""
+"""Checks whose rows, under protocol ``full``, a cell is measured by."""
 Stage = Literal["train", "measure", "gate"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
 
@@ -226,7 +226,7 @@ def evaluate(checkpoint: Path, stage: Stage, *, cache_dir: Path, seed: int = 0) 
 
     if load_checkpoint(checkpoint).resume:
         raise SpecError(f"{checkpoint} is still in training; train it to its end first")
-    protocol: Literal["paper", "ci"] = "paper" if stage == "measure" else "ci"
+    protocol: Literal["full", "ci"] = "full" if stage == "measure" else "ci"
     model = load_model(f"gnn:{checkpoint}", device="cpu")
     context = build_context(Settings(protocol=protocol, cache_dir=cache_dir, seed=seed), model)
     found: dict[str, dict[str, Any]] = {}

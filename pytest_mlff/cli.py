@@ -158,7 +158,7 @@ def _add_calibrate(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     null = commands.add_parser("null", help="spread of every row for the reference against itself")
     null.add_argument("--seeds", type=_positive, default=20, metavar="N", help="(%(default)s)")
-    null.add_argument("--protocol", choices=("ci", "paper"), default="ci", help="(%(default)s)")
+    null.add_argument("--protocol", choices=("ci", "full"), default="ci", help="(%(default)s)")
     null.add_argument(
         "--output", type=_path, metavar="FILE", help="continued if it exists (null_spread-PROTOCOL.jsonl)"
     )
@@ -431,7 +431,7 @@ def _calibration_figures(options: argparse.Namespace) -> int:
 def _matrix(options: argparse.Namespace) -> int:
     from pytest_mlff.calibration import matrix
     from pytest_mlff.calibration.matrix_table import table
-    from pytest_mlff.checks.catalogue import CHECKS
+    from pytest_mlff.gate.catalogue import CHECKS
 
     output = options.output or Path(f"detection{'-named' if options.named else ''}-{matrix.PROTOCOL}.jsonl")
     if options.table:

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
-    from pytest_mlff.checks.catalogue import Row
-    from pytest_mlff.checks.context import CheckContext
+    from pytest_mlff.gate.catalogue import Row
+    from pytest_mlff.apparatus.context import CheckContext
     from pytest_mlff.reference.data import Reference
     from pytest_mlff.report.outcome import Cell
     from pytest_mlff.report.run import Run
     from pytest_mlff.schema import Model, Record
     from pytest_mlff.simulation.systems import System
-    from pytest_mlff.suite.judge import Bench
+    from pytest_mlff.suite.bench import Bench
     from pytest_mlff.suite.termination import Termination
     from pytest_mlff.verdict.tolerances import Tolerance
 
@@ -140,12 +140,12 @@ class GateHooks:
             self.run.open()
         except MlffError as error:
             raise _usage_error(error) from None
-        from pytest_mlff.checks.context import build_context
+        from pytest_mlff.gate.assembly import build_context
         from pytest_mlff.report.progress import session_progress
         from pytest_mlff.report.summary import failure_text, give_up
         from pytest_mlff.simulation.meter import Meter
         from pytest_mlff.suite.collection import remove_shared
-        from pytest_mlff.suite.judge import Bench
+        from pytest_mlff.suite.bench import Bench
         from pytest_mlff.suite.timeout import end_run
 
         meter = Meter(
@@ -321,7 +321,7 @@ def mlff_reference(mlff_context: CheckContext) -> Reference:
 @pytest.fixture(scope="session")
 def mlff_run(mlff_context: CheckContext) -> Callable[..., xr.Dataset]:
     """Run the model: ``mlff_run("100K-256", replicas=8, frames=116)`` gives its trajectory, cached."""
-    from pytest_mlff.suite.judge import run_state
+    from pytest_mlff.suite.bench import run_state
 
     return partial(run_state, mlff_context)
 

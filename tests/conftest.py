@@ -11,12 +11,12 @@ from hypothesis import settings
 
 # An in-process inner run (pytester) forgets the modules that it was the first to import, but their packages keep
 # them as attributes: two copies of one module. So whatever inner runs use, and that is cheap, is imported here.
-import pytest_mlff.checks.catalogue
+import pytest_mlff.gate.catalogue
 import pytest_mlff.cli
 import pytest_mlff.models
 import pytest_mlff.reference
 import pytest_mlff.report.summary
-import pytest_mlff.suite.judge  # noqa: F401
+import pytest_mlff.suite.bench  # noqa: F401
 
 settings.register_profile("mlff", deadline=None)
 settings.register_profile("deep", deadline=None, max_examples=20_000)  # pytest --hypothesis-profile=deep

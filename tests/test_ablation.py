@@ -208,7 +208,7 @@ def tiny(tmp_path):
 
 def test_a_network_is_measured_by_the_checks_of_the_long_protocol(tiny, tmp_path, monkeypatch):
     """And gated by all checks of ``ci``; with a seed, on the CPU; one in training is not measured."""
-    from pytest_mlff.checks.catalogue import CHECKS
+    from pytest_mlff.gate.catalogue import CHECKS
 
     asked = []
 
@@ -228,7 +228,7 @@ def test_a_network_is_measured_by_the_checks_of_the_long_protocol(tiny, tmp_path
     assert found == {f"row-{name}": {"candidate": 1.0} for name in names} | {
         "paper_step-solid-float32": {"candidate": 0.5}
     }
-    assert asked == [(name, "paper", 0, "cpu") for name in names]
+    assert asked == [(name, "full", 0, "cpu") for name in names]
     asked.clear()
     assert set(ablation.evaluate(finished, "gate", cache_dir=tmp_path, seed=3)) == {f"row-{name}" for name in CHECKS}
     assert asked == [(name, "ci", 3, "cpu") for name in CHECKS]

@@ -13,7 +13,7 @@ import pytest
 from pytest_mlff import cli
 from pytest_mlff import doctor as doctor_room
 from pytest_mlff.ablation import MODEL_A, MODEL_B, journal
-from pytest_mlff.checks.catalogue import CHECKS
+from pytest_mlff.gate.catalogue import CHECKS
 from pytest_mlff.errors import ReferenceDataError
 from pytest_mlff.schema import Estimate
 
@@ -195,7 +195,7 @@ def test_null(stand_in, capsys, tmp_path):
     assert capsys.readouterr().out == "| row | spread |\n"
 
 
-@pytest.mark.parametrize("protocol", ["ci", "paper"])
+@pytest.mark.parametrize("protocol", ["ci", "full"])
 def test_null_of_each_protocol_has_a_file_of_its_own(stand_in, protocol):
     calls = stand_in("pytest_mlff.calibration.null", "null_spread", "")
     assert cli.main(["calibrate", "null", "--protocol", protocol]) == 0

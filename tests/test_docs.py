@@ -14,8 +14,8 @@ import pytest
 
 from pytest_mlff import cli, plugin
 from pytest_mlff.analysis import msd, relaxation, shells
-from pytest_mlff.checks import cases, conservation, extremes, learned, workbench
-from pytest_mlff.checks.catalogue import TABLE
+from pytest_mlff.apparatus import cases, conservation, extremes, learned, workbench
+from pytest_mlff.gate.catalogue import TABLE
 from pytest_mlff.checks.pressure import PAIRED_FROM
 from pytest_mlff.errors import SpecError
 from pytest_mlff.models.spec import parse_spec
@@ -156,10 +156,10 @@ def test_the_pages_on_energy_and_pressure_have_the_numbers_of_the_code():
     assert f"`energy-<phase>` ≤ {TABLE['energy-liquid'].limit:g}" in page("energy")
     assert f"`phase_energy` ± {100 * TABLE['phase_energy'].limit:g} %" in page("energy")
     counts = [dict(PROTOCOLS[name].parity)["liquid-256"] for name in PROTOCOLS]
-    assert "{} of each phase in `smoke`, {} in `ci`, {} in `paper`".format(*counts) in flowing(page("energy"))
+    assert "{} of each phase in `smoke`, {} in `ci`, {} in `full`".format(*counts) in flowing(page("energy"))
 
 
-@pytest.mark.parametrize("name", ["ci", "paper"])
+@pytest.mark.parametrize("name", ["ci", "full"])
 def test_the_table_of_protocols_has_their_lengths(name):
     chosen = PROTOCOLS[name]
     column = {line[0]: line[1 + list(PROTOCOLS).index(name)] for line in table_lines(page("protocols")) if line[3:]}
@@ -189,8 +189,8 @@ def test_the_numbers_of_the_estimators_are_those_of_the_code():
 
 def test_the_page_on_invariance_has_the_numbers_of_the_code():
     text = flowing(page("invariance"))
-    smoke, ci, paper = (PROTOCOLS[name].invariance_cases for name in PROTOCOLS)
-    assert f"{smoke} for each symmetry in `smoke`, {ci} in `ci`, {paper} in `paper`" in text
+    smoke, ci, full = (PROTOCOLS[name].invariance_cases for name in PROTOCOLS)
+    assert f"{smoke} for each symmetry in `smoke`, {ci} in `ci`, {full} in `full`" in text
     assert f"no more than {cases.SHRINK_CALLS} cases" in text
     assert f"{learned.CASES} clusters of {learned.CLUSTER} atoms alone in a cell of {workbench.VACUUM:g} Å" in text
     assert f"{conservation.NVE_STEPS} steps (2.05 ps) of velocity Verlet" in text
@@ -208,9 +208,9 @@ def test_the_page_on_melting_has_the_runs_of_the_code():
     text, ci = page("melting"), PROTOCOLS["ci"].melting
     looks = " and ".join(str(frames * STRIDE) for frames in ci.looks)
     assert f"{ci.replicas} slabs per temperature, looks at {looks} steps" in flowing(text)
-    assert f"{PROTOCOLS['paper'].melting.replicas} slabs, the same at every temperature" in flowing(text)
+    assert f"{PROTOCOLS['full'].melting.replicas} slabs, the same at every temperature" in flowing(text)
     lines = {line[0].strip("`"): line[1:] for line in table_lines(text)}
-    for key, ladder in {"melting_point-paper": PAPER_LADDER, "melting_point": COEXISTENCE_LADDER}.items():
+    for key, ladder in {"melting_point-full": PAPER_LADDER, "melting_point": COEXISTENCE_LADDER}.items():
         (line,) = [line for line in table_lines(text) if line[0] == f"`{key}`" and len(line) == 5]
         assert line[1].startswith(", ".join(f"{rung.temperature:g}" for rung in ladder.rungs))
         assert line[2] == str(ladder.frames * STRIDE)

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pytest_mlff.checks.catalogue import TABLE
+from pytest_mlff.gate.catalogue import TABLE
 from pytest_mlff.errors import SpecError
 from pytest_mlff.gnn.composition import load_composition
 from pytest_mlff.models.load import load_model

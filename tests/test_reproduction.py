@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pytest_mlff.ablation import MODEL_A, MODEL_B
-from pytest_mlff.checks.catalogue import TABLE
+from pytest_mlff.gate.catalogue import TABLE
 from pytest_mlff.errors import SpecError
 from pytest_mlff.reference.data import Reference
 from pytest_mlff.reference.paper import PUBLISHED

@@ -95,8 +95,10 @@ def test_names_that_are_near(word, known, near):
 def test_choices_suggest_the_nearest():
     assert parse_protocol("Smoke") == "smoke"
     assert parse_inconclusive("skip") == "skip"
-    with pytest.raises(argparse.ArgumentTypeError, match=r"'papr' is not a protocol \(did you mean 'paper'"):
-        parse_protocol("papr")
+    with pytest.raises(argparse.ArgumentTypeError, match=r"'ful' is not a protocol \(did you mean 'full'"):
+        parse_protocol("ful")
+    with pytest.raises(argparse.ArgumentTypeError, match=r"'paper' is not a protocol; expected smoke, ci or full"):
+        parse_protocol("paper")
     with pytest.raises(argparse.ArgumentTypeError, match="expected fail, skip or pass"):
         parse_inconclusive("ignore")
 

@@ -38,7 +38,7 @@ PAPER_SIZES = (256, 256, 256, 4000, 4000, 4000)
 """Atoms of the paper's liquid runs: three temperatures each."""
 ROW = "diffusion"
 """The decision that is followed: the paper's own criterion, D within 10 % at 256 atoms."""
-CI, PAPER = PROTOCOLS["ci"], PROTOCOLS["paper"]
+CI, FULL = PROTOCOLS["ci"], PROTOCOLS["full"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,7 +267,7 @@ _WRONG: Mapping[str, tuple[str, tuple[str, ...]]] = {
 def _fixed_lengths() -> Iterator[tuple[str, int, int, int]]:
     """Yield name, runs, steps of each run and force calls of protocols with one look."""
     yield f"paper, one run of {PAPER_STEPS} steps, a bare number", 1, PAPER_STEPS, PAPER_STEPS
-    for protocol, look in ((PAPER, -1), (CI, -1), (CI, 0)):
+    for protocol, look in ((FULL, -1), (CI, -1), (CI, 0)):
         runs, steps = protocol.replicas, protocol.looks[look] * ARGON.frame_stride
         name = f"`{protocol.name}`, {runs} runs of {steps} steps, one look"
         yield name, runs, steps, runs * (steps + protocol.equilibration_steps)

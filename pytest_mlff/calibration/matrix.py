@@ -20,7 +20,7 @@ from pytest_mlff.calibration.gate import (
     run_gate,
     unpacked,
 )
-from pytest_mlff.checks.catalogue import CHECKS, TABLE, rows
+from pytest_mlff.gate.catalogue import CHECKS, TABLE, rows
 from pytest_mlff.errors import SpecError
 from pytest_mlff.foreign import described, raise_interrupt
 from pytest_mlff.journal import Journal

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from pytest_mlff.calibration.gate import Value
 from pytest_mlff.calibration.matrix import PROTOCOL, RED, Results, contradictions, strengths
-from pytest_mlff.checks.catalogue import TABLE, rows
+from pytest_mlff.gate.catalogue import TABLE, rows
 from pytest_mlff.mutants import Strength
 from pytest_mlff.verdict.format import format_deviation, format_tolerance
 

@@ -22,7 +22,7 @@ from pytest_mlff.calibration.gate import (
     unpacked,
 )
 from pytest_mlff.calibration.rates import rate
-from pytest_mlff.checks.catalogue import TABLE
+from pytest_mlff.gate.catalogue import TABLE
 from pytest_mlff.errors import SpecError
 from pytest_mlff.journal import Journal
 from pytest_mlff.reference.model import ReferenceModel
@@ -39,7 +39,7 @@ def null_spread(*, seeds: int, output: Path, protocol: ProtocolName = "ci", only
         Seeds 1 to this number; of those already in ``output`` only checks are run that are missing there.
     output : Path
         File of JSON lines, made or continued.
-    protocol : {"ci", "paper"}, optional
+    protocol : {"ci", "full"}, optional
         Which protocol.
     only_table : bool, optional
         Run nothing and summarise all that is in ``output``.
@@ -79,7 +79,7 @@ def read_null(path: Path, *, protocol: ProtocolName = "ci") -> dict[int, list[Va
     ----------
     path : Path
         Its output; a missing file is empty.
-    protocol : {"ci", "paper"}, optional
+    protocol : {"ci", "full"}, optional
         Which protocol.
 
     Returns

@@ -10,16 +10,16 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pytest_mlff.checks.declaration import Declared
+from pytest_mlff.apparatus.declaration import Declared
 from pytest_mlff.verdict.tolerances import EVERYWHERE
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from pytest_mlff.checks.catalogue import Row
-    from pytest_mlff.checks.context import CheckContext
-    from pytest_mlff.checks.judge import Finding
-    from pytest_mlff.checks.work import Work
+    from pytest_mlff.gate.catalogue import Row
+    from pytest_mlff.apparatus.context import CheckContext
+    from pytest_mlff.apparatus.judging import Finding
+    from pytest_mlff.apparatus.work import Work
     from pytest_mlff.schema import Record
 
 ATOMS = 256
@@ -97,7 +97,7 @@ def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
     dict of str to Record
         By row id.
     """
-    from pytest_mlff.checks.judge import measured
+    from pytest_mlff.apparatus.judging import measured
 
     return {row.id: measured(context, row, partial(_finding, context, row)) for row in rows}
 
@@ -141,7 +141,7 @@ def _energies(context: CheckContext, phase: str) -> tuple[np.ndarray, np.ndarray
 def _within(context: CheckContext, phase: str) -> Finding:
     """How the energy varies over the configurations of one phase."""
     from pytest_mlff.analysis.energy import energy_parity, energy_resolution, rounding_share
-    from pytest_mlff.checks.judge import Finding
+    from pytest_mlff.apparatus.judging import Finding
     from pytest_mlff.schema import Estimate
     from pytest_mlff.units import MEV
 
@@ -164,7 +164,7 @@ def _within(context: CheckContext, phase: str) -> Finding:
 def _apart(context: CheckContext) -> Finding:
     """How far the energies of both phases are apart."""
     from pytest_mlff.analysis.energy import energy_difference, energy_resolution
-    from pytest_mlff.checks.judge import Finding
+    from pytest_mlff.apparatus.judging import Finding
     from pytest_mlff.schema import Estimate
     from pytest_mlff.units import MEV
 

@@ -11,10 +11,10 @@ import numpy as np
 
 import pytest_mlff
 from pytest_mlff.analysis.parity import common_force_share, force_error_sd, force_parity, force_slope, one_minus_r2
-from pytest_mlff.checks.catalogue import Row
-from pytest_mlff.checks.context import CheckContext
-from pytest_mlff.checks.judge import Finding, measured
-from pytest_mlff.checks.work import Work
+from pytest_mlff.gate.catalogue import Row
+from pytest_mlff.apparatus.context import CheckContext
+from pytest_mlff.apparatus.judging import Finding, measured
+from pytest_mlff.apparatus.work import Work
 from pytest_mlff.reference.model import ReferenceModel
 from pytest_mlff.schema import Record
 from pytest_mlff.simulation.forces import ModelForces

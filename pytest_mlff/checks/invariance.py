@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 import pytest_mlff
-from pytest_mlff.checks import conservation, extremes, learned, symmetries
-from pytest_mlff.checks.catalogue import Row
-from pytest_mlff.checks.context import CheckContext
-from pytest_mlff.checks.judge import Finding, measured
-from pytest_mlff.checks.work import Work
-from pytest_mlff.checks.workbench import Workbench
+from pytest_mlff.apparatus import conservation, extremes, learned, symmetries
+from pytest_mlff.gate.catalogue import Row
+from pytest_mlff.apparatus.context import CheckContext
+from pytest_mlff.apparatus.judging import Finding, measured
+from pytest_mlff.apparatus.work import Work
+from pytest_mlff.apparatus.workbench import Workbench
 from pytest_mlff.schema import Record
 from pytest_mlff.simulation.cache import Cache
 from pytest_mlff.simulation.meter import Meter

@@ -9,12 +9,12 @@ import numpy as np
 
 from pytest_mlff.analysis import rdf, structure_factor
 from pytest_mlff.analysis.statistics import replica_estimate
-from pytest_mlff.checks.catalogue import Row
-from pytest_mlff.checks.context import CheckContext, segment_of
-from pytest_mlff.checks.judge import Finding, sequential
+from pytest_mlff.gate.catalogue import Row
+from pytest_mlff.apparatus.context import CheckContext, segment_of
+from pytest_mlff.apparatus.judging import Finding, sequential
 from pytest_mlff.checks.stability import skip_unstable
 from pytest_mlff.checks.stability import work as stability_work
-from pytest_mlff.checks.work import Work, run_work
+from pytest_mlff.apparatus.work import Work, run_work
 from pytest_mlff.reference.observables import estimate, measure
 from pytest_mlff.schema import Estimate, Record
 from pytest_mlff.simulation.systems import state_point

@@ -7,12 +7,12 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from pytest_mlff.analysis.statistics import replica_estimate
-from pytest_mlff.checks.catalogue import Row
-from pytest_mlff.checks.context import CheckContext
-from pytest_mlff.checks.judge import Finding, sequential
+from pytest_mlff.gate.catalogue import Row
+from pytest_mlff.apparatus.context import CheckContext
+from pytest_mlff.apparatus.judging import Finding, sequential
 from pytest_mlff.checks.stability import skip_unstable
 from pytest_mlff.checks.stability import work as stability_work
-from pytest_mlff.checks.work import Work, run_work
+from pytest_mlff.apparatus.work import Work, run_work
 from pytest_mlff.reference.melting import BRACKET_SEGMENT, LADDER_SEGMENT, ladder_drifts, melting_point, rung_drift
 from pytest_mlff.reference.observables import estimate
 from pytest_mlff.schema import Record
@@ -21,7 +21,7 @@ from pytest_mlff.simulation.slabs import BRACKET, COEXISTENCE_LADDER, PAPER_LADD
 if TYPE_CHECKING:
     import xarray as xr
 
-_LADDERS = {"melting_point-paper": PAPER_LADDER, "melting_point": COEXISTENCE_LADDER}
+_LADDERS = {"melting_point-full": PAPER_LADDER, "melting_point": COEXISTENCE_LADDER}
 
 
 def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pytest_mlff.analysis.phonons import pdos_distance, phonon_spectrum
-from pytest_mlff.checks.catalogue import Row
-from pytest_mlff.checks.context import CheckContext
-from pytest_mlff.checks.crystal import crystal_response, crystal_work
-from pytest_mlff.checks.judge import Finding, Stopwatch, judge
-from pytest_mlff.checks.work import Work
+from pytest_mlff.gate.catalogue import Row
+from pytest_mlff.apparatus.context import CheckContext
+from pytest_mlff.apparatus.crystal import crystal_response, crystal_work
+from pytest_mlff.apparatus.judging import Finding, Stopwatch, judge
+from pytest_mlff.apparatus.work import Work
 from pytest_mlff.schema import Estimate, Record
 
 

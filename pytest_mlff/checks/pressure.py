@@ -10,17 +10,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pytest_mlff.checks.declaration import Declared
+from pytest_mlff.apparatus.declaration import Declared
 from pytest_mlff.verdict.tolerances import EVERYWHERE
 
 if TYPE_CHECKING:
     import numpy as np
     import xarray as xr
 
-    from pytest_mlff.checks.catalogue import Row
-    from pytest_mlff.checks.context import CheckContext
-    from pytest_mlff.checks.judge import Finding
-    from pytest_mlff.checks.work import Work
+    from pytest_mlff.gate.catalogue import Row
+    from pytest_mlff.apparatus.context import CheckContext
+    from pytest_mlff.apparatus.judging import Finding
+    from pytest_mlff.apparatus.work import Work
     from pytest_mlff.schema import Estimate, Record
     from pytest_mlff.simulation.systems import StatePoint
 
@@ -104,7 +104,7 @@ def from_runs(
     dict of str to Record
         By row id; NOT_APPLICABLE for all if the stability run failed.
     """
-    from pytest_mlff.checks.judge import sequential
+    from pytest_mlff.apparatus.judging import sequential
     from pytest_mlff.checks.stability import skip_unstable
 
     skipped = skip_unstable(context, list(rows.values()))
@@ -166,7 +166,7 @@ def frame_work(context: CheckContext, state: str, *, replicas: int, looks: Seque
     Work
         One for each look; a later one takes all frames again.
     """
-    from pytest_mlff.checks.work import Work
+    from pytest_mlff.apparatus.work import Work
     from pytest_mlff.simulation.pressure import pressure_frames
     from pytest_mlff.simulation.systems import state_point
 
@@ -240,7 +240,7 @@ def density_finding(context: CheckContext, point: StatePoint, own: Estimate, cal
 
     import numpy as np
 
-    from pytest_mlff.checks.judge import Finding
+    from pytest_mlff.apparatus.judging import Finding
     from pytest_mlff.reference.observables import estimate
     from pytest_mlff.schema import Estimate
     from pytest_mlff.units import BAR, KG_PER_M3
@@ -281,7 +281,7 @@ def from_configurations(context: CheckContext, rows: Sequence[Row], phase: str) 
     dict of str to Record
         By row id.
     """
-    from pytest_mlff.checks.judge import measured, without_verdict
+    from pytest_mlff.apparatus.judging import measured, without_verdict
 
     count = dict(context.protocol.parity)[f"{phase}-256"]
     if "energy" not in context.model.provides:
@@ -307,7 +307,7 @@ def _paired(context: CheckContext, phase: str, count: int) -> Finding:
     from dataclasses import replace
     from statistics import fmean
 
-    from pytest_mlff.checks.judge import Finding
+    from pytest_mlff.apparatus.judging import Finding
     from pytest_mlff.schema import Estimate
 
     shifts = paired_shifts(context, phase, count)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pytest_mlff.analysis.rdf import distance2
-from pytest_mlff.checks.catalogue import Row
-from pytest_mlff.checks.context import CheckContext, segment_of
-from pytest_mlff.checks.judge import Finding, sequential
+from pytest_mlff.gate.catalogue import Row
+from pytest_mlff.apparatus.context import CheckContext, segment_of
+from pytest_mlff.apparatus.judging import Finding, sequential
 from pytest_mlff.checks.stability import skip_unstable
 from pytest_mlff.checks.stability import work as stability_work
-from pytest_mlff.checks.work import Work, run_work
+from pytest_mlff.apparatus.work import Work, run_work
 from pytest_mlff.reference.observables import measure
 from pytest_mlff.schema import Record
 from pytest_mlff.simulation.systems import state_point

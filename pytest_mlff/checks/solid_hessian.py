@@ -8,11 +8,11 @@ from functools import partial
 import numpy as np
 
 from pytest_mlff.analysis.hessian import crystal_symmetry, symmetry_estimate
-from pytest_mlff.checks.catalogue import Row
-from pytest_mlff.checks.context import CheckContext
-from pytest_mlff.checks.crystal import crystal_response, crystal_work
-from pytest_mlff.checks.judge import Finding, measured
-from pytest_mlff.checks.work import Work
+from pytest_mlff.gate.catalogue import Row
+from pytest_mlff.apparatus.context import CheckContext
+from pytest_mlff.apparatus.crystal import crystal_response, crystal_work
+from pytest_mlff.apparatus.judging import Finding, measured
+from pytest_mlff.apparatus.work import Work
 from pytest_mlff.reference.observables import estimate
 from pytest_mlff.schema import Record
 from pytest_mlff.simulation.derivatives import CALLS_PER_ATOM, NOISE_CALLS, choose_step, dense_hessian, force_noise

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from pytest_mlff.checks.declaration import Declared
+from pytest_mlff.apparatus.declaration import Declared
 from pytest_mlff.checks.pressure import CAUSES, NEEDS, SOURCE, frame_work, from_configurations, from_runs
 from pytest_mlff.verdict.tolerances import EVERYWHERE
 
 if TYPE_CHECKING:
-    from pytest_mlff.checks.catalogue import Row
-    from pytest_mlff.checks.context import CheckContext
-    from pytest_mlff.checks.work import Work
+    from pytest_mlff.gate.catalogue import Row
+    from pytest_mlff.apparatus.context import CheckContext
+    from pytest_mlff.apparatus.work import Work
     from pytest_mlff.schema import Record
 
 ROWS = (

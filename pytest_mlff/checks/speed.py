@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from pytest_mlff.checks.catalogue import Row
-from pytest_mlff.checks.context import CheckContext
-from pytest_mlff.checks.judge import Finding, judge
-from pytest_mlff.checks.work import Work
+from pytest_mlff.gate.catalogue import Row
+from pytest_mlff.apparatus.context import CheckContext
+from pytest_mlff.apparatus.judging import Finding, judge
+from pytest_mlff.apparatus.work import Work
 from pytest_mlff.schema import Estimate, Record
 from pytest_mlff.simulation.engine import Engine
 from pytest_mlff.simulation.systems import (

@@ -7,10 +7,10 @@ from functools import partial
 
 import numpy as np
 
-from pytest_mlff.checks.catalogue import UNSTABLE, Row
-from pytest_mlff.checks.context import CheckContext
-from pytest_mlff.checks.judge import Finding, measured, unmeasured, without_verdict
-from pytest_mlff.checks.work import Work
+from pytest_mlff.gate.catalogue import UNSTABLE, Row
+from pytest_mlff.apparatus.context import CheckContext
+from pytest_mlff.apparatus.judging import Finding, measured, unmeasured, without_verdict
+from pytest_mlff.apparatus.work import Work
 from pytest_mlff.errors import MlffError, UnstableError
 from pytest_mlff.schema import Estimate, Record
 from pytest_mlff.simulation.md import Run, engine_identity, simulate

@@ -32,7 +32,7 @@ from pytest_mlff.simulation.slabs import (
 if TYPE_CHECKING:
     import xarray as xr
 
-_BRACKET, _LADDERS = PROTOCOLS["ci"].melting, PROTOCOLS["paper"].melting
+_BRACKET, _LADDERS = PROTOCOLS["ci"].melting, PROTOCOLS["full"].melting
 assert _BRACKET is not None
 assert _LADDERS is not None
 BRACKET_SLABS, LADDER_SLABS = _BRACKET.slabs, _LADDERS.slabs

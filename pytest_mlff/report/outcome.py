@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
-from pytest_mlff.checks.catalogue import UNSTABLE
+from pytest_mlff.gate.catalogue import UNSTABLE
 from pytest_mlff.schema import Record
 from pytest_mlff.settings import Inconclusive
 

@@ -23,8 +23,8 @@ from pytest_mlff.settings import Settings
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pytest_mlff.checks.catalogue import Row
-    from pytest_mlff.checks.forecast import Forecast
+    from pytest_mlff.gate.catalogue import Row
+    from pytest_mlff.gate.forecast import Forecast
     from pytest_mlff.models.load import LoadedModel
 
 
@@ -101,8 +101,8 @@ class Run:
         MlffError
             One line about what cannot be used.
         """
-        from pytest_mlff.checks.catalogue import rows
-        from pytest_mlff.checks.limits import info_rows, limits
+        from pytest_mlff.gate.catalogue import rows
+        from pytest_mlff.gate.limits import info_rows, limits
 
         settings = self.settings
         self.rows = rows(settings.protocol, settings.config)

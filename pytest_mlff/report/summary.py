@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pytest_mlff.checks.catalogue import HINTS
+from pytest_mlff.gate.catalogue import HINTS
 from pytest_mlff.foreign import one_line
 from pytest_mlff.report.progress import format_time
 from pytest_mlff.report.records import describe_models
@@ -28,7 +28,7 @@ from pytest_mlff.verdict.explain import explain
 if TYPE_CHECKING:
     import pytest
 
-    from pytest_mlff.checks.forecast import Forecast
+    from pytest_mlff.gate.forecast import Forecast
 
 
 def failure_text(run: Run, record: Record, *, test: str | None = None) -> str:

@@ -18,7 +18,7 @@ from pytest_mlff.foreign import one_line
 from pytest_mlff.settings.config import NO_CONFIG, Config
 from pytest_mlff.settings.names import shown, suggest
 
-ProtocolName = Literal["smoke", "ci", "paper"]
+ProtocolName = Literal["smoke", "ci", "full"]
 Inconclusive = Literal["fail", "skip", "pass"]
 
 
@@ -30,7 +30,7 @@ class Settings:
     ----------
     models : tuple of str
         Spec strings of the models under test; empty when the plugin is not used.
-    protocol : {"smoke", "ci", "paper"}
+    protocol : {"smoke", "ci", "full"}
         How long and how large to run.
     device : str
         ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:n"``.
@@ -188,7 +188,7 @@ def parse_protocol(text: str) -> str:
     Parameters
     ----------
     text : str
-        ``smoke``, ``ci`` or ``paper``.
+        ``smoke``, ``ci`` or ``full``.
 
     Returns
     -------
@@ -326,7 +326,7 @@ OPTIONS = (
         "protocol",
         "protocol",
         parse_protocol,
-        "{smoke,ci,paper}",
+        "{smoke,ci,full}",
         "how long and how large to run (default: ci)",
     ),
     Option("device", "device", parse_device, "{auto,cpu,cuda[:N]}", "where the model runs (default: auto)"),

@@ -48,7 +48,7 @@ class Protocol:
     Attributes
     ----------
     name : str
-        ``smoke``, ``ci`` or ``paper``.
+        ``smoke``, ``ci`` or ``full``.
     liquid_states : tuple of str
         State points of the liquid.
     replicas : int
@@ -68,7 +68,7 @@ class Protocol:
     hessian_cells : int
         Cubic cells along each edge of the crystal whose Hessian is taken.
     melting : Melting or None
-        The bracket (``ci``) or the ladders (``paper``).
+        The bracket (``ci``) or the ladders (``full``).
     speed_sizes : tuple of int
         Atoms at which a force call is timed.
     """
@@ -119,9 +119,9 @@ _CI = replace(
     melting=_BRACKET,
 )
 
-_PAPER = replace(
+_FULL = replace(
     _CI,
-    name="paper",
+    name="full",
     liquid_states=LIQUID_STATES,
     looks=(625, 1250),
     parity=(("liquid-256", 1000), ("liquid-4000", 100), ("solid-256", 1000), ("solid-4000", 100)),
@@ -131,7 +131,7 @@ _PAPER = replace(
     melting=Melting(replicas=24, slabs=24, looks=(300,)),
 )
 
-PROTOCOLS: Mapping[str, Protocol] = {"smoke": _SMOKE, "ci": _CI, "paper": _PAPER}
+PROTOCOLS: Mapping[str, Protocol] = {"smoke": _SMOKE, "ci": _CI, "full": _FULL}
 
 
 def protocol(name: str, config: Mapping[str, Mapping[str, Any]]) -> Protocol:
@@ -167,9 +167,7 @@ def protocol(name: str, config: Mapping[str, Mapping[str, Any]]) -> Protocol:
     }
     if "configurations" in config.get("forces", {}):
         count = config["forces"]["configurations"]
-        changes["parity"] = tuple(
-            (key, min(count, limit)) for key, limit in _PAPER.parity if key in dict(chosen.parity)
-        )
+        changes["parity"] = tuple((key, min(count, limit)) for key, limit in _FULL.parity if key in dict(chosen.parity))
     return replace(chosen, **changes)
 
 

@@ -19,7 +19,8 @@ import pytest_mlff
 from pytest_mlff.analysis.interface import melting_temperature
 from pytest_mlff.analysis.msd import mean_squared_displacement
 from pytest_mlff.analysis.statistics import replica_estimate
-from pytest_mlff.checks.context import CheckContext, build_context
+from pytest_mlff.apparatus.context import CheckContext
+from pytest_mlff.gate.assembly import build_context
 from pytest_mlff.errors import SpecError
 from pytest_mlff.journal import Journal
 from pytest_mlff.models.load import load_model
@@ -208,7 +209,7 @@ def run(
     results = journal(output)
     done = results.read()
     results.touch()
-    settings = Settings(protocol="paper", cache_dir=cache_dir)
+    settings = Settings(protocol="full", cache_dir=cache_dir)
     model = load_model(spec, device=device)
     context = build_context(settings, model, Meter(progress=progress))
     for name in names or RUNS:
@@ -255,7 +256,7 @@ def records(results: Mapping[tuple[str, str, int], Values], spec: str) -> dict[s
         ``candidate`` and ``candidate_stderr`` by row: D in Å²/ps, times in ps, temperatures in K. Rows of fewer than
         two replicas are left out.
     """
-    found: dict[str, Estimate | None] = {"melting_point-paper": melting_point(results, spec)}
+    found: dict[str, Estimate | None] = {"melting_point-full": melting_point(results, spec)}
     for name, what in RUNS.items():
         if what.state:
             found[f"diffusion-{what.state}"] = join(results, spec, name, "long_diffusion")

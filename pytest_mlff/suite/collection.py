@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from pytest_mlff.checks.catalogue import Row
+    from pytest_mlff.gate.catalogue import Row
     from pytest_mlff.schema import Model
 
 SUITE = Path(__file__).parent
@@ -323,6 +323,6 @@ def remove_shared(config: pytest.Config, models: Iterable[Model]) -> None:
     """
     manager = getattr(config.pluginmanager.get_plugin("dsession"), "nodemanager", None)  # workers have none
     if manager is not None and not all(model.repeatable for model in models):
-        from pytest_mlff.checks.context import remove_shared_folder
+        from pytest_mlff.gate.assembly import remove_shared_folder
 
         remove_shared_folder(manager.testrunuid)

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import pytest
 
 from pytest_mlff.errors import ModelError
-from pytest_mlff.suite.judge import Bench, record_of_error
+from pytest_mlff.suite.bench import Bench, record_of_error
 
 
 def end_run(bench: Bench, what: str, *, take: Callable[[Any], None], tell: Callable[[str], None]) -> NoReturn:

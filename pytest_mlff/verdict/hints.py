@@ -96,7 +96,7 @@ _HINTS: dict[str, Hint] = {
     "data, at several temperatures and slightly strained.",
     "melting_below": f"{_WEAK} {_ANSWER}",
     "melting_above": f"{_STABLE} {_ANSWER}",
-    "melting_point-paper": (_STABLE, _WEAK),
+    "melting_point-full": (_STABLE, _WEAK),
     "melting_point": (_STABLE, _WEAK),
     "memory_growth": "The calculator keeps something of every call: a list that only grows, a graph that is not freed.",
     "ms_per_call": "Slower than your limit: check device and number of threads, and that the machine was idle.",

@@ -1,7 +1,7 @@
 """The type of a tolerance, and those of the checks that do not declare their rows themselves.
 
 A tolerance says what a row is judged by, how far it may be off, and why. The whole table is
-:data:`pytest_mlff.checks.catalogue.TABLE`. Read by the plugin at collection, so it imports nothing but the standard
+:data:`pytest_mlff.gate.catalogue.TABLE`. Read by the plugin at collection, so it imports nothing but the standard
 library. A row may carry a verdict in a protocol only if a perfect model's spread there is at most :data:`NARROW` of
 the limit (``docs/statistics.md``); in the protocols of ``info_in`` it does not, and the row is INFO there. What a limit
 comes to, the spread of a perfect model in units of it and the smallest error of ε or σ that the row finds, is measured
@@ -47,10 +47,10 @@ JUDGED_FROM_4000 = frozenset(
         *(f"gamma_tracked-{q}" for q in ("0.461", "0.922", "1.304")),
     }
 )
-"""Rows that no run of ``paper`` with 256 atoms narrows to a sixth of their limit: few wave vectors, few atoms."""
+"""Rows that no run of ``full`` with 256 atoms narrows to a sixth of their limit: few wave vectors, few atoms."""
 
-CI, PAPER = frozenset({"ci"}), frozenset({"paper"})
-LONG = CI | PAPER
+CI, FULL = frozenset({"ci"}), frozenset({"full"})
+LONG = CI | FULL
 EVERYWHERE = LONG | {"smoke"}
 
 _PAPER = "Mohanty et al., Comput. Phys. Commun. 288 (2023) 108723"
@@ -305,7 +305,7 @@ def _melting_rows() -> Iterable[Tolerance]:
             protocols=CI,
         )
     yield Tolerance(
-        key="melting_point-paper",
+        key="melting_point-full",
         check="melting",
         observable="melting point, the paper's geometry",
         kind="absolute",
@@ -313,7 +313,7 @@ def _melting_rows() -> Iterable[Tolerance]:
         unit="K",
         reason="twice the paper's error bar of 1.34 K; its networks are off by 0.6 and 1.2 K",
         source=_PAPER,
-        protocols=PAPER,
+        protocols=FULL,
     )
     yield Tolerance(
         key="melting_point",
@@ -324,7 +324,7 @@ def _melting_rows() -> Iterable[Tolerance]:
         unit="K",
         reason="3.5 K at 70 K, where one slab's ladder spreads by 2.7 K",
         source=f"{_CHOICE}; spread {_MEASURED}",
-        protocols=PAPER,
+        protocols=FULL,
     )
 
 

@@ -11,8 +11,8 @@ from ase import units
 from ase.calculators.calculator import Calculator, all_changes
 from ase.md.nose_hoover_chain import NoseHooverChainNVT
 
-from pytest_mlff.checks.catalogue import run_check
-from pytest_mlff.checks.context import build_context
+from pytest_mlff.gate.catalogue import run_check
+from pytest_mlff.gate.assembly import build_context
 from pytest_mlff.potentials import ARGON_CUTOFF, ARGON_EPSILON, ARGON_SIGMA, LennardJones
 from pytest_mlff.settings.config import validate_config
 from pytest_mlff.settings.options import Settings

@@ -143,7 +143,7 @@ def test_the_decision_on_d(tables):
     paper = next(cells for name, cells in lines.items() if name.startswith("paper, one run"))
     assert paper[:3] == [f"50000 ({50000 / 15408:.2g} ×)", "50000 (2.5 ×)", "50000 (2.5 ×)"]
     assert paper[5] == "100 %"
-    assert lines["`paper`, 8 runs of 12500 steps, one look"][1] == f"{8 * 12686} ({8 * 12686 / SECOND:.2g} ×)"
+    assert lines["`full`, 8 runs of 12500 steps, one look"][1] == f"{8 * 12686} ({8 * 12686 / SECOND:.2g} ×)"
 
 
 @pytest.mark.parametrize("deviation", [0.0, 0.05, 0.1, 0.15])

@@ -14,7 +14,7 @@ import pytest_mlff
 from pytest_mlff.calibration import gate, null
 from pytest_mlff.calibration.gate import FIELDS, run_gate
 from pytest_mlff.calibration.null import null_spread, table
-from pytest_mlff.checks.catalogue import CHECKS, TABLE, rows
+from pytest_mlff.gate.catalogue import CHECKS, TABLE, rows
 from pytest_mlff.errors import SpecError
 from pytest_mlff.reference.data import Reference
 from pytest_mlff.reference.model import ReferenceModel
@@ -142,16 +142,16 @@ def test_a_calibration_killed_while_writing_goes_on(tmp_path, seeds_run, rest):
 
 
 def test_every_line_says_what_it_was_measured_with(tmp_path, seeds_run):
-    null_spread(seeds=1, output=tmp_path / "values.jsonl", protocol="paper")
+    null_spread(seeds=1, output=tmp_path / "values.jsonl", protocol="full")
     line = json.loads((tmp_path / "values.jsonl").read_text())
-    assert (line["protocol"], line["version"]) == ("paper", pytest_mlff.__version__)
+    assert (line["protocol"], line["version"]) == ("full", pytest_mlff.__version__)
     assert line["reference"] == Reference().version
 
 
 @pytest.mark.parametrize(
     ("what", "other", "message"),
     [
-        ("protocol", "paper", "measured with protocol paper, this is ci; name another --output"),
+        ("protocol", "full", "measured with protocol full, this is ci; name another --output"),
         ("version", "0.0.1", "measured with version 0.0.1, this is .*; name another --output"),
         ("reference", "older", "measured with reference older, this is .*; name another --output"),
     ],

@@ -26,7 +26,7 @@ from pytest_mlff.calibration.power import (
     smallest,
     table,
 )
-from pytest_mlff.checks.catalogue import TABLE
+from pytest_mlff.gate.catalogue import TABLE
 from pytest_mlff.errors import SpecError
 
 
@@ -201,7 +201,7 @@ def test_what_finds_nothing_is_not_kept_and_a_table_runs_nothing(tmp_path, gates
     assert power(seeds=1, output=output, only_table=True) == table(done, {})
 
 
-@pytest.mark.parametrize("change", [{"protocol": "paper"}, {"strength": 1}, {"values": [["difusion"] * len(FIELDS)]}])
+@pytest.mark.parametrize("change", [{"protocol": "full"}, {"strength": 1}, {"values": [["difusion"] * len(FIELDS)]}])
 def test_another_file_is_refused(tmp_path, gates_run, change):
     output = tmp_path / "power.jsonl"
     power(seeds=1, output=output)

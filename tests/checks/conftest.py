@@ -7,8 +7,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from pytest_mlff.checks.catalogue import TABLE
-from pytest_mlff.checks.context import CheckContext, build_context
+from pytest_mlff.gate.catalogue import TABLE
+from pytest_mlff.apparatus.context import CheckContext
+from pytest_mlff.gate.assembly import build_context
 from pytest_mlff.potentials import lennard_jones
 from pytest_mlff.settings import Settings
 from pytest_mlff.verdict.overrides import tolerances

@@ -11,9 +11,9 @@ from types import ModuleType
 import pytest
 
 import pytest_mlff.suite
-from pytest_mlff.checks import catalogue
-from pytest_mlff.checks.catalogue import CHECKS, HINTS, TABLE, rows
-from pytest_mlff.checks.declaration import Declared
+from pytest_mlff.gate import catalogue
+from pytest_mlff.gate.catalogue import CHECKS, HINTS, TABLE, rows
+from pytest_mlff.apparatus.declaration import Declared
 from pytest_mlff.errors import SpecError
 from pytest_mlff.simulation.protocols import PROTOCOLS
 from pytest_mlff.verdict.hints import hint
@@ -147,7 +147,7 @@ def test_a_check_that_declares_its_rows_needs_its_name_in_one_list_alone(monkeyp
 
 def test_listing_the_rows_imports_nothing_heavy():
     code = (
-        "import sys; from pytest_mlff.checks.catalogue import rows; rows('paper', {});"
+        "import sys; from pytest_mlff.gate.catalogue import rows; rows('full', {});"
         "print([m for m in ('numpy', 'xarray', 'ase', 'openmm', 'scipy', 'torch') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pytest_mlff.checks import context as module
+from pytest_mlff.gate import assembly as module
 from pytest_mlff.errors import CacheError, ReferenceDataError, SpecError
 from pytest_mlff.reference.model import ReferenceModel
 from pytest_mlff.simulation.md import SEGMENT_FRAMES

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from pytest_mlff.checks.catalogue import run_check
-from pytest_mlff.checks.crystal import crystal_response, from_arrays, to_arrays
+from pytest_mlff.gate.catalogue import run_check
+from pytest_mlff.apparatus.crystal import crystal_response, from_arrays, to_arrays
 from pytest_mlff.reference.model import ReferenceModel
 
 

@@ -11,7 +11,8 @@ import xarray as xr
 
 from pytest_mlff.analysis.relaxation import decay_rate
 from pytest_mlff.analysis.xsvs import half_time
-from pytest_mlff.checks import curves, melting
+from pytest_mlff.checks import melting
+from pytest_mlff.gate import curves
 from pytest_mlff.checks.forces import parity_forces
 from pytest_mlff.errors import BudgetExhausted
 from pytest_mlff.reference.data import Reference

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from pytest_mlff.checks.catalogue import run_check
+from pytest_mlff.gate.catalogue import run_check
 from pytest_mlff.mutants.base import Altered
 from pytest_mlff.simulation.budget import Budget
 from pytest_mlff.simulation.meter import Meter

@@ -10,8 +10,8 @@ import pytest
 from ase.io import read
 
 from pytest_mlff import errors
-from pytest_mlff.checks.catalogue import rows, run_check
-from pytest_mlff.checks.failure import reason_of, status_of
+from pytest_mlff.gate.catalogue import rows, run_check
+from pytest_mlff.apparatus.failure import reason_of, status_of
 from pytest_mlff.foreign import described
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pytest_mlff.checks import forces
-from pytest_mlff.checks.catalogue import rows
+from pytest_mlff.gate.catalogue import rows
 from pytest_mlff.simulation.budget import Budget
 from pytest_mlff.simulation.meter import Meter
 from pytest_mlff.units import FORCE_UNITS

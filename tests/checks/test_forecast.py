@@ -10,9 +10,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from pytest_mlff.checks import forecast as module
-from pytest_mlff.checks.catalogue import able, rows, run_check
-from pytest_mlff.checks.forecast import Forecast, Line, forecast, planned_work
+from pytest_mlff.gate import forecast as module
+from pytest_mlff.gate.catalogue import able, rows, run_check
+from pytest_mlff.gate.forecast import Forecast, Line, forecast, planned_work
 from pytest_mlff.report.summary import forecast_lines
 from pytest_mlff.settings.config import validate_config
 from pytest_mlff.simulation.budget import Budget

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from pytest_mlff.checks import invariance
-from pytest_mlff.checks.catalogue import rows, run_check
+from pytest_mlff.gate.catalogue import rows, run_check
 from pytest_mlff.potentials import lennard_jones
 from pytest_mlff.simulation.budget import Budget
 from pytest_mlff.simulation.meter import Meter
@@ -335,7 +335,7 @@ def test_a_run_without_thermostat_counts_its_forces_cached_or_not(judged, kind, 
 
 def test_a_pair_on_the_cutoff_is_no_breach(judged, monkeypatch):
     """A truncated force in float32 jumps when rounding carries a pair over the cutoff."""
-    from pytest_mlff.checks.workbench import Structure, Workbench
+    from pytest_mlff.apparatus.workbench import Structure, Workbench
 
     class Single(Spoiled):
         def seen(self, atoms):

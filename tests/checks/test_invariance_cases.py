@@ -7,10 +7,10 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from pytest_mlff.checks import cases
-from pytest_mlff.checks.cases import draw, pieces, shrink, whole
-from pytest_mlff.checks.learned import turned
-from pytest_mlff.checks.workbench import LIQUID, SOLID, VACUUM, Piece, Workbench
+from pytest_mlff.apparatus import cases
+from pytest_mlff.apparatus.cases import draw, pieces, shrink, whole
+from pytest_mlff.apparatus.learned import turned
+from pytest_mlff.apparatus.workbench import LIQUID, SOLID, VACUUM, Piece, Workbench
 from pytest_mlff.errors import BudgetExhausted
 from pytest_mlff.reference.model import ReferenceModel
 

@@ -7,8 +7,8 @@ import math
 
 import pytest
 
-from pytest_mlff.checks.catalogue import Row
-from pytest_mlff.checks.judge import Finding, judge, sequential, without_verdict
+from pytest_mlff.gate.catalogue import Row
+from pytest_mlff.apparatus.judging import Finding, judge, sequential, without_verdict
 from pytest_mlff.errors import BudgetExhausted, ModelError, UnstableError
 from pytest_mlff.schema import Estimate, Record
 
@@ -164,7 +164,7 @@ def test_a_budget_spent_before_the_first_look_leaves_no_numbers(nobody):
 
 @pytest.mark.parametrize(("state", "status"), [("100K-256", "INFO"), ("100K-4000", "PASS")])
 def test_a_row_with_few_wave_vectors_is_judged_in_the_large_system_only(nobody, state, status):
-    nobody.protocol.name = "paper"
+    nobody.protocol.name = "full"
     few = Row(id="few", key="gamma_coherent-0.461", check="xpcs", test="check_xpcs.test_relaxation", state=state)
     found = judge(nobody, few, Finding(candidate=Estimate(1.0, 0.005, 7.0), reference=Estimate(1.01, 0.005, 7.0)))
     assert found.status == status
@@ -204,7 +204,7 @@ def test_wall_time_grows_with_the_looks(nobody):
 
 
 def test_a_user_who_changes_the_limit_changes_the_verdict(nobody):
-    from pytest_mlff.checks.catalogue import TABLE
+    from pytest_mlff.gate.catalogue import TABLE
     from pytest_mlff.verdict.overrides import tolerances
 
     nobody.tolerances = tolerances(TABLE, {"diffusion": 0.3})

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from pytest_mlff.checks import liquid, solid, xpcs
-from pytest_mlff.checks.catalogue import rows
-from pytest_mlff.checks.context import build_context
+from pytest_mlff.gate.catalogue import rows
+from pytest_mlff.gate.assembly import build_context
 from pytest_mlff.checks.stability import failure
 from pytest_mlff.reference.model import ReferenceModel
 from pytest_mlff.schema import trajectory_dataset

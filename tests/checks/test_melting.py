@@ -7,11 +7,11 @@ import pytest
 import xarray as xr
 
 from pytest_mlff.checks import melting
-from pytest_mlff.checks.catalogue import rows
+from pytest_mlff.gate.catalogue import rows
 from pytest_mlff.reference.model import ReferenceModel
 from pytest_mlff.simulation.slabs import PAPER_LADDER
 
-ROW = {row.key: row for row in rows("paper", {})}["melting_point-paper"]
+ROW = {row.key: row for row in rows("full", {})}["melting_point-full"]
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def ladder(context, monkeypatch):
             for drift in drifts
         ]
         monkeypatch.setattr(melting, "ladder_drifts", lambda *args, **named: made)
-        return melting._finding(context(ReferenceModel(), protocol="paper"), ROW, PAPER_LADDER.frames)
+        return melting._finding(context(ReferenceModel(), protocol="full"), ROW, PAPER_LADDER.frames)
 
     return make
 

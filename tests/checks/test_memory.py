@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pytest_mlff.checks import memory
-from pytest_mlff.checks.catalogue import rows
+from pytest_mlff.gate.catalogue import rows
 from pytest_mlff.simulation.memory import BETWEEN, FIRST, Growth, resident_mb
 
 (ROW,) = [row for row in rows("smoke", {}) if row.key == "memory_growth"]

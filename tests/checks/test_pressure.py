@@ -9,7 +9,7 @@ import pytest
 
 from pytest_mlff.analysis.pressure import mean_pressure
 from pytest_mlff.checks import pressure
-from pytest_mlff.checks.catalogue import run_check
+from pytest_mlff.gate.catalogue import run_check
 from pytest_mlff.checks.forces import candidate_results, reference_results
 from pytest_mlff.models.load import load_model
 from pytest_mlff.reference.data import Reference
@@ -28,7 +28,7 @@ STATE = "100K-256"
 @pytest.fixture(scope="module")
 def own(tmp_path_factory):
     """``ci`` with the first look alone, for a mutant or the reference; native trajectories are shared."""
-    from pytest_mlff.checks.context import build_context
+    from pytest_mlff.gate.assembly import build_context
     from pytest_mlff.settings import Settings
 
     folder = tmp_path_factory.mktemp("cache")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pytest_mlff.checks import speed
-from pytest_mlff.checks.catalogue import rows
+from pytest_mlff.gate.catalogue import rows
 from pytest_mlff.reference.model import ReferenceModel
 
 ROWS = {row.key: row for row in rows("smoke", {}) if row.check == "speed"}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pytest_mlff.checks import liquid, solid, stability, xpcs
-from pytest_mlff.checks.catalogue import rows, run_check
+from pytest_mlff.gate.catalogue import rows, run_check
 from pytest_mlff.reference.model import ReferenceModel
 from pytest_mlff.simulation.budget import Budget
 from pytest_mlff.simulation.meter import Meter

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_mlff.checks.catalogue import TABLE
+from pytest_mlff.gate.catalogue import TABLE
 from pytest_mlff.mutants import MUTANTS
 
 PAGE = Path(__file__).parents[2].joinpath("docs", "mutants.md").read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ import pytest
 
 from pytest_mlff import mutants
 from pytest_mlff.analysis.parity import force_parity
-from pytest_mlff.checks.catalogue import TABLE
+from pytest_mlff.gate.catalogue import TABLE
 from pytest_mlff.errors import SpecError
 from pytest_mlff.models.load import load_model
 from pytest_mlff.models.spec import parse_spec

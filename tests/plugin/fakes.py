@@ -24,8 +24,8 @@ import pytest
 from _pytest import outcomes
 
 from pytest_mlff import errors
-from pytest_mlff.checks import catalogue
-from pytest_mlff.checks.catalogue import TABLE
+from pytest_mlff.gate import catalogue
+from pytest_mlff.gate.catalogue import TABLE
 from pytest_mlff.errors import SpecError
 from pytest_mlff.schema import Record
 
@@ -140,13 +140,13 @@ def judge_time(ctx, row, seconds):
 
 # Whole modules, not attributes: importing the real ones takes seconds in every process.
 STAND_INS = {
-    "pytest_mlff.checks.context": {"build_context": build_context},
+    "pytest_mlff.apparatus.context": {"build_context": build_context},
     "pytest_mlff.checks.speed": {
         "benchmark_target": benchmark_target,
         "judge_time": judge_time,
         "time_calls": time_calls,
     },
-    "pytest_mlff.checks.forecast": {"forecast": forecast},
+    "pytest_mlff.gate.forecast": {"forecast": forecast},
     "pytest_mlff.models.load": {"load_model": load_model, "unique_names": unique_names},
     "pytest_mlff.reference.data": {"Reference": reference},
 }

@@ -35,7 +35,7 @@ def test_same_parameters(module, name):
 
 
 def test_same_parameters_of_run_check():
-    from pytest_mlff.checks.catalogue import run_check
+    from pytest_mlff.gate.catalogue import run_check
 
     assert len(inspect.signature(run_check).parameters) == len(inspect.signature(FAKES.run_check).parameters)
 

@@ -38,7 +38,7 @@ def test_a_protocol_without_liquid_runs_lends_the_lengths_of_ci():
     from types import SimpleNamespace
 
     from pytest_mlff.simulation.protocols import PROTOCOLS, protocol
-    from pytest_mlff.suite.judge import run_state
+    from pytest_mlff.suite.bench import run_state
 
     def lent(config):
         return run_state(

@@ -12,7 +12,7 @@ from pytest_mlff.settings import Settings, resolve
 # (option, ini text, its value, command-line text, its value)
 OPTIONS = [
     ("models", "mlff_model", "a", ("a",), "--mlff-model=b", ("b",)),
-    ("protocol", "mlff_protocol", "smoke", "smoke", "--mlff-protocol=paper", "paper"),
+    ("protocol", "mlff_protocol", "smoke", "smoke", "--mlff-protocol=full", "full"),
     ("device", "mlff_device", "cpu", "cpu", "--mlff-device=cuda", "cuda"),
     ("seed", "mlff_seed", "3", 3, "--mlff-seed=0", 0),
     ("budget_s", "mlff_budget", "2m", 120.0, "--mlff-budget=1h", 3600.0),

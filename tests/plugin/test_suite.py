@@ -50,9 +50,9 @@ def test_each_file_has_its_markers(gate, marker, files):
 
 
 def test_every_row_of_the_catalogue_has_a_test(gate):
-    from pytest_mlff.checks.catalogue import rows
+    from pytest_mlff.gate.catalogue import rows
 
-    for protocol in ("smoke", "ci", "paper"):
+    for protocol in ("smoke", "ci", "full"):
         result = gate("--mlff-model=a", f"--mlff-protocol={protocol}", "--collect-only", "-q")
         found = [line.rpartition("check_")[2] for line in result.outlines if "::" in line]
         wanted = [f"{row.test.replace('.', '.py::')}[{row.id}]" for row in rows(protocol, {})]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
-from pytest_mlff.checks.catalogue import TABLE
+from pytest_mlff.gate.catalogue import TABLE
 from pytest_mlff.reference.data import CONFIGURATIONS, OBSERVABLES, PRESSURE, Reference
 from pytest_mlff.reference.observables import LIQUID, SOLID, VARIABLES, estimate
 from pytest_mlff.simulation.systems import ARGON, state_points

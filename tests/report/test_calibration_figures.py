@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from pytest_mlff.checks.catalogue import TABLE
+from pytest_mlff.gate.catalogue import TABLE
 from pytest_mlff.report.figures.calibration import PANELS, null_figure, power_figure
 
 

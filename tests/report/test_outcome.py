@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_mlff.checks.catalogue import UNSTABLE
+from pytest_mlff.gate.catalogue import UNSTABLE
 from pytest_mlff.report.outcome import Cell, Evidence, decide_exit
 from pytest_mlff.schema import Record
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_mlff.checks.catalogue import TABLE
+from pytest_mlff.gate.catalogue import TABLE
 from pytest_mlff.report.terminal import count_line, fit_encoding, in_printed_units, remarks, rerun, table
 from pytest_mlff.schema import Record
 from pytest_mlff.settings import Settings
@@ -121,11 +121,11 @@ def test_the_rerun_command_repeats_what_was_asked_for(tmp_path):
     spec = "m:f(x='1 2')"
     assert shlex.split(rerun("xsvs_time", Settings(), spec)) == ["pytest", f"--mlff-model={spec}", "-k", "[xsvs_time]"]
     asked = Settings(
-        protocol="paper", device="cuda:1", seed=3, budget_s=90.0, config_file=tmp_path / "g.toml", cache_dir=tmp_path
+        protocol="full", device="cuda:1", seed=3, budget_s=90.0, config_file=tmp_path / "g.toml", cache_dir=tmp_path
     )
     words = shlex.split(rerun("xsvs_time", asked, spec))
     assert set(words[2:]) == {
-        "--mlff-protocol=paper",
+        "--mlff-protocol=full",
         "-k",
         "[xsvs_time]",
         "--mlff-device=cuda:1",
@@ -138,13 +138,13 @@ def test_the_rerun_command_repeats_what_was_asked_for(tmp_path):
     assert {"--mlff-protocol=ci", "--mlff-seed=0", "--mlff-device=auto"} < set(rerun("xsvs_time", back, "m").split())
     own = shlex.split(rerun("density", asked, spec, test="test_own.py::test_a[x y]"))
     assert own[-1] == "test_own.py::test_a[x y]"
-    assert "--mlff-protocol=paper" in own
+    assert "--mlff-protocol=full" in own
     assert "-k" not in own
 
 
 @pytest.mark.parametrize("key", TABLE)
 def test_the_rerun_command_selects_this_row_and_no_other(key):
-    words = shlex.split(rerun(key, Settings(protocol="paper"), D.model))
+    words = shlex.split(rerun(key, Settings(protocol="full"), D.model))
     expression = words[words.index("-k") + 1]
     tests = [f"check_liquid.py::test_stability[{k}]" for k in TABLE]
     assert [k for k, test in zip(TABLE, tests, strict=True) if expression in test] == [key]
@@ -179,7 +179,7 @@ def test_fitted_text_can_be_encoded(anything):
 
 
 def test_no_symbol_of_the_tolerance_table_is_lost_in_ascii():
-    from pytest_mlff.checks.catalogue import TABLE
+    from pytest_mlff.gate.catalogue import TABLE
 
     for row in TABLE.values():
         assert "?" not in fit_encoding(row.observable + row.unit, "ascii")

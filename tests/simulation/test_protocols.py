@@ -82,7 +82,7 @@ def test_more_replicas_than_starts_are_refused():
         ("ci", "liquid", 64),
         ("ci", "solid", 64),
         ("ci", "melting", 64),
-        ("paper", "melting", 24),
+        ("full", "melting", 24),
     ):
         protocol(name, {table: {"replicas": most}})
         with pytest.raises(SpecError, match=rf"{table}.replicas = {most + 1}; expected at most {most}: each replica"):

@@ -277,7 +277,7 @@ def test_a_row_judged_elsewhere_is_shown_with_its_numbers():
     assert shown.status == "INFO"
     assert shown.deviation == pytest.approx(0.5)
     assert shown.interval is not None
-    assert decide(tolerance, candidate, reference, protocol="paper").status == "FAIL"
+    assert decide(tolerance, candidate, reference, protocol="full").status == "FAIL"
 
 
 # ------------------------------------------------------- what it would take

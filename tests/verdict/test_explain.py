@@ -102,7 +102,7 @@ def test_what_was_not_measured_shows_no_numbers(status: str):
 def test_units_stand_behind_absolute_rows():
     record = dataclasses.replace(
         DIFFUSION,
-        check="melting_point-paper",
+        check="melting_point-full",
         unit="K",
         kind="absolute",
         deviation=4.0,
@@ -121,7 +121,7 @@ def test_every_row_that_can_fail_has_a_hint(row):
         assert hint(row.key, too_high=False)
 
 
-@pytest.mark.parametrize("row", ["diffusion", "melting_point-paper", "xsvs_time", "gamma_self-1.844"])
+@pytest.mark.parametrize("row", ["diffusion", "melting_point-full", "xsvs_time", "gamma_self-1.844"])
 def test_without_a_number_no_side_is_guessed(row):
     texts = {hint(row, too_high=side) for side in (True, False, None)}
     assert len(texts) == 3

@@ -25,7 +25,7 @@ def test_an_override_moves_one_limit_and_nothing_else():
 def test_a_limit_on_speed_makes_it_a_verdict():
     row = tolerances(TOLERANCES, {"ms_per_call-256": 50})["ms_per_call-256"]
     assert (row.kind, row.limit, row.unit) == ("upper", 50.0, "ms")
-    assert row.verdict_in == {"smoke", "ci", "paper"}
+    assert row.verdict_in == {"smoke", "ci", "full"}
 
 
 @pytest.mark.parametrize(
@@ -62,4 +62,4 @@ def test_resolutions_may_exceed_one():
 
 
 def test_kelvins_may_exceed_one():
-    assert tolerances(TOLERANCES, {"melting_point-paper": 5})["melting_point-paper"].limit == 5.0
+    assert tolerances(TOLERANCES, {"melting_point-full": 5})["melting_point-full"].limit == 5.0

@@ -68,7 +68,7 @@ EXPECTED = {
     "negative_modes": ("phonons", "info", None),
     "melting_below": ("melting", "sign", 1.0),
     "melting_above": ("melting", "sign", -1.0),
-    "melting_point-paper": ("melting", "absolute", 2.7),
+    "melting_point-full": ("melting", "absolute", 2.7),
     "melting_point": ("melting", "relative", 0.05),
     "ms_per_call-256": ("speed", "info", None),
     "ms_per_call-2048": ("speed", "info", None),
@@ -95,15 +95,15 @@ def test_each_row_says_why_and_whence(row: Tolerance):
 @pytest.mark.parametrize("row", TOLERANCES.values(), ids=TOLERANCES)
 def test_verdicts_only_where_reported(row: Tolerance):
     assert row.protocols
-    assert row.verdict_in <= row.protocols <= {"smoke", "ci", "paper"}
+    assert row.verdict_in <= row.protocols <= {"smoke", "ci", "full"}
     assert bool(row.verdict_in) == (row.kind != "info")
 
 
 def test_membership_of_protocols():
-    rows = {p: {k for k, row in TOLERANCES.items() if p in row.protocols} for p in ("smoke", "ci", "paper")}
+    rows = {p: {k for k, row in TOLERANCES.items() if p in row.protocols} for p in ("smoke", "ci", "full")}
     assert rows["smoke"] == SMOKE_ROWS
-    assert rows["ci"] == set(EXPECTED) - {"melting_point", "melting_point-paper"}
-    assert rows["paper"] == set(EXPECTED) - {"melting_below", "melting_above"}
+    assert rows["ci"] == set(EXPECTED) - {"melting_point", "melting_point-full"}
+    assert rows["full"] == set(EXPECTED) - {"melting_below", "melting_above"}
 
 
 def test_the_labels_of_the_shells_are_those_of_the_analysis():
@@ -117,7 +117,7 @@ def test_relative_rows_are_judged_in_ci_only_where_listed():
     assert judged == JUDGED_DYNAMICS_CI
     assert {"diffusion", *(f"gamma_self-{q}" for q in SHELLS)} <= judged
     assert not any(k.startswith("gamma_tracked") for k in judged)
-    assert all("paper" in TOLERANCES[k].verdict_in for k in relative)
+    assert all("full" in TOLERANCES[k].verdict_in for k in relative)
 
 
 def test_distances_are_estimated_as_squares():

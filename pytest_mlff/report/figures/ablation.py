@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_mlff.checks.catalogue import TABLE
+from pytest_mlff.gate.catalogue import TABLE
 from pytest_mlff.report.figures.style import MUTED, PAGE, Look, logarithmic, looks, write_figure
 
 if TYPE_CHECKING:

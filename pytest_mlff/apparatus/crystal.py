@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytest_mlff.checks.context import CheckContext
-from pytest_mlff.checks.work import Work
+from pytest_mlff.apparatus.context import CheckContext
+from pytest_mlff.apparatus.work import Work
 from pytest_mlff.simulation.derivatives import CRYSTAL_CALLS, crystal_rows
 from pytest_mlff.simulation.systems import fcc_positions
 

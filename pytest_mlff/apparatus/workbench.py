@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pytest_mlff.analysis.geometry import minimum_image
-from pytest_mlff.checks.context import CheckContext
+from pytest_mlff.apparatus.context import CheckContext
 from pytest_mlff.reference.model import ReferenceModel
 from pytest_mlff.schema import Model
 from pytest_mlff.simulation.forces import ModelForces

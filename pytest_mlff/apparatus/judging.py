@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from pytest_mlff.checks.catalogue import Row
-from pytest_mlff.checks.context import CheckContext
-from pytest_mlff.checks.failure import reason_of, status_of
-from pytest_mlff.checks.limits import at_state
+from pytest_mlff.gate.catalogue import Row
+from pytest_mlff.apparatus.context import CheckContext
+from pytest_mlff.apparatus.failure import reason_of, status_of
+from pytest_mlff.gate.limits import at_state
 from pytest_mlff.errors import MlffError, ModelError, NonFiniteError
 from pytest_mlff.foreign import traceback_text
 from pytest_mlff.schema import Estimate, Record, Status
@@ -165,7 +165,7 @@ def unmeasured(context: CheckContext, row: Row, error: BaseException, *, looks: 
     Returns
     -------
     Record
-        As :mod:`~pytest_mlff.checks.failure` maps it; it names the structure that was kept, and an ERROR has the
+        As :mod:`~pytest_mlff.apparatus.failure` maps it; it names the structure that was kept, and an ERROR has the
         traceback.
     """
     status, reason = status_of(error), reason_of(error)

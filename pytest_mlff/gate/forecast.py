@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from pytest_mlff.checks.catalogue import CHECKS, Row, able, rows
-from pytest_mlff.checks.context import CheckContext
+from pytest_mlff.gate.catalogue import CHECKS, Row, able, rows
+from pytest_mlff.apparatus.context import CheckContext
 from pytest_mlff.checks.speed import call_target
-from pytest_mlff.checks.work import Work
+from pytest_mlff.apparatus.work import Work
 from pytest_mlff.simulation.engine import Engine
 from pytest_mlff.simulation.protocols import protocol
 from pytest_mlff.simulation.systems import state_point

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, Phase, Verbosity, find, settings
 from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
 
-from pytest_mlff.checks.workbench import LIQUID, Piece
+from pytest_mlff.apparatus.workbench import LIQUID, Piece
 from pytest_mlff.errors import BudgetExhausted
 
 SHRINK_CALLS = 200

@@ -18,8 +18,8 @@ from pytest_mlff.analysis.relaxation import FIT_WINDOW
 from pytest_mlff.analysis.statistics import replica_mean
 from pytest_mlff.analysis.xpcs import field_correlation
 from pytest_mlff.analysis.xsvs import optical_contrast
-from pytest_mlff.checks.context import CheckContext
-from pytest_mlff.checks.crystal import crystal_response
+from pytest_mlff.apparatus.context import CheckContext
+from pytest_mlff.apparatus.crystal import crystal_response
 from pytest_mlff.checks.forces import parity_forces
 from pytest_mlff.checks.melting import bracket_run
 from pytest_mlff.errors import BudgetExhausted

@@ -9,8 +9,8 @@ from typing import TypeVar
 import numpy as np
 
 from pytest_mlff.analysis.continuity import find_jump, irregular_intervals, rounding_step, wrong_sign
-from pytest_mlff.checks.judge import Finding
-from pytest_mlff.checks.workbench import PROBE, Structure, Workbench
+from pytest_mlff.apparatus.judging import Finding
+from pytest_mlff.apparatus.workbench import PROBE, Structure, Workbench
 from pytest_mlff.errors import NonFiniteError, UnstableError
 from pytest_mlff.schema import Estimate
 from pytest_mlff.simulation.md import Run, simulate

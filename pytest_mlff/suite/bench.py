@@ -24,8 +24,8 @@ from pytest_mlff.suite.collection import row_of
 if TYPE_CHECKING:
     import xarray as xr
 
-    from pytest_mlff.checks.catalogue import Row
-    from pytest_mlff.checks.context import CheckContext
+    from pytest_mlff.gate.catalogue import Row
+    from pytest_mlff.apparatus.context import CheckContext
 
 Timer = Callable[[Callable[[], None]], Sequence[float]]
 
@@ -51,10 +51,10 @@ def record_of_error(row: Row, model: str, error: BaseException) -> Record:
     Returns
     -------
     Record
-        As :mod:`~pytest_mlff.checks.failure` maps it; without a limit, which the user may have changed.
+        As :mod:`~pytest_mlff.apparatus.failure` maps it; without a limit, which the user may have changed.
     """
-    from pytest_mlff.checks.catalogue import TABLE
-    from pytest_mlff.checks.failure import reason_of, status_of
+    from pytest_mlff.gate.catalogue import TABLE
+    from pytest_mlff.apparatus.failure import reason_of, status_of
 
     known = TABLE.get(row.key)
     return Record(
@@ -193,7 +193,7 @@ class Bench:
         list of Forecast
             By model; of one that cannot be timed, or takes little time, there is none.
         """
-        from pytest_mlff.checks.forecast import forecast
+        from pytest_mlff.gate.forecast import forecast
 
         wanted: dict[int, list[Row]] = {}
         for model, row in filter(None, map(row_of, items)):
@@ -298,7 +298,7 @@ class Bench:
             return record_of_error(row, model.name, error)
 
     def _run(self, check: str, model: Any) -> Mapping[str, Record]:
-        from pytest_mlff.checks.catalogue import run_check
+        from pytest_mlff.gate.catalogue import run_check
 
         return run_check(check, self.context(model))
 

@@ -16,9 +16,9 @@ import numpy as np
 from hypothesis import strategies as st
 
 from pytest_mlff.analysis.statistics import jackknife
-from pytest_mlff.checks.cases import draw, pieces, shrink, whole
-from pytest_mlff.checks.judge import Finding
-from pytest_mlff.checks.workbench import LIQUID, SOLID, Piece, Structure, Workbench
+from pytest_mlff.apparatus.cases import draw, pieces, shrink, whole
+from pytest_mlff.apparatus.judging import Finding
+from pytest_mlff.apparatus.workbench import LIQUID, SOLID, Piece, Structure, Workbench
 from pytest_mlff.errors import BudgetExhausted, ModelError
 from pytest_mlff.schema import Estimate
 from pytest_mlff.units import MEV

@@ -9,13 +9,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pytest_mlff.checks.catalogue import TABLE
+from pytest_mlff.gate.catalogue import TABLE
 from pytest_mlff.simulation.protocols import protocol
 from pytest_mlff.verdict.overrides import tolerances
 from pytest_mlff.verdict.tolerances import Tolerance
 
 if TYPE_CHECKING:
-    from pytest_mlff.checks.catalogue import Row
+    from pytest_mlff.gate.catalogue import Row
     from pytest_mlff.settings import Settings
 
 
@@ -78,7 +78,7 @@ def info_rows(rows: Iterable[Row], table: Mapping[str, Tolerance], protocol_name
     table : mapping of str to Tolerance
         From :func:`limits`.
     protocol_name : str
-        ``smoke``, ``ci`` or ``paper``.
+        ``smoke``, ``ci`` or ``full``.
 
     Returns
     -------

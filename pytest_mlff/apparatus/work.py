@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pytest_mlff.checks.context import CheckContext
+from pytest_mlff.apparatus.context import CheckContext
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from pytest_mlff.checks.declaration import Declared
+from pytest_mlff.apparatus.declaration import Declared
 from pytest_mlff.errors import MlffError
 from pytest_mlff.schema import Record
 from pytest_mlff.simulation.protocols import Protocol, protocol
@@ -20,7 +20,7 @@ from pytest_mlff.simulation.surroundings import surroundings_of
 from pytest_mlff.verdict.tolerances import TOLERANCES, Hint, Tolerance
 
 if TYPE_CHECKING:
-    from pytest_mlff.checks.context import CheckContext
+    from pytest_mlff.apparatus.context import CheckContext
 
 CHECKS = (
     *("forces", "energy", "solid_hessian", "phonons", "speed", "memory", "invariance", "stability"),
@@ -113,7 +113,7 @@ def rows(protocol_name: str, config: Mapping[str, Mapping[str, Any]]) -> tuple[R
     Parameters
     ----------
     protocol_name : str
-        ``smoke``, ``ci`` or ``paper``.
+        ``smoke``, ``ci`` or ``full``.
     config : mapping
         Tables of the configuration file.
 
@@ -185,7 +185,7 @@ def run_check(check: str, context: CheckContext) -> dict[str, Record]:
         By row id, one for every row of the check; NOT_APPLICABLE where the model lacks what the row needs, FAIL where
         it lists it and does not deliver. What this package raises on purpose and no row caught is the record of all.
     """
-    from pytest_mlff.checks.judge import unmeasured
+    from pytest_mlff.apparatus.judging import unmeasured
 
     module = import_module(f"pytest_mlff.checks.{check}")
     records: dict[str, Record] = {}
@@ -206,7 +206,7 @@ def run_check(check: str, context: CheckContext) -> dict[str, Record]:
 
 def _lacking(context: CheckContext, row: Row, missing: frozenset[str]) -> Record:
     """Say what a row needs and the model does not provide, or provides so that it cannot be used."""
-    from pytest_mlff.checks.judge import without_verdict
+    from pytest_mlff.apparatus.judging import without_verdict
 
     unusable: Mapping[str, str] = getattr(context.model, "unusable", {})
     silent = " and no ".join(sorted(missing - unusable.keys()))

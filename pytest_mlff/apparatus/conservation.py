@@ -14,9 +14,9 @@ from pytest_mlff.analysis.continuity import rounding_step
 from pytest_mlff.analysis.drift import linear_drift
 from pytest_mlff.analysis.richardson import derivative
 from pytest_mlff.analysis.statistics import jackknife
-from pytest_mlff.checks.cases import draw, shrink, whole
-from pytest_mlff.checks.judge import Finding
-from pytest_mlff.checks.workbench import LIQUID, PROBE, SOLID, Piece, Structure, Workbench
+from pytest_mlff.apparatus.cases import draw, shrink, whole
+from pytest_mlff.apparatus.judging import Finding
+from pytest_mlff.apparatus.workbench import LIQUID, PROBE, SOLID, Piece, Structure, Workbench
 from pytest_mlff.errors import ModelError, NonFiniteError
 from pytest_mlff.schema import Estimate
 from pytest_mlff.units import BOLTZMANN_EV, EV_PER_AMU_ANGSTROM2_PS2, MEV

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from hypothesis import strategies as st
 
-from pytest_mlff.checks.cases import draw, pieces, shrink, whole
-from pytest_mlff.checks.judge import Finding
-from pytest_mlff.checks.workbench import Piece, Structure, Workbench, largest_norm
+from pytest_mlff.apparatus.cases import draw, pieces, shrink, whole
+from pytest_mlff.apparatus.judging import Finding
+from pytest_mlff.apparatus.workbench import Piece, Structure, Workbench, largest_norm
 from pytest_mlff.errors import BudgetExhausted, ModelError, RefusedError
 from pytest_mlff.schema import Estimate
 from pytest_mlff.simulation.forces import calling
