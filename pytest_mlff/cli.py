@@ -246,16 +246,24 @@ def _progress() -> Progress:
 def _build(options: argparse.Namespace) -> int:
     from pytest_mlff.reference.build import build
 
-    build(options.output, cache_dir=options.cache_dir, only=options.only, jobs=options.jobs, progress=_progress())
+    build(
+        options.system,
+        options.output,
+        cache_dir=options.cache_dir,
+        only=options.only,
+        jobs=options.jobs,
+        progress=_progress(),
+    )
     print(f"reference data of {options.system} written to {options.output}")
     return 0
 
 
 def _verify(options: argparse.Namespace) -> int:
     from pytest_mlff.reference.verify import verify
+    from pytest_mlff.systems.reading import load_system
     from pytest_mlff.verdict.format import format_estimate
 
-    found = verify(cache_dir=options.cache_dir, only=options.only, progress=_progress())
+    found = verify(load_system("argon"), cache_dir=options.cache_dir, only=options.only, progress=_progress())
     for one in found:
         stored = format_estimate(one.stored.value, one.stored.stderr)
         again = format_estimate(one.again.value, one.again.stderr)

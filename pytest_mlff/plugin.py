@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
-    from pytest_mlff.gate.catalogue import Row
     from pytest_mlff.apparatus.context import CheckContext
+    from pytest_mlff.gate.catalogue import Row
     from pytest_mlff.reference.data import Reference
     from pytest_mlff.report.outcome import Cell
     from pytest_mlff.report.run import Run
     from pytest_mlff.schema import Model, Record
-    from pytest_mlff.simulation.systems import System
     from pytest_mlff.suite.bench import Bench
     from pytest_mlff.suite.termination import Termination
+    from pytest_mlff.systems.system import System
     from pytest_mlff.verdict.tolerances import Tolerance
 
 PLUGIN = "mlff-gate"
@@ -144,8 +144,8 @@ class GateHooks:
         from pytest_mlff.report.progress import session_progress
         from pytest_mlff.report.summary import failure_text, give_up
         from pytest_mlff.simulation.meter import Meter
-        from pytest_mlff.suite.collection import remove_shared
         from pytest_mlff.suite.bench import Bench
+        from pytest_mlff.suite.collection import remove_shared
         from pytest_mlff.suite.timeout import end_run
 
         meter = Meter(

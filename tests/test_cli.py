@@ -13,8 +13,8 @@ import pytest
 from pytest_mlff import cli
 from pytest_mlff import doctor as doctor_room
 from pytest_mlff.ablation import MODEL_A, MODEL_B, journal
-from pytest_mlff.gate.catalogue import CHECKS
 from pytest_mlff.errors import ReferenceDataError
+from pytest_mlff.gate.catalogue import CHECKS
 from pytest_mlff.schema import Estimate
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from pytest_mlff.ablation import MODEL_A, MODEL_B
-from pytest_mlff.gate.catalogue import TABLE
 from pytest_mlff.errors import SpecError
+from pytest_mlff.gate.catalogue import TABLE
 from pytest_mlff.reference.data import Reference
 from pytest_mlff.reference.paper import PUBLISHED
 from pytest_mlff.reproduction import QUANTITIES, read_records, reproduction

@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from pytest_mlff.gate.catalogue import Row
 from pytest_mlff.apparatus.context import CheckContext
 from pytest_mlff.apparatus.failure import reason_of, status_of
-from pytest_mlff.gate.limits import at_state
 from pytest_mlff.errors import MlffError, ModelError, NonFiniteError
 from pytest_mlff.foreign import traceback_text
+from pytest_mlff.gate.catalogue import Row
+from pytest_mlff.gate.limits import at_state
 from pytest_mlff.schema import Estimate, Record, Status
-from pytest_mlff.simulation.systems import make_atoms
+from pytest_mlff.systems.structure import make_atoms
 from pytest_mlff.verdict.decide import decide
 
 
@@ -80,7 +80,7 @@ def judge(
     Record
         With the verdict.
     """
-    tolerance = at_state(context.tolerances[row.key], row.state)
+    tolerance = at_state(context.tolerances[row.key], context.system, row.state)
     decision = decide(
         tolerance,
         finding.candidate,
@@ -132,7 +132,7 @@ def without_verdict(context: CheckContext, row: Row, status: Status, reason: str
     Record
         Without numbers; INFO instead of INCONCLUSIVE or FAIL where the row carries no verdict.
     """
-    tolerance = at_state(context.tolerances[row.key], row.state)
+    tolerance = at_state(context.tolerances[row.key], context.system, row.state)
     if status in ("INCONCLUSIVE", "FAIL") and context.protocol.name not in tolerance.verdict_in:
         status = "INFO"
     return Record(
@@ -170,7 +170,7 @@ def unmeasured(context: CheckContext, row: Row, error: BaseException, *, looks: 
     """
     status, reason = status_of(error), reason_of(error)
     if isinstance(error, NonFiniteError) and error.structure is not None:
-        reason += context.keep_images("failing", [make_atoms(context.system, *error.structure)], name=row.id)
+        reason += context.keep_images("failing", [make_atoms(context.system, error.structure)], name=row.id)
     if status != "ERROR":
         return without_verdict(context, row, status, reason, looks=looks)
     if isinstance(error, ModelError) and error.images:

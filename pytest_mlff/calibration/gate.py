@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest_mlff
-from pytest_mlff.gate.catalogue import CHECKS, TABLE, rows, run_check
 from pytest_mlff.apparatus.context import CheckContext
-from pytest_mlff.gate.assembly import build_context
 from pytest_mlff.apparatus.failure import reason_of, status_of
 from pytest_mlff.apparatus.judging import without_verdict
 from pytest_mlff.errors import MlffError
 from pytest_mlff.foreign import raise_interrupt
+from pytest_mlff.gate.assembly import build_context
+from pytest_mlff.gate.catalogue import CHECKS, TABLE, rows, run_check
 from pytest_mlff.journal import Journal
 from pytest_mlff.reference.data import Reference
 from pytest_mlff.schema import Model, Record

@@ -22,11 +22,12 @@ from pytest_mlff.calibration.gate import (
     unpacked,
 )
 from pytest_mlff.calibration.rates import rate
-from pytest_mlff.gate.catalogue import TABLE
 from pytest_mlff.errors import SpecError
+from pytest_mlff.gate.catalogue import TABLE
 from pytest_mlff.journal import Journal
 from pytest_mlff.reference.model import ReferenceModel
 from pytest_mlff.settings import ProtocolName
+from pytest_mlff.systems.reading import load_system
 from pytest_mlff.verdict.tolerances import NARROW, Tolerance
 
 
@@ -66,7 +67,9 @@ def null_spread(*, seeds: int, output: Path, protocol: ProtocolName = "ci", only
     for seed, checks in missing.items():
         if checks:
             only = checks if seed in done else ()
-            found = run_gate(ReferenceModel(), seed=seed, protocol=protocol, each_look=True, only=only)
+            found = run_gate(
+                ReferenceModel(load_system("argon")), seed=seed, protocol=protocol, each_look=True, only=only
+            )
             journal.append((seed,), packed(found))
     done = read_null(output, protocol=protocol) if any(missing.values()) else done
     return table([done[seed] for seed in sorted(done) if only_table or seed <= seeds])

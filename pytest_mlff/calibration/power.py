@@ -27,8 +27,8 @@ from pytest_mlff.calibration.gate import (
 from pytest_mlff.calibration.null import in_tolerances, read_null, tolerance_of
 from pytest_mlff.calibration.probit import FloatArray, Threshold, threshold
 from pytest_mlff.calibration.rates import interval
-from pytest_mlff.gate.catalogue import TABLE
 from pytest_mlff.errors import SpecError
+from pytest_mlff.gate.catalogue import TABLE
 from pytest_mlff.journal import Journal
 from pytest_mlff.models.load import load_model
 from pytest_mlff.verdict.format import format_tolerance

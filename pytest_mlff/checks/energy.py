@@ -16,10 +16,10 @@ from pytest_mlff.verdict.tolerances import EVERYWHERE
 if TYPE_CHECKING:
     import numpy as np
 
-    from pytest_mlff.gate.catalogue import Row
     from pytest_mlff.apparatus.context import CheckContext
     from pytest_mlff.apparatus.judging import Finding
     from pytest_mlff.apparatus.work import Work
+    from pytest_mlff.gate.catalogue import Row
     from pytest_mlff.schema import Record
 
 ATOMS = 256

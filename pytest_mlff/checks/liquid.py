@@ -9,15 +9,14 @@ import numpy as np
 
 from pytest_mlff.analysis import rdf, structure_factor
 from pytest_mlff.analysis.statistics import replica_estimate
-from pytest_mlff.gate.catalogue import Row
 from pytest_mlff.apparatus.context import CheckContext, segment_of
 from pytest_mlff.apparatus.judging import Finding, sequential
+from pytest_mlff.apparatus.work import Work, run_work
 from pytest_mlff.checks.stability import skip_unstable
 from pytest_mlff.checks.stability import work as stability_work
-from pytest_mlff.apparatus.work import Work, run_work
+from pytest_mlff.gate.catalogue import Row
 from pytest_mlff.reference.observables import estimate, measure
 from pytest_mlff.schema import Estimate, Record
-from pytest_mlff.simulation.systems import state_point
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -117,7 +116,7 @@ def work(context: CheckContext, rows: Sequence[Row]) -> Iterator[Work]:
         yield from run_work(
             context,
             state,
-            atoms=state_point(state, context.system).n_atoms,
+            atoms=context.system.state(state).n_atoms,
             replicas=context.protocol.replicas,
             looks=context.protocol.looks,
             equilibration=context.protocol.equilibration_steps,

@@ -7,12 +7,12 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from pytest_mlff.analysis.statistics import replica_estimate
-from pytest_mlff.gate.catalogue import Row
 from pytest_mlff.apparatus.context import CheckContext
 from pytest_mlff.apparatus.judging import Finding, sequential
+from pytest_mlff.apparatus.work import Work, run_work
 from pytest_mlff.checks.stability import skip_unstable
 from pytest_mlff.checks.stability import work as stability_work
-from pytest_mlff.apparatus.work import Work, run_work
+from pytest_mlff.gate.catalogue import Row
 from pytest_mlff.reference.melting import BRACKET_SEGMENT, LADDER_SEGMENT, ladder_drifts, melting_point, rung_drift
 from pytest_mlff.reference.observables import estimate
 from pytest_mlff.schema import Record
@@ -62,7 +62,7 @@ def _finding(context: CheckContext, row: Row, frames: int) -> Finding:
     assert context.protocol.melting is not None
     replicas = context.protocol.melting.replicas
     ladder = _LADDERS[row.key]
-    slabs, _ = context.starts(f"slab/{ladder.name}", replicas)
+    slabs = context.starts(f"slab/{ladder.name}", replicas).positions
     reference = context.reference.observable(ladder.name, "melting_point")
     drifts = ladder_drifts(context.workshop, ladder, slabs, seed=context.seed)
     found = melting_point(ladder, drifts)
@@ -98,7 +98,7 @@ def bracket_run(context: CheckContext, key: str, frames: int) -> xr.Dataset:
     """
     assert context.protocol.melting is not None
     rung = BRACKET[key]
-    slabs, _ = context.starts(f"slab/{rung.geometry.name}", context.protocol.melting.replicas)
+    slabs = context.starts(f"slab/{rung.geometry.name}", context.protocol.melting.replicas).positions
     return rung_drift(context.workshop, rung, slabs, frames=frames, seed=context.seed, segment_frames=BRACKET_SEGMENT)
 
 

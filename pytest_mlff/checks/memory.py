@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from pytest_mlff.gate.catalogue import Row
 from pytest_mlff.apparatus.context import CheckContext
 from pytest_mlff.apparatus.judging import Finding, Stopwatch, judge
-from pytest_mlff.checks.speed import call_target
 from pytest_mlff.apparatus.work import Work
+from pytest_mlff.checks.speed import call_target
+from pytest_mlff.gate.catalogue import Row
 from pytest_mlff.schema import Estimate, Record
 from pytest_mlff.simulation.memory import resident_mb
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pytest_mlff.analysis.rdf import distance2
-from pytest_mlff.gate.catalogue import Row
 from pytest_mlff.apparatus.context import CheckContext, segment_of
 from pytest_mlff.apparatus.judging import Finding, sequential
+from pytest_mlff.apparatus.work import Work, run_work
 from pytest_mlff.checks.stability import skip_unstable
 from pytest_mlff.checks.stability import work as stability_work
-from pytest_mlff.apparatus.work import Work, run_work
+from pytest_mlff.gate.catalogue import Row
 from pytest_mlff.reference.observables import measure
 from pytest_mlff.schema import Record
-from pytest_mlff.simulation.systems import state_point
 
 STATE = "20K-solid-256"
 
@@ -66,7 +65,7 @@ def work(context: CheckContext, rows: Sequence[Row]) -> Iterator[Work]:
     yield from run_work(
         context,
         STATE,
-        atoms=state_point(STATE, context.system).n_atoms,
+        atoms=context.system.state(STATE).n_atoms,
         replicas=context.protocol.solid_replicas,
         looks=(context.protocol.solid_frames,),
         equilibration=context.protocol.equilibration_steps,

@@ -8,15 +8,16 @@ from functools import partial
 import numpy as np
 
 from pytest_mlff.analysis.hessian import crystal_symmetry, symmetry_estimate
-from pytest_mlff.gate.catalogue import Row
 from pytest_mlff.apparatus.context import CheckContext
 from pytest_mlff.apparatus.crystal import crystal_response, crystal_work
 from pytest_mlff.apparatus.judging import Finding, measured
 from pytest_mlff.apparatus.work import Work
+from pytest_mlff.gate.catalogue import Row
 from pytest_mlff.reference.observables import estimate
 from pytest_mlff.schema import Record
 from pytest_mlff.simulation.derivatives import CALLS_PER_ATOM, NOISE_CALLS, choose_step, dense_hessian, force_noise
 from pytest_mlff.simulation.probe import PROBE_ATOMS
+from pytest_mlff.systems.structure import Structure
 
 
 def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
@@ -75,9 +76,9 @@ def _solid(context: CheckContext) -> Finding:
 
 
 def _liquid(context: CheckContext) -> Finding:
-    positions, box = context.reference.configurations("probe/liquid")
+    probe = context.reference.configurations("probe/liquid")[0]
     found = context.memo(
-        "liquid-hessian", {}, lambda: _dense(context, positions[0], box), holds=["hessian", "step", "noise", "calls"]
+        "liquid-hessian", {}, lambda: _dense(context, probe), holds=["hessian", "step", "noise", "calls"]
     )
     step, noise = float(found["step"]), float(found["noise"])
     reference = context.reference.observable("probe-liquid", "symmetry")
@@ -85,15 +86,15 @@ def _liquid(context: CheckContext) -> Finding:
         candidate=symmetry_estimate(found["hessian"], step=step, force_noise=noise),
         reference=estimate(reference, "S"),
         force_calls=int(found["calls"]),
-        note=f"{len(positions[0])} atoms, difference step {step:.3g} Å",
+        note=f"{len(probe.numbers)} atoms, difference step {step:.3g} Å",
     )
 
 
-def _dense(context: CheckContext, positions: np.ndarray, box: np.ndarray) -> dict[str, np.ndarray]:
-    forces = context.forces(box)
-    noise = force_noise(forces, positions, rng=np.random.default_rng(0))
+def _dense(context: CheckContext, probe: Structure) -> dict[str, np.ndarray]:
+    forces = context.forces(probe.numbers, probe.cell)
+    noise = force_noise(forces, probe.positions, rng=np.random.default_rng(0))
     step = choose_step(noise)
-    hessian = dense_hessian(forces, positions, step=step)
+    hessian = dense_hessian(forces, probe.positions, step=step)
     return {
         "hessian": hessian,
         "step": np.array(step),

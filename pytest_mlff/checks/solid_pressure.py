@@ -10,9 +10,9 @@ from pytest_mlff.checks.pressure import CAUSES, NEEDS, SOURCE, frame_work, from_
 from pytest_mlff.verdict.tolerances import EVERYWHERE
 
 if TYPE_CHECKING:
-    from pytest_mlff.gate.catalogue import Row
     from pytest_mlff.apparatus.context import CheckContext
     from pytest_mlff.apparatus.work import Work
+    from pytest_mlff.gate.catalogue import Row
     from pytest_mlff.schema import Record
 
 ROWS = (

@@ -12,18 +12,13 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from pytest_mlff.gate.catalogue import Row
 from pytest_mlff.apparatus.context import CheckContext
 from pytest_mlff.apparatus.judging import Finding, judge
 from pytest_mlff.apparatus.work import Work
+from pytest_mlff.gate.catalogue import Row
 from pytest_mlff.schema import Estimate, Record
 from pytest_mlff.simulation.engine import Engine
-from pytest_mlff.simulation.systems import (
-    SOLID_LATTICE_PARAMETER,
-    SOLID_TEMPERATURE,
-    StatePoint,
-    fcc_positions,
-)
+from pytest_mlff.systems.system import State, System, as_cell
 
 REPEATS = 5
 """Timed calls per size; the median is less noisy than the mean on a shared machine."""
@@ -68,35 +63,41 @@ def call_target(context: CheckContext, atoms: int) -> Callable[[], None]:
     callable
         Not warmed up.
     """
-    n_cells = round((atoms / 4) ** (1 / 3))
-    edge = context.system.lattice_parameter
-    lattice = fcc_positions((n_cells, n_cells, n_cells), edge)
-    forces = context.forces(np.full(3, n_cells * edge))
+    n = _cells(context.system, atoms)
+    lattice = context.system.crystal.repeated((n, n, n))
+    forces = context.forces(lattice.numbers, lattice.cell)
     rng = np.random.default_rng(0)
-    shaken = lattice + rng.normal(0.0, _SHAKEN, lattice.shape)
+    shaken = lattice.positions + rng.normal(0.0, _SHAKEN, lattice.positions.shape)
 
     def call() -> None:
-        forces(shaken + rng.normal(0.0, _MOVED, lattice.shape))
+        forces(shaken + rng.normal(0.0, _MOVED, shaken.shape))
 
     return call
 
 
 def _step(context: CheckContext, atoms: int) -> Callable[[], None]:
-    n_cells, edge = round((atoms / 4) ** (1 / 3)), SOLID_LATTICE_PARAMETER
-    state = StatePoint(
-        name=f"{SOLID_TEMPERATURE:g}K-solid-{atoms}",
-        phase="solid",
-        temperature=SOLID_TEMPERATURE,
-        n_atoms=atoms,
-        box=(n_cells * edge, n_cells * edge, n_cells * edge),
+    n, solid = _cells(context.system, atoms), next(one for one in context.system.states if one.phase == "solid")
+    state = State(
+        name=f"{solid.name}, {atoms} atoms",
+        phase=solid.phase,
+        temperature=solid.temperature,
+        numbers=context.system.crystal.numbers * n**3,
+        cell=as_cell(n * np.array(solid.cell) / np.array(solid.repeats)[:, np.newaxis]),
+        repeats=(n, n, n),
     )
     engine = Engine(context.model, context.system, state, seeds=[context.seed], meter=context.meter)
-    engine.start(fcc_positions((n_cells, n_cells, n_cells), edge)[None])
+    engine.start(context.system.lattice(state).positions[np.newaxis])
 
     def step() -> None:
         engine.step(1)
 
     return step
+
+
+def _cells(system: System, atoms: int) -> int:
+    """Count the unit cells along each vector of a crystal of so many atoms."""
+    count: int = round((atoms / len(system.crystal.numbers)) ** (1 / 3))
+    return count
 
 
 def time_calls(target: Callable[[], None], *, repeats: int = REPEATS) -> list[float]:

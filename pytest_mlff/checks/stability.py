@@ -7,14 +7,13 @@ from functools import partial
 
 import numpy as np
 
-from pytest_mlff.gate.catalogue import UNSTABLE, Row
 from pytest_mlff.apparatus.context import CheckContext
 from pytest_mlff.apparatus.judging import Finding, measured, unmeasured, without_verdict
 from pytest_mlff.apparatus.work import Work
 from pytest_mlff.errors import MlffError, UnstableError
+from pytest_mlff.gate.catalogue import UNSTABLE, Row
 from pytest_mlff.schema import Estimate, Record
 from pytest_mlff.simulation.md import Run, engine_identity, simulate
-from pytest_mlff.simulation.systems import state_point
 
 STATE = "100K-256"
 """Liquid in which the stability run is made."""
@@ -52,9 +51,8 @@ def failure(context: CheckContext) -> str:
 
 def _run(context: CheckContext) -> str:
     frames = context.protocol.stability_steps // context.system.frame_stride
-    starts, _ = context.starts(f"start/{STATE}", 1)
-    state = state_point(STATE, context.system)
-    run = Run(state=state, seed=context.seed, equilibration_steps=0, segment_frames=frames)
+    starts = context.starts(f"start/{STATE}", 1).positions
+    run = Run(state=context.system.state(STATE), seed=context.seed, equilibration_steps=0, segment_frames=frames)
     try:
         simulate(context.workshop, run, starts, n_frames=frames)
     except UnstableError as error:
@@ -104,7 +102,7 @@ def work(context: CheckContext, rows: Sequence[Row]) -> Iterator[Work]:
     Work
         One; every long check shares it.
     """
-    atoms = state_point(STATE, context.system).n_atoms
+    atoms = context.system.state(STATE).n_atoms
     yield Work(share="stability", calls=context.protocol.stability_steps, atoms=atoms, replicas=1)
 
 

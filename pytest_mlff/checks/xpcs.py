@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytest_mlff.gate.catalogue import Row
 from pytest_mlff.apparatus.context import CheckContext
 from pytest_mlff.apparatus.judging import Finding
 from pytest_mlff.checks.liquid import by_state, work
+from pytest_mlff.gate.catalogue import Row
 from pytest_mlff.reference.observables import VARIABLES, estimate, measure
 from pytest_mlff.schema import Record
 

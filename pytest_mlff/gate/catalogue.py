@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from pytest_mlff.apparatus.declaration import Declared
 from pytest_mlff.errors import MlffError
 from pytest_mlff.schema import Record
-from pytest_mlff.simulation.protocols import Protocol, protocol
 from pytest_mlff.simulation.surroundings import surroundings_of
+from pytest_mlff.systems.protocols import Protocol, protocol
 from pytest_mlff.verdict.tolerances import TOLERANCES, Hint, Tolerance
 
 if TYPE_CHECKING:

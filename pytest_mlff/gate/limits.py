@@ -10,13 +10,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_mlff.gate.catalogue import TABLE
-from pytest_mlff.simulation.protocols import protocol
+from pytest_mlff.systems.protocols import protocol
 from pytest_mlff.verdict.overrides import tolerances
 from pytest_mlff.verdict.tolerances import Tolerance
 
 if TYPE_CHECKING:
     from pytest_mlff.gate.catalogue import Row
     from pytest_mlff.settings import Settings
+    from pytest_mlff.systems.system import System
 
 
 def limits(settings: Settings) -> Mapping[str, Tolerance]:
@@ -48,27 +49,31 @@ def limits(settings: Settings) -> Mapping[str, Tolerance]:
     return tolerances(TABLE, overrides)
 
 
-def at_state(tolerance: Tolerance, state: str) -> Tolerance:
+def at_state(tolerance: Tolerance, system: System, state: str) -> Tolerance:
     """Take the verdict from a row whose system is too small for it.
 
     Parameters
     ----------
     tolerance : Tolerance
         Of the row.
+    system : System
+        The material.
     state : str
-        Name of its state point, or empty.
+        Name of its state, or empty.
 
     Returns
     -------
     Tolerance
         The same, or one that is INFO everywhere.
     """
-    if state and int(state.rpartition("-")[2]) < tolerance.judged_from:
+    if state and system.state(state).n_atoms < tolerance.judged_from:
         return replace(tolerance, info_in=tolerance.protocols)
     return tolerance
 
 
-def info_rows(rows: Iterable[Row], table: Mapping[str, Tolerance], protocol_name: str) -> frozenset[str]:
+def info_rows(
+    rows: Iterable[Row], table: Mapping[str, Tolerance], system: System, protocol_name: str
+) -> frozenset[str]:
     """Name the rows that carry no verdict in a run.
 
     Parameters
@@ -77,6 +82,8 @@ def info_rows(rows: Iterable[Row], table: Mapping[str, Tolerance], protocol_name
         The catalogue of the run.
     table : mapping of str to Tolerance
         From :func:`limits`.
+    system : System
+        The material.
     protocol_name : str
         ``smoke``, ``ci`` or ``full``.
 
@@ -85,4 +92,6 @@ def info_rows(rows: Iterable[Row], table: Mapping[str, Tolerance], protocol_name
     frozenset of str
         Their ids.
     """
-    return frozenset(row.id for row in rows if protocol_name not in at_state(table[row.key], row.state).verdict_in)
+    return frozenset(
+        row.id for row in rows if protocol_name not in at_state(table[row.key], system, row.state).verdict_in
+    )

@@ -10,10 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_mlff.gate import curves
 from pytest_mlff.apparatus.context import CheckContext
-from pytest_mlff.gate.assembly import build_context
 from pytest_mlff.errors import BudgetExhausted, MlffError
+from pytest_mlff.gate import curves
+from pytest_mlff.gate.assembly import build_context
 from pytest_mlff.models.load import load_model, unique_names
 from pytest_mlff.report.figures import paper
 from pytest_mlff.report.figures.style import Curves, looks, need_matplotlib

@@ -103,10 +103,11 @@ class Run:
         """
         from pytest_mlff.gate.catalogue import rows
         from pytest_mlff.gate.limits import info_rows, limits
+        from pytest_mlff.systems.reading import load_system
 
         settings = self.settings
         self.rows = rows(settings.protocol, settings.config)
-        self._info_rows = info_rows(self.rows, limits(settings), settings.protocol)
+        self._info_rows = info_rows(self.rows, limits(settings), load_system("argon"), settings.protocol)
         target = None if settings.json is None else check_target(settings.json)
         self.notes = _cache_notes(settings.cache_root)
         self._file = RecordsFile(target) if target is not None and self.decides else None

@@ -8,8 +8,8 @@ from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pytest_mlff.gate.catalogue import HINTS
 from pytest_mlff.foreign import one_line
+from pytest_mlff.gate.catalogue import HINTS
 from pytest_mlff.report.progress import format_time
 from pytest_mlff.report.records import describe_models
 from pytest_mlff.report.run import Run

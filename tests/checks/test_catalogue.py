@@ -11,11 +11,11 @@ from types import ModuleType
 import pytest
 
 import pytest_mlff.suite
-from pytest_mlff.gate import catalogue
-from pytest_mlff.gate.catalogue import CHECKS, HINTS, TABLE, rows
 from pytest_mlff.apparatus.declaration import Declared
 from pytest_mlff.errors import SpecError
-from pytest_mlff.simulation.protocols import PROTOCOLS
+from pytest_mlff.gate import catalogue
+from pytest_mlff.gate.catalogue import CHECKS, HINTS, TABLE, rows
+from pytest_mlff.systems.protocols import PROTOCOLS
 from pytest_mlff.verdict.hints import hint
 from pytest_mlff.verdict.overrides import tolerances
 

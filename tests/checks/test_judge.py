@@ -7,9 +7,9 @@ import math
 
 import pytest
 
-from pytest_mlff.gate.catalogue import Row
 from pytest_mlff.apparatus.judging import Finding, judge, sequential, without_verdict
 from pytest_mlff.errors import BudgetExhausted, ModelError, UnstableError
+from pytest_mlff.gate.catalogue import Row
 from pytest_mlff.schema import Estimate, Record
 
 LOOKS = (116, 232)

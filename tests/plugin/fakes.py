@@ -24,9 +24,9 @@ import pytest
 from _pytest import outcomes
 
 from pytest_mlff import errors
+from pytest_mlff.errors import SpecError
 from pytest_mlff.gate import catalogue
 from pytest_mlff.gate.catalogue import TABLE
-from pytest_mlff.errors import SpecError
 from pytest_mlff.schema import Record
 
 

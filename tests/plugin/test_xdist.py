@@ -134,7 +134,6 @@ def test_what_forces_that_do_not_repeat_left_is_removed_at_the_end(pytester, plu
 
 @pytest.mark.parametrize(("repeatable", "session", "removed"), [(False, True, 1), (False, False, 0), (True, True, 0)])
 def test_only_the_controller_removes_what_was_shared(monkeypatch, repeatable, session, removed):
-    from pytest_mlff.gate import assembly
     from pytest_mlff.suite.collection import remove_shared
 
     gone = []

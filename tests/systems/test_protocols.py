@@ -5,14 +5,16 @@ from dataclasses import replace
 import pytest
 
 from pytest_mlff.errors import SpecError
-from pytest_mlff.simulation.protocols import LIQUID_STATES, PROTOCOLS, STARTS, protocol
-from pytest_mlff.simulation.systems import ARGON, state_points
+from pytest_mlff.systems.protocols import LIQUID_STATES, PROTOCOLS, STARTS, protocol
+from pytest_mlff.systems.reading import load_system
+
+ARGON = load_system("argon")
 
 CI = PROTOCOLS["ci"]
 
 
 def test_protocols_know_the_state_points_and_the_stride_of_the_system():
-    liquids = {name for name, state in state_points().items() if state.phase == "liquid"}
+    liquids = {state.name for state in ARGON.states if state.phase == "liquid"}
     assert set(LIQUID_STATES) == liquids
     assert protocol("ci", {"solid": {"steps": 290}}).solid_frames * ARGON.frame_stride == 290
 
