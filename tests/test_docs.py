@@ -15,9 +15,9 @@ import pytest
 from pytest_mlff import cli, plugin
 from pytest_mlff.analysis import msd, relaxation, shells
 from pytest_mlff.apparatus import cases, conservation, extremes, learned, workbench
-from pytest_mlff.checks.pressure import PAIRED_FROM
-from pytest_mlff.errors import SpecError
-from pytest_mlff.gate.catalogue import TABLE
+from pytest_mlff.apparatus.density import PAIRED_FROM
+from pytest_mlff.gate.catalogue import CHECKS, TABLE, chosen_protocol
+from pytest_mlff.gate.limits import check_tables, overrides
 from pytest_mlff.models.spec import parse_spec
 from pytest_mlff.potentials import ARGON_SIGMA
 from pytest_mlff.reference.data import Reference
@@ -29,7 +29,7 @@ from pytest_mlff.settings import OPTIONS, validate_config
 from pytest_mlff.simulation import derivatives, engine
 from pytest_mlff.simulation.pressure import pressure_frames
 from pytest_mlff.simulation.slabs import BRACKET, COEXISTENCE_LADDER, PAPER_LADDER
-from pytest_mlff.systems.protocols import PROTOCOLS, protocol
+from pytest_mlff.systems.protocols import PROTOCOLS
 from pytest_mlff.systems.reading import load_system
 from pytest_mlff.units import BAR, KG_PER_M3
 from pytest_mlff.verdict.format import format_estimate, format_tolerance
@@ -85,8 +85,8 @@ def test_the_readme_has_no_row_that_is_not_there():
 
 @pytest.mark.parametrize("key", TABLE)
 def test_every_row_stands_on_the_page_of_its_check(key):
-    stem = re.sub(r"-(\d.*)$", "", key)
-    check = TABLE[key].check
+    row, check = TABLE[key], TABLE[key].check
+    stem = "-".join(filter(None, (row.quantity, row.phase)))
     shared = {"solid_hessian": "solid", "solid_pressure": "pressure", "memory": "speed"}
     text = page("stability" if key == "net_force" else shared.get(check, check))
     assert f"`{key}`" in text or f"`{stem}-<" in text
@@ -104,45 +104,42 @@ def test_no_page_speaks_of_an_option_that_does_not_exist():
         assert set(re.findall(r"--mlff-[a-z]+(?:-[a-z]+)*", text)) <= known, name
 
 
-def names_in_message(tables: dict) -> list[str]:
-    with pytest.raises(SpecError) as caught:
-        validate_config(tables, where="here")
-    return str(caught.value).rpartition("known: ")[2].split(", ")
-
-
-def test_every_table_and_key_of_the_configuration_is_documented():
-    lines = {(line[0], line[1]) for line in table_lines(page("configuration"))}
-    for table in names_in_message({"nothing": {}}):
-        if table == "tolerances":
-            continue
-        for key in names_in_message({table: {"nothing": 1}}):
-            assert (f"`[{table}]`", f"`{key}`") in lines
+def test_every_setting_of_every_check_is_documented():
+    cells = {(line[0], line[1]): line[2] for line in table_lines(page("configuration"))}
+    for name, check in CHECKS.items():
+        assert f"`{name}`" in page("configuration")
+        for setting in check.settings:
+            assert setting.meaning in cells[f"`[check.{name}]`", f"`{setting.name}`"]
+    declared = {(name, setting.name) for name, check in CHECKS.items() for setting in check.settings}
+    assert len(cells.keys() - {("`[check.<name>]`", "`limits`")}) == len(declared) + 2  # head and rule
 
 
 @pytest.mark.parametrize("name", ["configuration", "speed"])
 def test_the_examples_of_configuration_are_accepted(name):
     for text in blocks(page(name), "toml"):
-        config = validate_config(tomllib.loads(text), where=name)
-        tolerances(TABLE, config["tolerances"])
+        config = validate_config(tomllib.loads(text), where=name, known=check_tables())
+        tolerances(TABLE, overrides(config))
         for chosen in PROTOCOLS:
-            protocol(chosen, config)
+            chosen_protocol(chosen, config)
 
 
-def test_the_example_of_configuration_shows_every_table():
+def test_the_example_of_configuration_shows_every_setting():
     (example,) = blocks(page("configuration"), "toml")
-    assert set(tomllib.loads(example)) == set(names_in_message({"nothing": {}}))
+    shown = tomllib.loads(example)["check"]
+    for name, check in CHECKS.items():
+        assert {setting.name for setting in check.settings} <= set(shown.get(name, {}))
 
 
 def test_defaults_of_the_configuration_are_those_of_ci():
     ci, cells = PROTOCOLS["ci"], {tuple(line[:2]): line[3] for line in table_lines(page("configuration"))}
-    assert cells["`[liquid]`", "`looks`"] == f"`{[frames * STRIDE for frames in ci.looks]}`"
-    assert cells["`[liquid]`", "`state_points`"] == f"`{list(ci.liquid_states)}`".replace("'", '"')
-    assert cells["`[liquid]`", "`replicas`"] == str(ci.replicas)
-    assert cells["`[solid]`", "`replicas`"] == str(ci.solid_replicas)
-    assert cells["`[solid]`", "`steps`"] == str(ci.solid_frames * STRIDE)
-    assert cells["`[melting]`", "`replicas`"] == str(ci.melting.replicas)
+    assert cells["`[check.liquid]`", "`looks`"] == f"`{[frames * STRIDE for frames in ci.looks]}`"
+    assert cells["`[check.liquid]`", "`state_points`"] == f"`{list(ci.liquid_states)}`".replace("'", '"')
+    assert cells["`[check.liquid]`", "`replicas`"] == str(ci.replicas)
+    assert cells["`[check.solid]`", "`replicas`"] == str(ci.solid_replicas)
+    assert cells["`[check.solid]`", "`steps`"] == str(ci.solid_frames * STRIDE)
+    assert cells["`[check.melting]`", "`replicas`"] == str(ci.melting.replicas)
     for frames in ci.melting.looks:
-        assert str(frames * STRIDE) in cells["`[melting]`", "`steps`"]
+        assert str(frames * STRIDE) in cells["`[check.melting]`", "`steps`"]
 
 
 def test_the_pages_on_energy_and_pressure_have_the_numbers_of_the_code():

@@ -1,6 +1,6 @@
 """Build ``reference_data/`` by one command: long native runs, their observables, and start configurations.
 
-``pytest-mlff reference build`` runs what is missing from its cache, in as many processes as it is given (they
+``pytest-mlff reference build SYSTEM`` runs what is missing from its cache, in as many processes as it is given (they
 share the work through the cache's locks), then measures and writes. Killed, it goes on where it was.
 """
 

@@ -34,5 +34,6 @@ def default_directory(system: str = "argon") -> Path:
         if (candidate / MANIFEST).is_file():
             return candidate
     raise ReferenceDataError(
-        f"no reference data of {system} in {package} nor beside it; build them with `pytest-mlff reference build`"
+        f"no reference data of {system} in {package} nor beside it; build them with "
+        f"`pytest-mlff reference build {system}`"
     )

@@ -13,6 +13,7 @@ from ase.md.nose_hoover_chain import NoseHooverChainNVT
 
 from pytest_mlff.gate.assembly import build_context
 from pytest_mlff.gate.catalogue import run_check
+from pytest_mlff.gate.limits import check_tables
 from pytest_mlff.potentials import ARGON_CUTOFF, ARGON_EPSILON, ARGON_SIGMA, LennardJones
 from pytest_mlff.settings.config import validate_config
 from pytest_mlff.settings.options import Settings
@@ -75,8 +76,8 @@ def test_a_run_beside_its_force_calls(tmp_path, say, smallest):
     that one is worked out beside it.
     """
     steps = SHORTEST if smallest else STEPS
-    tables = {"liquid": {"replicas": REPLICAS, "looks": [steps]}}
-    settings = Settings(cache_dir=tmp_path, config=validate_config(tables, where="benchmark"))
+    tables = {"check": {"liquid": {"replicas": REPLICAS, "looks": [steps]}}}
+    settings = Settings(cache_dir=tmp_path, config=validate_config(tables, where="benchmark", known=check_tables()))
     calculator = SlowLennardJones(0.0 if smallest else DELAY)
     wall, cpu = time.perf_counter(), time.process_time()
     context = build_context(settings, Candidate(calculator))
@@ -113,7 +114,7 @@ def bare_openmm(n_atoms, cell, temperature):
     system = openmm.System()
     system.setDefaultPeriodicBoxVectors(*(np.array(cell) / 10.0))
     for _ in range(n_atoms):
-        system.addParticle(ARGON.mass)
+        system.addParticle(ARGON.masses_of([18])[0])
     system.addForce(force)
     integrator = openmm.NoseHooverIntegrator(ARGON.timestep)
     chain = (

@@ -252,7 +252,7 @@ def test_of_a_seed_that_is_there_only_checks_are_run_that_are_missing(tmp_path, 
     assert run[2:] == [(1, added), (2, added), (3, ())]
     found = null.read_null(output)
     assert {item["check"] for item in found[1]} == {row.key for row in rows("ci", {})}
-    order = [CHECKS.index(TABLE[item["check"]].check) for item in found[1]]
+    order = [list(CHECKS).index(TABLE[item["check"]].check) for item in found[1]]
     assert order == sorted(order)
 
 

@@ -58,7 +58,9 @@ def test_memo_keeps_results_by_model_and_parts(context, altered):
 def lengths(context, monkeypatch, state, frames):
     """Segment length and steps of equilibration of the run behind a trajectory."""
     seen = []
-    monkeypatch.setattr(module, "simulate", lambda workshop, run, starts, n_frames: seen.append((run, n_frames)))
+    monkeypatch.setattr(
+        "pytest_mlff.apparatus.context.simulate", lambda workshop, run, starts, n_frames: seen.append((run, n_frames))
+    )
     context.trajectory(state, replicas=2, frames=frames)
     ((run, n_frames),) = seen
     assert n_frames == frames
@@ -73,17 +75,18 @@ def test_no_segment_is_longer_than_the_run(context, altered, monkeypatch):
 
 
 def test_a_limit_on_speed_is_one_for_all_sizes(context, altered):
-    found = context(altered(), config={"speed": {"max_ms_per_call": 12.0}}).tolerances
+    found = context(altered(), config={"speed": {"limits": {"ms_per_call": 12.0}}}).tolerances
     for size in (256, 2048, 4000):
         assert (found[f"ms_per_call-{size}"].kind, found[f"ms_per_call-{size}"].limit) == ("upper", 12.0)
     assert found["ms_per_step-256"].kind == "info"
-    both = {"speed": {"max_ms_per_call": 12.0}, "tolerances": {"ms_per_call-256": 3.0}}
-    assert context(altered(), config=both).tolerances["ms_per_call-256"].limit == 3.0
+    for both in ({"ms_per_call": 12.0, "ms_per_call-256": 3.0}, {"ms_per_call-256": 3.0, "ms_per_call": 12.0}):
+        found = context(altered(), config={"speed": {"limits": both}}).tolerances
+        assert [found[f"ms_per_call-{size}"].limit for size in (256, 2048)] == [3.0, 12.0]
 
 
 def test_what_cannot_be_used_is_refused(context, altered, tmp_path):
     with pytest.raises(SpecError, match="no tolerance row 'difusion'"):
-        context(altered(), config={"tolerances": {"difusion": 0.1}})
+        context(altered(), config={"liquid": {"limits": {"difusion": 0.1}}})
     (tmp_path / "file").touch()
     with pytest.raises(CacheError):
         context(altered(), cache_dir=tmp_path / "file")

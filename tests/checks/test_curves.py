@@ -11,16 +11,16 @@ import xarray as xr
 
 from pytest_mlff.analysis.relaxation import decay_rate
 from pytest_mlff.analysis.xsvs import half_time
+from pytest_mlff.apparatus.parity import parity_forces
 from pytest_mlff.checks import melting
-from pytest_mlff.checks.forces import parity_forces
 from pytest_mlff.errors import BudgetExhausted
-from pytest_mlff.gate import curves
 from pytest_mlff.reference.data import Reference
 from pytest_mlff.reference.model import ReferenceModel
 from pytest_mlff.reference.observables import measure
 from pytest_mlff.simulation.budget import Budget
 from pytest_mlff.simulation.meter import Meter
 from pytest_mlff.simulation.slabs import BRACKET
+from pytest_mlff.study import curves
 from pytest_mlff.synthetic import brownian_walkers
 from pytest_mlff.systems.protocols import PROTOCOLS
 from pytest_mlff.systems.reading import load_system
@@ -185,7 +185,7 @@ def test_the_slabs_of_a_curve_are_those_of_the_row(context, monkeypatch):
         given.append((rung, slabs.shape, how))
         return xr.Dataset({"drift_replica": ("replica", np.ones(len(slabs)))}, attrs={"force_calls": 7})
 
-    monkeypatch.setattr(melting, "rung_drift", rung_drift)
+    monkeypatch.setattr("pytest_mlff.reference.melting.rung_drift", rung_drift)
     where = context(ReferenceModel(ARGON), protocol="ci", seed=5)
     melting.bracket_run(where, "melting_above", 30)
     assert given == [(BRACKET["melting_above"], (12, 512, 3), {"frames": 30, "seed": 5, "segment_frames": 15})]

@@ -11,12 +11,11 @@ import numpy as np
 import pytest
 
 from pytest_mlff.checks import invariance
-from pytest_mlff.gate.catalogue import rows, run_check
+from pytest_mlff.gate.catalogue import TABLE, rows, run_check
 from pytest_mlff.potentials import lennard_jones
 from pytest_mlff.simulation.budget import Budget
 from pytest_mlff.simulation.meter import Meter
-from pytest_mlff.verdict.explain import explain
-from pytest_mlff.verdict.hints import hint
+from pytest_mlff.verdict.explain import explain, usual_cause
 
 ROWS = {row.key: row for row in rows("ci", {}) if row.check == "invariance"}
 EVERYTHING = frozenset({"energy", "forces", "stress"})
@@ -256,7 +255,7 @@ def test_a_broken_law_fails_its_row_and_spares_the_others(judged, broken, fails,
     for key in fails:
         record = records[key]
         assert record.candidate > record.tolerance
-        assert hint(key) in explain(record, rerun="").replace("\n             ", " ")
+        assert usual_cause(TABLE[key].hint, too_high=True) in explain(record, rerun="").replace("\n             ", " ")
         json.dumps(record.to_dict(), allow_nan=False)
 
 
@@ -623,7 +622,7 @@ def test_the_cost_stays_within_its_budget(context, protocol, calls):
 
 
 def test_a_users_limit_decides(judged):
-    config = {"tolerances": {"energy_forces": 0.2}}
+    config = {"invariance": {"limits": {"energy_forces": 0.2}}}
     assert judged(StrongerThanItsEnergy(), ["energy_forces"], config=config)["energy_forces"].status == "PASS"
 
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pytest_mlff.apparatus.survival import failure
 from pytest_mlff.checks import liquid, solid, xpcs
-from pytest_mlff.checks.stability import failure
 from pytest_mlff.gate.assembly import build_context
 from pytest_mlff.gate.catalogue import rows
 from pytest_mlff.reference.model import ReferenceModel

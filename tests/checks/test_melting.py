@@ -27,7 +27,7 @@ def ladder(context, monkeypatch):
             xr.Dataset({"drift": ((), drift), "drift_replica": (("replica",), drift + spread), "x": ((), 0.0)})
             for drift in drifts
         ]
-        monkeypatch.setattr(melting, "ladder_drifts", lambda *args, **named: made)
+        monkeypatch.setattr("pytest_mlff.reference.melting.ladder_drifts", lambda *args, **named: made)
         return melting._finding(context(ReferenceModel(ARGON), protocol="full"), ROW, PAPER_LADDER.frames)
 
     return make

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from pytest_mlff.analysis.pressure import mean_pressure
-from pytest_mlff.checks import pressure
-from pytest_mlff.checks.forces import candidate_results, reference_results
+from pytest_mlff.apparatus import density
+from pytest_mlff.apparatus.parity import candidate_results, reference_results
 from pytest_mlff.gate.catalogue import run_check
 from pytest_mlff.models.load import load_model
 from pytest_mlff.potentials import ARGON_EPSILON
@@ -83,7 +83,7 @@ def test_pressures_are_kept_for_each_replica(own, monkeypatch):
 
 
 def test_a_budget_that_ends_among_the_frames_leaves_the_row_undecided(own, monkeypatch, tmp_path):
-    from pytest_mlff.checks.stability import failure
+    from pytest_mlff.apparatus.survival import failure
 
     where = own(ReferenceModel(ARGON))
     assert failure(where) == ""
@@ -141,7 +141,7 @@ def test_smoke_shows_the_pressure_and_judges_it_from_300_configurations_on(conte
     where = context(mutant(call), config={"forces": {"configurations": count}})
     records = run_check("pressure", where) | run_check("solid_pressure", where)
     assert [record.status for record in records.values()] == statuses
-    assert pressure.PAIRED_FROM == 300
+    assert density.PAIRED_FROM == 300
     for record in records.values():
         assert record.force_calls == count
         assert "to first order in the error" in record.reason
@@ -155,13 +155,13 @@ def test_paired_configurations_alone_give_another_pressure_than_the_candidates_o
     point, stored = ARGON.state(STATE), estimate(Reference().observable(STATE, "pressure"), "pressure")
     where = own(shallow)
     trajectory = where.trajectory(STATE, replicas=8, frames=116)
-    virial = pressure._virial(where, STATE, trajectory)
+    virial = density._virial(where, STATE, trajectory)
     found = mean_pressure(virial, atoms=256, volume=point.volume, temperature=point.temperature)
     shift, error = BAR * (found.value - stored.value), BAR * np.hypot(found.stderr, stored.stderr)
 
     count = 300
     paired = context(shallow, config={"forces": {"configurations": count}})
-    shifts = {state.name: one for state, one in pressure.paired_shifts(paired, "liquid", count)}
+    shifts = {state.name: one for state, one in density.paired_shifts(paired, "liquid", count)}
     corrected = BAR * shifts[STATE].value
     sides = [results(paired, "liquid-256", count)["stress"][1::3] for results in (candidate_results, reference_results)]
     means = [np.mean([virial_pressure(stress) for stress in side]) for side in sides]  # every third is of this state

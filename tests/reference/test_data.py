@@ -165,7 +165,7 @@ def test_reference_data_of_an_installed_package_come_first(tmp_path, monkeypatch
     package = tmp_path / "site" / "pytest_mlff"
     package.mkdir(parents=True)
     monkeypatch.setattr(pytest_mlff, "__file__", str(package / "__init__.py"))
-    with pytest.raises(ReferenceDataError, match="build them with `pytest-mlff reference build`"):
+    with pytest.raises(ReferenceDataError, match="build them with `pytest-mlff reference build argon`"):
         data.default_directory()
     for folder in (package.parent / "reference_data" / "argon", package / "_reference_data" / "argon"):
         folder.mkdir(parents=True)

@@ -1,6 +1,6 @@
 """The figures of the paper that have a counterpart: S. Mohanty et al., Comput. Phys. Commun. 288, 108723 (2023).
 
-Each function takes curves as :mod:`pytest_mlff.gate.curves` measures them and writes one file. Error bars and
+Each function takes curves as :mod:`pytest_mlff.study.curves` measures them and writes one file. Error bars and
 bands are one standard error. Where curves lie on each other, a strip below shows how far they are apart.
 """
 
@@ -127,7 +127,7 @@ def displacement_figure(curves: Curves, output: Path, *, tolerance: float) -> No
     Parameters
     ----------
     curves : Curves
-        As :func:`pytest_mlff.gate.curves.displacement` gives them.
+        As :func:`pytest_mlff.study.curves.displacement` gives them.
     output : Path
         The file.
     tolerance : float
@@ -155,7 +155,7 @@ def contrast_figure(curves: Curves, output: Path) -> None:
     Parameters
     ----------
     curves : Curves
-        As :func:`pytest_mlff.gate.curves.contrast` gives them.
+        As :func:`pytest_mlff.study.curves.contrast` gives them.
     output : Path
         The file.
     """
@@ -220,7 +220,7 @@ def relaxation_figure(curves: Curves, output: Path, *, tolerance: float) -> None
     Parameters
     ----------
     curves : Curves
-        As :func:`pytest_mlff.gate.curves.relaxation` gives them.
+        As :func:`pytest_mlff.study.curves.relaxation` gives them.
     output : Path
         The file.
     tolerance : float
@@ -289,7 +289,7 @@ def phonon_figure(curves: Curves, output: Path) -> None:
     Parameters
     ----------
     curves : Curves
-        As :func:`pytest_mlff.gate.curves.phonons` gives them.
+        As :func:`pytest_mlff.study.curves.phonons` gives them.
     output : Path
         The file.
     """
@@ -341,7 +341,7 @@ def melting_figure(panels: Mapping[str, Curves], output: Path) -> None:
     Parameters
     ----------
     panels : mapping of str to Curves
-        By title, as :func:`pytest_mlff.gate.curves.melting` gives them.
+        By title, as :func:`pytest_mlff.study.curves.melting` gives them.
     output : Path
         The file.
     """

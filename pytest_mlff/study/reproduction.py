@@ -1,7 +1,7 @@
 """The paper's results beside ours: its molecular dynamics and networks, the reference, and models A and B.
 
 Ours are read from the records of gate runs (``--mlff-json``); what those runs did not measure is said to be so. The
-paper's stand in :data:`pytest_mlff.reference.paper.PUBLISHED`, and the reference's values of what no run measured in
+paper's stand in :data:`pytest_mlff.study.paper.PUBLISHED`, and the reference's values of what no run measured in
 the reference data.
 """
 
@@ -15,10 +15,11 @@ from typing import Any
 
 from pytest_mlff.errors import SpecError
 from pytest_mlff.reference.data import Reference
-from pytest_mlff.reference.paper import COUNTERPARTS, PUBLISHED, Published
+from pytest_mlff.study import ablation, runs
+from pytest_mlff.study.ablation import MODEL_A, MODEL_B, SHIPPED
+from pytest_mlff.study.paper import COUNTERPARTS, PUBLISHED, Published
 from pytest_mlff.units import MICRON2_PER_S
 from pytest_mlff.verdict.format import format_deviation, format_estimate, format_number
-from pytest_mlff.verdict.tolerances import SHELLS
 
 NOT_RUN = "not run"
 
@@ -52,7 +53,10 @@ QUANTITIES = (
     Quantity("D / µm²/s, 4000 atoms, 95 K", "diffusion-95K-4000", MICRON2_PER_S),
     Quantity("D / µm²/s, 4000 atoms, 100 K", "diffusion-100K-4000", MICRON2_PER_S),
     Quantity("D / µm²/s, 4000 atoms, 110 K", "diffusion-110K-4000", MICRON2_PER_S),
-    *(Quantity(f"Γ_s({q} Å⁻¹) / 1/ps, 256 atoms, 100 K", f"gamma_self-{q}") for q in SHELLS),
+    *(
+        Quantity(f"Γ_s({q} Å⁻¹) / 1/ps, 256 atoms, 100 K", f"gamma_self-{q}")
+        for q in (0.461, 0.922, 1.304, 1.595, 1.844)
+    ),
     Quantity("coherent Γ(1.844 Å⁻¹) / 1/ps, 256 atoms, 100 K", "gamma_coherent-1.844"),
     Quantity("XSVS time / ps, 256 atoms, 100 K", "xsvs_time"),
     Quantity("XSVS time / ps, 4000 atoms, 95 K", "xsvs_time-95K-4000"),
@@ -99,6 +103,46 @@ def read_records(paths: Sequence[Path]) -> dict[str, dict[str, Any]]:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise SpecError(f"{path} is no file of --mlff-json ({type(error).__name__}: {error})") from None
     return found
+
+
+def of_files(
+    model_a: Sequence[Path],
+    model_b: Sequence[Path],
+    *,
+    ablation_file: Path | None = None,
+    runs_file: Path | None = None,
+    reference: Reference,
+) -> Iterator[str]:
+    """Lay the paper's results beside ours, from the files that hold ours.
+
+    Parameters
+    ----------
+    model_a, model_b : sequence of Path
+        Files of ``--mlff-json``; later ones win.
+    ablation_file, runs_file : Path, optional
+        Results of ``pytest-mlff study ablation`` and ``runs`` on the two models; they win over the runs of the gate.
+    reference : Reference
+        Of this installation.
+
+    Returns
+    -------
+    iterator of str
+        As :func:`reproduction` gives them.
+
+    Raises
+    ------
+    SpecError
+        For a file that is none, or an ablation of neither model.
+    """
+    measured = ablation.journal(ablation_file).read() if ablation_file else {}
+    if ablation_file and not {(MODEL_A, "measure"), (MODEL_B, "measure")} & set(measured):
+        raise SpecError(f"{ablation_file} holds no results of stage measure on {MODEL_A} or {MODEL_B}")
+    long_runs = runs.journal(runs_file).read() if runs_file else {}
+    ours = [
+        read_records(files) | measured.get((cell, "measure"), {}) | runs.records(long_runs, f"builtin:{SHIPPED[cell]}")
+        for cell, files in ((MODEL_A, model_a), (MODEL_B, model_b))
+    ]
+    return reproduction(*ours, reference=reference)
 
 
 def reproduction(model_a: Mapping[str, Any], model_b: Mapping[str, Any], *, reference: Reference) -> Iterator[str]:

@@ -8,9 +8,9 @@ import pytest
 
 from pytest_mlff import cli
 from pytest_mlff.errors import BudgetExhausted, ModelError
-from pytest_mlff.report import gallery
 from pytest_mlff.report.figures import style
 from pytest_mlff.report.figures.style import COLOURS, Curves
+from pytest_mlff.study import gallery
 
 TOO_MANY = len(COLOURS) + 1
 
@@ -69,7 +69,7 @@ class _Model:
 
 def test_the_command_draws_all_figures_of_both_models(stage, tmp_path, capsys):
     output = tmp_path / "new" / "figures"
-    assert cli.main(["reference", "figures", "--output", str(output), "--cache-dir", str(tmp_path / "c")]) == 0
+    assert cli.main(["study", "figures", "--output", str(output), "--cache-dir", str(tmp_path / "c")]) == 0
     assert [path.rpartition("/")[2] for path in capsys.readouterr().out.splitlines()] == [f"{n}.svg" for n in NAMES]
     assert sorted(path.stem for path in output.iterdir()) == sorted(NAMES)
     assert [context.model.name for context in stage.contexts] == ["model-a", "model-b"]
@@ -93,7 +93,7 @@ def test_the_command_draws_all_figures_of_both_models(stage, tmp_path, capsys):
 def test_what_was_not_run_is_left_out_and_told(stage, tmp_path, capsys):
     stage.trouble["x", "melting"] = BudgetExhausted("before segment 1 of 3")
     stage.trouble["x", "phonons"] = ModelError("the calculator raised")
-    command = ["reference", "figures", "--model", "m:x", "--cached-only", "--output", str(tmp_path / "f")]
+    command = ["study", "figures", "--model", "m:x", "--cached-only", "--output", str(tmp_path / "f")]
     assert cli.main([*command, "--cache-dir", str(tmp_path / "c")]) == 0
     assert [context.meter.budget.spent for context in stage.contexts] == [True]
     slabs, _ = stage.drawn["melting"]
@@ -106,7 +106,7 @@ def test_what_was_not_run_is_left_out_and_told(stage, tmp_path, capsys):
 
 def test_without_matplotlib_nothing_is_run(stage, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(style, "find_spec", lambda name: None)
-    assert cli.main(["reference", "figures", "--output", str(tmp_path / "f")]) == 2
+    assert cli.main(["study", "figures", "--output", str(tmp_path / "f")]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.endswith("pip install 'pytest-mlff[report]'")
     assert stage.contexts == []
@@ -115,6 +115,6 @@ def test_without_matplotlib_nothing_is_run(stage, tmp_path, monkeypatch, capsys)
 
 def test_too_many_models_are_refused_before_one_is_run(stage, tmp_path, capsys):
     specs = [part for number in range(TOO_MANY) for part in ("--model", f"m:{number}")]
-    assert cli.main(["reference", "figures", "--output", str(tmp_path / "f"), *specs]) == 2
+    assert cli.main(["study", "figures", "--output", str(tmp_path / "f"), *specs]) == 2
     assert f"{TOO_MANY} models in one figure" in capsys.readouterr().err
     assert stage.contexts == []

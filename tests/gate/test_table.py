@@ -1,16 +1,20 @@
 """The tolerance table: complete, sourced, and read-only."""
 
-import subprocess
-import sys
-
 import pytest
 
 from pytest_mlff.analysis.shells import PAPER_SHELLS
-from pytest_mlff.verdict import tolerances
-from pytest_mlff.verdict.tolerances import JUDGED_DYNAMICS_CI, TOLERANCES, Tolerance
+from pytest_mlff.apparatus.declaration import Declared
+from pytest_mlff.checks import xpcs
+from pytest_mlff.gate.catalogue import TABLE
+from pytest_mlff.verdict.explain import usual_cause
 
 SHELLS = ("0.461", "0.922", "1.304", "1.595", "1.844")
 SMOKE_ROWS = {
+    "energy-liquid",
+    "energy-solid",
+    "phase_energy",
+    "pressure-liquid",
+    "pressure-solid",
     "stability",
     "parity-liquid-256",
     "parity-solid-256",
@@ -36,6 +40,11 @@ EXPECTED = {
     "parity-liquid-4000": ("forces", "upper", 1e-3),
     "parity-solid-256": ("forces", "upper", 1e-3),
     "parity-solid-4000": ("forces", "upper", 1e-3),
+    "energy-liquid": ("energy", "upper", 0.05),
+    "energy-solid": ("energy", "upper", 0.05),
+    "phase_energy": ("energy", "relative", 0.05),
+    "pressure-liquid": ("pressure", "relative", 0.02),
+    "pressure-solid": ("solid_pressure", "relative", 0.01),
     "translation": ("invariance", "upper", 8.0),
     "permutation": ("invariance", "upper", 8.0),
     "wrapping": ("invariance", "upper", 8.0),
@@ -81,62 +90,82 @@ EXPECTED = {
 
 
 def test_the_rows_and_their_limits_are_those_agreed():
-    assert {key: (row.check, row.kind, row.limit) for key, row in TOLERANCES.items()} == EXPECTED
+    assert {key: (row.check, row.kind, row.limit) for key, row in TABLE.items()} == EXPECTED
 
 
-@pytest.mark.parametrize("row", TOLERANCES.values(), ids=TOLERANCES)
-def test_each_row_says_why_and_whence(row: Tolerance):
+@pytest.mark.parametrize("row", TABLE.values(), ids=TABLE)
+def test_each_row_says_why_and_whence(row: Declared):
     assert len(row.reason.split()) >= 4
     assert row.source
     assert row.observable
     assert row.needs <= {"energy", "forces", "stress"}
 
 
-@pytest.mark.parametrize("row", TOLERANCES.values(), ids=TOLERANCES)
-def test_verdicts_only_where_reported(row: Tolerance):
+@pytest.mark.parametrize("row", TABLE.values(), ids=TABLE)
+def test_verdicts_only_where_reported(row: Declared):
     assert row.protocols
     assert row.verdict_in <= row.protocols <= {"smoke", "ci", "full"}
     assert bool(row.verdict_in) == (row.kind != "info")
 
 
 def test_membership_of_protocols():
-    rows = {p: {k for k, row in TOLERANCES.items() if p in row.protocols} for p in ("smoke", "ci", "full")}
+    rows = {p: {k for k, row in TABLE.items() if p in row.protocols} for p in ("smoke", "ci", "full")}
     assert rows["smoke"] == SMOKE_ROWS
     assert rows["ci"] == set(EXPECTED) - {"melting_point", "melting_point-full"}
     assert rows["full"] == set(EXPECTED) - {"melting_below", "melting_above"}
 
 
 def test_the_labels_of_the_shells_are_those_of_the_analysis():
-    """Neither room may import the other."""
-    assert tuple(map(float, tolerances.SHELLS)) == PAPER_SHELLS
+    """Those are not imported at collection, for they cost numerics."""
+    assert xpcs.SHELLS == PAPER_SHELLS
 
 
-def test_relative_rows_are_judged_in_ci_only_where_listed():
-    relative = {k for k, row in TOLERANCES.items() if row.kind == "relative" and "ci" in row.protocols}
-    judged = {k for k in relative if "ci" in TOLERANCES[k].verdict_in}
-    assert judged == JUDGED_DYNAMICS_CI
-    assert {"diffusion", *(f"gamma_self-{q}" for q in SHELLS)} <= judged
-    assert not any(k.startswith("gamma_tracked") for k in judged)
-    assert all("full" in TOLERANCES[k].verdict_in for k in relative)
+def test_dynamics_are_judged_in_ci_only_where_short_runs_narrow_them():
+    dynamics = {k: row for k, row in TABLE.items() if row.check == "xpcs"}
+    judged = {k for k, row in dynamics.items() if "ci" in row.verdict_in}
+    peak = {"gamma_coherent-1.844", "mean_relaxation_rate-1.844", "xsvs_time"}
+    assert judged == peak | {f"gamma_self-{q}" for q in SHELLS}
+    assert all("full" in row.verdict_in for row in dynamics.values())
+    large = {*(f"gamma_coherent-{q}" for q in SHELLS[:2]), *(f"gamma_tracked-{q}" for q in SHELLS[:3])}
+    assert {k for k, row in TABLE.items() if row.judged_from} == large
+
+
+def test_what_a_key_says_is_a_field():
+    """Nothing is read out of a key; so the fields say as much as the key does."""
+    for key, row in TABLE.items():
+        shell = "" if row.shell is None else f"{row.shell:g}"
+        words = {row.quantity, row.phase, shell, str(row.atoms), ""}
+        for word in key.removeprefix(row.quantity).split("-"):
+            assert word in words, key
+
+
+@pytest.mark.parametrize("row", TABLE.values(), ids=TABLE)
+def test_every_row_that_can_fail_has_a_hint(row: Declared):
+    if row.kind != "info" or row.judged_if_limited:
+        assert usual_cause(row.hint, too_high=True)
+        assert usual_cause(row.hint, too_high=False)
+
+
+@pytest.mark.parametrize("key", ["diffusion", "melting_point-full", "xsvs_time", "gamma_self-1.844"])
+def test_a_hint_of_two_sides_follows_the_sign(key: str):
+    assert len({usual_cause(TABLE[key].hint, too_high=side) for side in (True, False, None)}) == 3
+    fast = usual_cause(TABLE["diffusion"].hint, too_high=True)
+    assert "too fast" in fast
+    assert fast in usual_cause(TABLE["xsvs_time"].hint, too_high=False)
 
 
 def test_distances_are_estimated_as_squares():
-    assert {k for k, row in TOLERANCES.items() if row.squared} == {"rdf", "structure_factor", "solid_rdf"}
+    assert {k for k, row in TABLE.items() if row.squared} == {"rdf", "structure_factor", "solid_rdf"}
 
 
 def test_what_a_row_needs_beside_forces():
-    needs = {key: row.needs - {"forces"} for key, row in TOLERANCES.items() if row.needs != {"forces"}}
-    assert needs == {"energy_forces": {"energy"}, "nve_drift": {"energy"}, "stress": {"energy", "stress"}}
+    needs = {key: set(row.needs - {"forces"}) for key, row in TABLE.items() if row.needs != {"forces"}}
+    with_energy = {"energy-liquid", "energy-solid", "phase_energy", "energy_forces", "nve_drift"}
+    assert {key for key, beside in needs.items() if beside == {"energy"}} == with_energy
+    assert {key for key, beside in needs.items() if beside == {"stress"}} == {"pressure-liquid", "pressure-solid"}
+    assert {key for key, beside in needs.items() if len(beside) > 1} == {"stress"}
 
 
 def test_the_table_is_read_only():
     with pytest.raises(TypeError):
-        TOLERANCES["diffusion"] = TOLERANCES["rdf"]  # type: ignore[index]
-
-
-def test_the_table_costs_no_numerics_at_import():
-    code = (
-        "import sys, pytest_mlff.verdict.explain, pytest_mlff.verdict.decide; "
-        "bad = {'numpy', 'scipy', 'xarray', 'ase', 'openmm'} & set(sys.modules); assert not bad, bad"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
+        TABLE["diffusion"] = TABLE["rdf"]  # type: ignore[index]

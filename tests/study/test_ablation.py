@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pytest_mlff import ablation
-from pytest_mlff.ablation import BRIEF, MODEL_A, MODEL_B, RECIPES, Cell, cells, journal, measured, run, table
 from pytest_mlff.errors import SpecError
+from pytest_mlff.study import ablation
+from pytest_mlff.study.ablation import BRIEF, MODEL_A, MODEL_B, RECIPES, Cell, cells, journal, measured, run, table
 from pytest_mlff.systems.reading import load_system
 
 ARGON = load_system("argon")
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +144,7 @@ def test_what_was_measured_is_told_with_what_it_is():
 
 def test_the_figure_tells_all_forms_apart(tmp_path):
     pytest.importorskip("matplotlib")
-    from pytest_mlff.report.figures.ablation import ablation_figure
+    from pytest_mlff.study.figures.ablation import ablation_figure
 
     results = {(cell.name, "measure"): {"pdos": {"candidate": 0.01}} for cell in cells()}
     ablation_figure(measured(results), tmp_path / "all.svg")
@@ -157,7 +157,7 @@ def test_the_legend_of_the_figure_is_not_cut_off(tmp_path, monkeypatch):
     pytest.importorskip("matplotlib")
     from matplotlib.figure import Figure
 
-    from pytest_mlff.report.figures.ablation import ablation_figure
+    from pytest_mlff.study.figures.ablation import ablation_figure
 
     outside = []
 

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 
 from pytest_mlff.apparatus.context import CheckContext
 from pytest_mlff.errors import BudgetExhausted, MlffError
-from pytest_mlff.gate import curves
 from pytest_mlff.gate.assembly import build_context
 from pytest_mlff.models.load import load_model, unique_names
-from pytest_mlff.report.figures import paper
 from pytest_mlff.report.figures.style import Curves, looks, need_matplotlib
 from pytest_mlff.settings import Settings, check_folder
 from pytest_mlff.simulation.budget import Budget
 from pytest_mlff.simulation.meter import Meter, Progress
 from pytest_mlff.simulation.slabs import BRACKET
+from pytest_mlff.study import curves
+from pytest_mlff.study.figures import paper
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -20,7 +20,8 @@ from pytest_mlff.analysis.xpcs import field_correlation
 from pytest_mlff.analysis.xsvs import optical_contrast
 from pytest_mlff.apparatus.context import CheckContext
 from pytest_mlff.apparatus.crystal import crystal_response
-from pytest_mlff.checks.forces import parity_forces
+from pytest_mlff.apparatus.parity import parity_forces
+from pytest_mlff.apparatus.runs import CRYSTAL
 from pytest_mlff.checks.melting import bracket_run
 from pytest_mlff.errors import BudgetExhausted
 from pytest_mlff.reference.model import ReferenceModel
@@ -109,10 +110,8 @@ def solid_structure(context: CheckContext) -> xr.Dataset:
     xr.Dataset
         ``g``, ``g_stderr`` (r).
     """
-    from pytest_mlff.checks.solid import STATE
-
     lengths = {"replicas": context.protocol.solid_replicas, "frames": context.protocol.solid_frames}
-    return _observable(context, STATE, "rdf", lambda: context.trajectory(STATE, **lengths))
+    return _observable(context, CRYSTAL, "rdf", lambda: context.trajectory(CRYSTAL, **lengths))
 
 
 def displacement(context: CheckContext) -> xr.Dataset:

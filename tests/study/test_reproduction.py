@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from pytest_mlff.ablation import MODEL_A, MODEL_B
 from pytest_mlff.errors import SpecError
 from pytest_mlff.gate.catalogue import TABLE
 from pytest_mlff.reference.data import Reference
-from pytest_mlff.reference.paper import PUBLISHED
-from pytest_mlff.reproduction import QUANTITIES, read_records, reproduction
+from pytest_mlff.study.ablation import MODEL_A, MODEL_B
+from pytest_mlff.study.paper import PUBLISHED
+from pytest_mlff.study.reproduction import QUANTITIES, read_records, reproduction
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 def test_every_line_is_a_row_of_the_gate_or_of_the_ablation():

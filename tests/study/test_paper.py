@@ -6,7 +6,7 @@ import pytest
 import xarray as xr
 
 from pytest_mlff.reference.data import Reference
-from pytest_mlff.reference.paper import COUNTERPARTS, PUBLISHED, comparison
+from pytest_mlff.study.paper import COUNTERPARTS, PUBLISHED, comparison
 from pytest_mlff.systems.reading import load_system
 
 ARGON = load_system("argon")

@@ -12,9 +12,10 @@ import pytest
 import xarray as xr
 
 from pytest_mlff.errors import SpecError
-from pytest_mlff.report.figures import paper, style
-from pytest_mlff.report.figures.ablation import ablation_figure
+from pytest_mlff.report.figures import style
 from pytest_mlff.report.figures.style import COLOURS, Curves
+from pytest_mlff.study.figures import paper
+from pytest_mlff.study.figures.ablation import ablation_figure
 
 REPORT = 150_000
 """Bytes that a figure may weigh."""
@@ -200,7 +201,7 @@ def test_without_matplotlib_the_extra_is_named(tmp_path, monkeypatch):
         draw(paper.contrast_figure, contrast, tmp_path / "f.svg")
 
 
-@pytest.mark.parametrize("module", ["plugin", "report.gallery"])
+@pytest.mark.parametrize("module", ["plugin", "study.gallery"])
 def test_importing_does_not_import_matplotlib(module):
     code = f"import sys, pytest_mlff.{module}; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
