@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from pytest_mlff.report.outcome import Cell
     from pytest_mlff.report.run import Run
     from pytest_mlff.schema import Model, Record
-    from pytest_mlff.simulation.systems import System
     from pytest_mlff.suite.bench import Bench
     from pytest_mlff.suite.termination import Termination
+    from pytest_mlff.systems.system import System
     from pytest_mlff.verdict.tolerances import Tolerance
 
 PLUGIN = "mlff-gate"

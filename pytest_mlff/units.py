@@ -43,6 +43,9 @@ BAR = 1.602176634e6
 KG_PER_M3 = 1660.53906660
 """1 amu/Å³ in kg/m³, the unit in which densities are printed."""
 
+G_PER_CM3 = 1.66053906660
+"""The same in g/cm³, the unit in which files give densities."""
+
 FORCE_UNITS: Mapping[str, float] = {
     "kcal/mol/Å": 1.0 / KCAL_PER_MOL_PER_EV,
     "kJ/mol/Å": 1.0 / KJ_PER_MOL_PER_EV,

@@ -19,6 +19,7 @@ from pytest_mlff.apparatus.density import PAIRED_FROM
 from pytest_mlff.gate.catalogue import CHECKS, TABLE, chosen_protocol
 from pytest_mlff.gate.limits import check_tables, overrides
 from pytest_mlff.models.spec import parse_spec
+from pytest_mlff.potentials import ARGON_SIGMA
 from pytest_mlff.reference.data import Reference
 from pytest_mlff.reference.observables import estimate
 from pytest_mlff.reference.pressure import PLANS as PRESSURE_PLANS
@@ -27,12 +28,14 @@ from pytest_mlff.reference.runs import PLANS
 from pytest_mlff.settings import OPTIONS, validate_config
 from pytest_mlff.simulation import derivatives, engine
 from pytest_mlff.simulation.pressure import pressure_frames
-from pytest_mlff.simulation.protocols import PROTOCOLS
 from pytest_mlff.simulation.slabs import BRACKET, COEXISTENCE_LADDER, PAPER_LADDER
-from pytest_mlff.simulation.systems import ARGON, state_points
+from pytest_mlff.systems.protocols import PROTOCOLS
+from pytest_mlff.systems.reading import load_system
 from pytest_mlff.units import BAR, KG_PER_M3
 from pytest_mlff.verdict.format import format_estimate, format_tolerance
 from pytest_mlff.verdict.overrides import tolerances
+
+ARGON = load_system("argon")
 
 ROOT = Path(__file__).parents[1]
 PAGES = {
@@ -234,11 +237,12 @@ def test_the_runs_of_the_reference_are_those_of_the_code():
 def test_the_pressures_of_the_reference_are_those_of_its_data():
     reference = Reference()
     lines = {line[0].strip("`"): line[1:] for line in table_lines(page("reference")) if len(line) == 5}
-    for name, point in state_points().items():
+    for point in ARGON.states:
+        name = point.name
         if f"{name}/pressure" in reference.observables:
             stored = reference.observable(name, "pressure")
             found = [estimate(stored, variable) for variable in ("pressure", "bulk_modulus")]
-            density = KG_PER_M3 * ARGON.mass * point.n_atoms / (point.box[0] * point.box[1] * point.box[2])
+            density = KG_PER_M3 * ARGON.masses_of(point.numbers).sum() / point.volume
             numbers = [format_estimate(BAR * one.value, BAR * one.stderr) for one in found]
             assert lines[name] == [f"{density:.0f}", *numbers, f"{0.01 * BAR * found[1].value:.0f}"]
     for (phase, atoms), plan in PRESSURE_PLANS.items():
@@ -249,10 +253,10 @@ def test_the_pressures_of_the_reference_are_those_of_its_data():
         assert [*cells[:2], cells[2].split()[0]] == [count, str(plan.equilibration_steps), str(plan.frames)]
 
 
-@pytest.mark.parametrize("name", [name for name in state_points() if "solid" not in name])
+@pytest.mark.parametrize("name", [state.name for state in ARGON.states if state.phase == "liquid"])
 def test_state_points_are_those_of_the_code(name):
-    point = state_points()[name]
-    density = point.n_atoms * ARGON.sigma**3 / (point.box[0] * point.box[1] * point.box[2])
+    point = ARGON.state(name)
+    density = point.n_atoms * ARGON_SIGMA**3 / point.volume
     line = next(line for line in table_lines(page("liquid")) if f"`{name}`" in line[0])
     assert line[1:3] == [f"{point.temperature:g}", f"{density:.3f}"]
     assert f"`{name}`" in page("configuration")

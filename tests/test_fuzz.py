@@ -25,7 +25,7 @@ from pytest_mlff.models.load import load_model
 from pytest_mlff.models.origin import canonical_arguments
 from pytest_mlff.models.spec import parse_spec
 from pytest_mlff.settings import OPTIONS, check_folder, read_config, validate_config
-from pytest_mlff.simulation.protocols import PROTOCOLS
+from pytest_mlff.systems.protocols import PROTOCOLS
 from pytest_mlff.verdict.overrides import tolerances
 
 LONGEST_S = 20.0  # none takes a tenth of a second on an idle machine

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from pytest_mlff.apparatus.context import CheckContext
-from pytest_mlff.simulation.systems import fcc_positions
+from pytest_mlff.systems.system import System
 
 _SHAKEN, _MOVED = 0.15, 0.005
 """Displacements in Å: once, to leave the perfect crystal, and from call to call, as far as a step of MD moves atoms
@@ -22,21 +22,26 @@ def call_target(context: CheckContext, atoms: int) -> Callable[[], None]:
     context : CheckContext
         Of the run.
     atoms : int
-        Four times a cube.
+        Those of a cube of unit cells.
 
     Returns
     -------
     callable
         Not warmed up.
     """
-    n_cells = round((atoms / 4) ** (1 / 3))
-    edge = context.system.lattice_parameter
-    lattice = fcc_positions((n_cells, n_cells, n_cells), edge)
-    forces = context.forces(np.full(3, n_cells * edge))
+    n = cells_along(context.system, atoms)
+    lattice = context.system.crystal.repeated((n, n, n))
+    forces = context.forces(lattice.numbers, lattice.cell)
     rng = np.random.default_rng(0)
-    shaken = lattice + rng.normal(0.0, _SHAKEN, lattice.shape)
+    shaken = lattice.positions + rng.normal(0.0, _SHAKEN, lattice.positions.shape)
 
     def call() -> None:
-        forces(shaken + rng.normal(0.0, _MOVED, lattice.shape))
+        forces(shaken + rng.normal(0.0, _MOVED, shaken.shape))
 
     return call
+
+
+def cells_along(system: System, atoms: int) -> int:
+    """Count the unit cells along each vector of a crystal of so many atoms."""
+    count: int = round((atoms / len(system.crystal.numbers)) ** (1 / 3))
+    return count

@@ -10,7 +10,6 @@ import numpy as np
 from pytest_mlff.apparatus.context import CheckContext
 from pytest_mlff.apparatus.work import Work
 from pytest_mlff.simulation.derivatives import CRYSTAL_CALLS, crystal_rows
-from pytest_mlff.simulation.systems import fcc_positions
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -35,10 +34,7 @@ def crystal_response(context: CheckContext) -> xr.Dataset:
         If the model's force noise leaves no sensible step.
     """
     n = context.protocol.hessian_cells
-    edge = context.system.lattice_parameter
-    found = context.memo(
-        "crystal", {"cells": n, "edge": edge}, lambda: to_arrays(_measure(context, n, edge)), holds=["layout"]
-    )
+    found = context.memo("crystal", {"cells": n}, lambda: to_arrays(_measure(context, n)), holds=["layout"])
     return from_arrays(found)
 
 
@@ -55,12 +51,17 @@ def crystal_work(context: CheckContext) -> Work:
     Work
         Shared by the Hessian and the phonons.
     """
-    return Work(share="crystal", calls=CRYSTAL_CALLS, atoms=4 * context.protocol.hessian_cells**3)
+    return Work(
+        share="crystal",
+        calls=CRYSTAL_CALLS,
+        atoms=len(context.system.crystal.numbers) * context.protocol.hessian_cells**3,
+    )
 
 
-def _measure(context: CheckContext, n: int, edge: float) -> xr.Dataset:
-    box = np.full(3, n * edge)
-    return crystal_rows(context.forces(box), fcc_positions((n, n, n), edge), box=box, repeats=(n, n, n))
+def _measure(context: CheckContext, n: int) -> xr.Dataset:
+    crystal = context.system.crystal.repeated((n, n, n))
+    forces = context.forces(crystal.numbers, crystal.cell)
+    return crystal_rows(forces, crystal.positions, box=np.diagonal(crystal.cell), repeats=(n, n, n))
 
 
 def to_arrays(dataset: xr.Dataset) -> dict[str, np.ndarray]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pytest_mlff.simulation.protocols import Protocol
+from pytest_mlff.systems.protocols import Protocol
 from pytest_mlff.verdict.tolerances import Hint, Tolerance
 
 CI, FULL = frozenset({"ci"}), frozenset({"full"})

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pytest_mlff.apparatus.judging import Finding
     from pytest_mlff.apparatus.work import Work
     from pytest_mlff.schema import Estimate, Record
-    from pytest_mlff.simulation.systems import StatePoint
+    from pytest_mlff.systems.system import State
 
 PAIRED_FROM = 300
 """Configurations from which the pressure of the reference's configurations carries a verdict."""
@@ -94,9 +94,8 @@ def frame_work(context: CheckContext, state: str, *, replicas: int, looks: Seque
     """
     from pytest_mlff.apparatus.work import Work
     from pytest_mlff.simulation.pressure import pressure_frames
-    from pytest_mlff.simulation.systems import state_point
 
-    atoms = state_point(state, context.system).n_atoms
+    atoms = context.system.state(state).n_atoms
     for number, frames in enumerate(looks, 1):
         where = f"pressure {state}" if len(looks) == 1 else f"pressure {state}, look {number}"
         calls = replicas * len(pressure_frames(frames, atoms))
@@ -105,15 +104,11 @@ def frame_work(context: CheckContext, state: str, *, replicas: int, looks: Seque
 
 def _finding(context: CheckContext, state: str, trajectory: xr.Dataset) -> Finding:
     """Compare the pressure of a trajectory with the reference's at the same volume."""
-    import numpy as np
-
     from pytest_mlff.analysis.pressure import mean_pressure
-    from pytest_mlff.simulation.systems import state_point
 
-    point, virial = state_point(state, context.system), _virial(context, state, trajectory)
+    point, virial = context.system.state(state), _virial(context, state, trajectory)
     calls = int(trajectory.attrs["force_calls"]) + virial.size
-    volume = float(np.prod(point.box))
-    own = mean_pressure(virial, atoms=point.n_atoms, volume=volume, temperature=point.temperature)
+    own = mean_pressure(virial, atoms=point.n_atoms, volume=point.volume, temperature=point.temperature)
     return density_finding(context, point, own, calls, "at the same volume")
 
 
@@ -126,7 +121,8 @@ def _virial(context: CheckContext, state: str, trajectory: xr.Dataset) -> np.nda
     from pytest_mlff.simulation.pressure import frame_pressures, pressure_frames
 
     frames = list(pressure_frames(trajectory.sizes["frame"], trajectory.sizes["atom"]))
-    forces, meter = context.forces(trajectory["box"].values), context.meter
+    point, meter = context.system.state(state), context.meter
+    forces = context.forces(point.numbers, point.cell)
     found = []
     with meter.task(f"{context.model.name} pressure {state}", len(frames) * trajectory.sizes["replica"]):
         for positions in trajectory["position"].values[:, frames]:
@@ -141,14 +137,14 @@ def _virial(context: CheckContext, state: str, trajectory: xr.Dataset) -> np.nda
     return np.stack(found)
 
 
-def density_finding(context: CheckContext, point: StatePoint, own: Estimate, calls: int, where: str) -> Finding:
+def density_finding(context: CheckContext, point: State, own: Estimate, calls: int, where: str) -> Finding:
     """Turn a pressure into the density at which it would be the reference's.
 
     Parameters
     ----------
     context : CheckContext
         Of the run.
-    point : StatePoint
+    point : State
         State of the reference.
     own : Estimate
         Pressure of the candidate in eV/Å³.
@@ -164,8 +160,6 @@ def density_finding(context: CheckContext, point: StatePoint, own: Estimate, cal
     """
     import math
 
-    import numpy as np
-
     from pytest_mlff.apparatus.judging import Finding
     from pytest_mlff.reference.observables import estimate
     from pytest_mlff.schema import Estimate
@@ -173,7 +167,8 @@ def density_finding(context: CheckContext, point: StatePoint, own: Estimate, cal
 
     stored = context.reference.observable(point.name, "pressure")
     pressure, modulus = estimate(stored, "pressure"), estimate(stored, "bulk_modulus")
-    density = KG_PER_M3 * context.system.mass * point.n_atoms / float(np.prod(point.box))
+    mass = sum(KG_PER_M3 * mass * point.numbers.count(number) for number, mass in context.system.masses)
+    density = mass / point.volume
     change = own.value - pressure.value
     note = (
         f"pressure {BAR * own.value:.4g} ± {BAR * own.stderr:.2g} bar {where}, the reference "
@@ -263,7 +258,7 @@ def _paired(context: CheckContext, phase: str, count: int) -> Finding:
     return replace(Finding(candidate=candidate, reference=Estimate(base.value, 0.0)), force_calls=count, note=note)
 
 
-def paired_shifts(context: CheckContext, phase: str, count: int) -> list[tuple[StatePoint, Estimate]]:
+def paired_shifts(context: CheckContext, phase: str, count: int) -> list[tuple[State, Estimate]]:
     """Change of the pressure from the reference to the candidate, from configurations of the reference.
 
     Parameters
@@ -277,7 +272,7 @@ def paired_shifts(context: CheckContext, phase: str, count: int) -> list[tuple[S
 
     Returns
     -------
-    list of (StatePoint, Estimate)
+    list of (State, Estimate)
         By state of the parity set, in eV/Å³, as :func:`pytest_mlff.analysis.pressure.paired_pressure` has it.
     """
     import numpy as np
@@ -287,7 +282,6 @@ def paired_shifts(context: CheckContext, phase: str, count: int) -> list[tuple[S
     from pytest_mlff.errors import TooFewError
     from pytest_mlff.finite import refuse_non_finite
     from pytest_mlff.simulation.pressure import virial_pressure
-    from pytest_mlff.simulation.systems import state_points
     from pytest_mlff.units import BOLTZMANN_EV
 
     name = f"{phase}-256"
@@ -295,9 +289,9 @@ def paired_shifts(context: CheckContext, phase: str, count: int) -> list[tuple[S
     refuse_non_finite("energies are", own["energy"], "configurations")
     refuse_non_finite("stresses are", own["stress"], "configurations")
     pressures = [np.array([virial_pressure(stress) for stress in side["stress"]]) for side in (own, exact)]
-    boxes, found = parity_cells(context, name, count)[1], []
-    for point in state_points(context.system).values():
-        chosen = np.abs(boxes - np.array(point.box)).max(axis=1) < 1e-6
+    cells, found = parity_cells(context, name, count).cells, []
+    for point in context.system.states:
+        chosen = np.abs(cells - np.array(point.cell)).max(axis=(1, 2)) < 1e-6
         if point.phase == phase and chosen.sum() > 2:
             change = (own["energy"] - exact["energy"])[chosen]
             kt = BOLTZMANN_EV * point.temperature
@@ -308,7 +302,7 @@ def paired_shifts(context: CheckContext, phase: str, count: int) -> list[tuple[S
     return found
 
 
-def _reference_pressure(context: CheckContext, point: StatePoint) -> Estimate:
+def _reference_pressure(context: CheckContext, point: State) -> Estimate:
     from pytest_mlff.reference.observables import estimate
 
     return estimate(context.reference.observable(point.name, "pressure"), "pressure")

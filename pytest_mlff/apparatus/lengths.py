@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from pytest_mlff.simulation.protocols import Protocol
+from pytest_mlff.systems.protocols import Protocol
 
 STRIDE = 10
 """Steps per frame."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 import pytest_mlff
 from pytest_mlff.apparatus.context import CheckContext
 from pytest_mlff.apparatus.work import Work
+from pytest_mlff.reference.data import Configurations
 from pytest_mlff.reference.model import ReferenceModel
 from pytest_mlff.simulation.forces import ModelForces
 
@@ -37,8 +37,8 @@ def parity_work(context: CheckContext, phase: str, atoms: int) -> Work:
         One call for each configuration; two of a batched model that has more to say than forces.
     """
     name = f"{phase}-{atoms}"
-    count, box = dict(context.protocol.parity)[name], parity_cells(context, name, 1)[1][0]
-    twice = context.forces(box).batched and len(_wanted(context)) > 1
+    count, first = dict(context.protocol.parity)[name], parity_cells(context, name, 1)[0]
+    twice = context.forces(first.numbers, first.cell).batched and len(_wanted(context)) > 1
     return Work(share=f"parity-{name}", calls=count * (1 + twice), atoms=atoms)
 
 
@@ -67,7 +67,7 @@ def parity_forces(context: CheckContext, name: str, count: int) -> tuple[np.ndar
     return candidate_results(context, name, count)["forces"], reference_results(context, name, count)["forces"]
 
 
-def parity_cells(context: CheckContext, name: str, count: int) -> tuple[np.ndarray, np.ndarray]:
+def parity_cells(context: CheckContext, name: str, count: int) -> Configurations:
     """Take held-out configurations.
 
     Parameters
@@ -77,13 +77,10 @@ def parity_cells(context: CheckContext, name: str, count: int) -> tuple[np.ndarr
 
     Returns
     -------
-    positions : ndarray, shape (configuration, atom, xyz)
-        In Å.
-    boxes : ndarray, shape (configuration, xyz)
-        Edges of each cell in Å.
+    Configurations
+        Each in its own cell.
     """
-    positions, boxes = context.reference.configurations(f"parity/{name}")
-    return positions[:count], np.broadcast_to(boxes, (len(positions), 3))[:count]
+    return context.reference.configurations(f"parity/{name}").taken(slice(count))
 
 
 def candidate_results(context: CheckContext, name: str, count: int) -> dict[str, np.ndarray]:
@@ -106,16 +103,16 @@ def candidate_results(context: CheckContext, name: str, count: int) -> dict[str,
     BudgetExhausted
         If they are not in the cache and no wall time is left for them.
     """
-    positions, boxes = parity_cells(context, name, count)
+    everyone = parity_cells(context, name, count)
     pieces, wanted = [], sorted(_wanted(context))
-    with context.meter.task(f"{context.model.name} parity {name}", len(positions)):
-        for first in range(0, len(positions), CHUNK):
-            chosen = slice(first, first + CHUNK)
-            parts = {"set": name, "first": first, "count": len(positions[chosen]), "wanted": wanted}
+    with context.meter.task(f"{context.model.name} parity {name}", len(everyone)):
+        for first in range(0, len(everyone), CHUNK):
+            chosen = everyone.taken(slice(first, first + CHUNK))
+            parts = {"set": name, "first": first, "count": len(chosen), "wanted": wanted}
             before = context.meter.calls
-            compute = partial(_results, context, positions[chosen], boxes[chosen])
+            compute = partial(_results, context, chosen)
             pieces.append(context.memo("parity", parts, compute, holds=wanted))
-            context.meter.skip(len(positions[chosen]) - (context.meter.calls - before))
+            context.meter.skip(len(chosen) - (context.meter.calls - before))
     return _joined(pieces)
 
 
@@ -134,14 +131,12 @@ def reference_results(context: CheckContext, name: str, count: int) -> dict[str,
     """
 
     def compute() -> dict[str, np.ndarray]:
-        positions, boxes = parity_cells(context, name, count)
         native = ReferenceModel(context.system)
-        cells = zip(positions, boxes, strict=True)
-        found = [ModelForces(native, context.system, box).results(position, native.provides) for position, box in cells]
-        return _joined(found, np.stack)
+        evaluate = partial(ModelForces, native, context.system)
+        return _evaluated(evaluate, parity_cells(context, name, count), native.provides)
 
     parts = {"kind": "parity of the reference", "version": pytest_mlff.__version__, "set": name, "count": count}
-    known = {"system": asdict(context.system), "reference": context.reference.version}
+    known = {"system": context.system.identity, "reference": context.reference.version}
     return context.cache.memo({**parts, **known}, compute)
 
 
@@ -156,8 +151,14 @@ def _joined(
     return {key: join([piece[key] for piece in pieces]) for key in pieces[0]}
 
 
-def _results(context: CheckContext, positions: np.ndarray, boxes: np.ndarray) -> dict[str, np.ndarray]:
+def _results(context: CheckContext, chosen: Configurations) -> dict[str, np.ndarray]:
     # counted by the analysis, so that a row tells how many configurations are spoiled
-    evaluate, wanted = partial(ModelForces, context.model, context.system, meter=context.meter), _wanted(context)
-    found = [evaluate(box).results(position, wanted) for position, box in zip(positions, boxes, strict=True)]
+    evaluate = partial(ModelForces, context.model, context.system, meter=context.meter)
+    return _evaluated(evaluate, chosen, _wanted(context))
+
+
+def _evaluated(
+    evaluate: Callable[[np.ndarray, np.ndarray], ModelForces], chosen: Configurations, wanted: Collection[str]
+) -> dict[str, np.ndarray]:
+    found = [evaluate(one.numbers, one.cell).results(one.positions, wanted) for one in chosen]
     return _joined(found, np.stack)

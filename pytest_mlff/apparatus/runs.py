@@ -11,7 +11,6 @@ from pytest_mlff.apparatus.judging import Finding, sequential
 from pytest_mlff.apparatus.survival import skip_unstable, survival_work
 from pytest_mlff.apparatus.work import Work, run_work
 from pytest_mlff.schema import Record
-from pytest_mlff.simulation.systems import state_point
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -78,7 +77,7 @@ def liquid_work(context: CheckContext, rows: Sequence[Row]) -> Iterator[Work]:
         yield from run_work(
             context,
             state,
-            atoms=state_point(state, context.system).n_atoms,
+            atoms=context.system.state(state).n_atoms,
             replicas=context.protocol.replicas,
             looks=context.protocol.looks,
             equilibration=context.protocol.equilibration_steps,
@@ -103,7 +102,7 @@ def crystal_run_work(context: CheckContext) -> Iterator[Work]:
     yield from run_work(
         context,
         CRYSTAL,
-        atoms=state_point(CRYSTAL, context.system).n_atoms,
+        atoms=context.system.state(CRYSTAL).n_atoms,
         replicas=context.protocol.solid_replicas,
         looks=(context.protocol.solid_frames,),
         equilibration=context.protocol.equilibration_steps,

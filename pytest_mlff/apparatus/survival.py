@@ -14,7 +14,6 @@ from pytest_mlff.apparatus.work import Work
 from pytest_mlff.errors import MlffError, UnstableError
 from pytest_mlff.schema import Record
 from pytest_mlff.simulation.md import Run, engine_identity, simulate
-from pytest_mlff.simulation.systems import state_point
 
 STATE = "100K-256"
 """Liquid in which the stability run is made."""
@@ -54,8 +53,7 @@ def failure(context: CheckContext) -> str:
 
 def _run(context: CheckContext) -> str:
     frames = context.protocol.stability_steps // context.system.frame_stride
-    starts, _ = context.starts(f"start/{STATE}", 1)
-    state = state_point(STATE, context.system)
+    starts, state = context.starts(f"start/{STATE}", 1).positions, context.system.state(STATE)
     run = Run(state=state, seed=context.seed, equilibration_steps=0, segment_frames=frames)
     try:
         simulate(context.workshop, run, starts, n_frames=frames)
@@ -77,7 +75,7 @@ def survival_work(context: CheckContext) -> Work:
     Work
         That every long check shares.
     """
-    atoms = state_point(STATE, context.system).n_atoms
+    atoms = context.system.state(STATE).n_atoms
     return Work(share=SHARE, calls=context.protocol.stability_steps, atoms=atoms, replicas=1)
 
 

@@ -29,7 +29,8 @@ from pytest_mlff.gate.catalogue import rows
 from pytest_mlff.journal import Journal
 from pytest_mlff.reference.model import ReferenceModel
 from pytest_mlff.settings import ProtocolName
-from pytest_mlff.simulation.protocols import PROTOCOLS
+from pytest_mlff.systems.protocols import PROTOCOLS
+from pytest_mlff.systems.reading import load_system
 from pytest_mlff.verdict.tolerances import NARROW
 
 
@@ -69,7 +70,8 @@ def null_spread(*, seeds: int, output: Path, protocol: ProtocolName = "ci", only
     for seed, checks in missing.items():
         if checks:
             only = checks if seed in done else ()
-            found = run_gate(ReferenceModel(), seed=seed, protocol=protocol, each_look=True, only=only)
+            reference = ReferenceModel(load_system("argon"))
+            found = run_gate(reference, seed=seed, protocol=protocol, each_look=True, only=only)
             journal.append((seed,), packed(found))
     done = read_null(output, protocol=protocol) if any(missing.values()) else done
     return table([done[seed] for seed in sorted(done) if only_table or seed <= seeds])

@@ -19,7 +19,7 @@ from pytest_mlff.apparatus.declaration import (
 )
 from pytest_mlff.apparatus.judging import Finding, measured
 from pytest_mlff.settings.parsers import whole
-from pytest_mlff.simulation.protocols import PROTOCOLS, Protocol
+from pytest_mlff.systems.protocols import PROTOCOLS, Protocol
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -257,7 +257,7 @@ def work(context: CheckContext, rows: Sequence[Row]) -> Iterator[Work]:
         "cases": context.protocol.invariance_cases,
         "seed": context.seed,
         "provides": sorted(context.model.provides),
-        "system": asdict(context.system),
+        "system": context.system.identity,
         "reference": context.reference.version,
         "version": pytest_mlff.__version__,
     }
@@ -271,13 +271,14 @@ def _counted(context: CheckContext, rows: Sequence[Row]) -> dict[str, np.ndarray
     import numpy as np
 
     from pytest_mlff.apparatus.workbench import Workbench
+    from pytest_mlff.reference.model import ReferenceModel
     from pytest_mlff.simulation.cache import Cache
     from pytest_mlff.simulation.meter import Meter
 
     counted: list[tuple[int, int, int]] = []
     with tempfile.TemporaryDirectory(prefix="pytest-mlff-") as folder:
         cache, meter = Cache(Path(folder)), Meter()
-        stand_in = _StandIn(_ThroughPython(context.system.potential()), context.model.provides)
+        stand_in = _StandIn(_ThroughPython(ReferenceModel(context.system).calculator), context.model.provides)
         bench = Workbench(replace(context, model=stand_in, cache=cache, meter=meter, keep=None))
         for number, row in enumerate(rows):
             before = meter.sizes.copy()

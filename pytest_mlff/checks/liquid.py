@@ -11,7 +11,7 @@ from pytest_mlff.apparatus.declaration import CALIBRATED, CHOICE, PAPER_SOURCE, 
 from pytest_mlff.apparatus.judging import Finding
 from pytest_mlff.apparatus.lengths import STRIDE, frames_of, liquid_looks, refuse_more_than
 from pytest_mlff.settings.parsers import growing, names, whole
-from pytest_mlff.simulation.protocols import LIQUID_STATES, MIN_LOOK, STARTS, Protocol
+from pytest_mlff.systems.protocols import LIQUID_STATES, MIN_LOOK, STARTS, Protocol
 
 if TYPE_CHECKING:
     import xarray as xr

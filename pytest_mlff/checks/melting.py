@@ -21,7 +21,7 @@ from pytest_mlff.apparatus.declaration import (
 from pytest_mlff.apparatus.judging import Finding, sequential
 from pytest_mlff.apparatus.lengths import STRIDE, frames_of, melting_looks, refuse_more_than
 from pytest_mlff.settings.parsers import whole
-from pytest_mlff.simulation.protocols import STARTS, Protocol
+from pytest_mlff.systems.protocols import STARTS, Protocol
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -159,7 +159,7 @@ def _finding(context: CheckContext, row: Row, frames: int) -> Finding:
     assert context.protocol.melting is not None
     replicas = context.protocol.melting.replicas
     ladder = _ladders()[row.key]
-    slabs, _ = context.starts(f"slab/{ladder.name}", replicas)
+    slabs = context.starts(f"slab/{ladder.name}", replicas).positions
     reference = context.reference.observable(ladder.name, "melting_point")
     drifts = ladder_drifts(context.workshop, ladder, slabs, seed=context.seed)
     found = melting_point(ladder, drifts)
@@ -198,7 +198,7 @@ def bracket_run(context: CheckContext, key: str, frames: int) -> xr.Dataset:
 
     assert context.protocol.melting is not None
     rung = BRACKET[key]
-    slabs, _ = context.starts(f"slab/{rung.geometry.name}", context.protocol.melting.replicas)
+    slabs = context.starts(f"slab/{rung.geometry.name}", context.protocol.melting.replicas).positions
     return rung_drift(context.workshop, rung, slabs, frames=frames, seed=context.seed, segment_frames=BRACKET_SEGMENT)
 
 

@@ -10,7 +10,7 @@ from pytest_mlff.apparatus.declaration import CALIBRATED, CHOICE, PAPER_SOURCE, 
 from pytest_mlff.apparatus.judging import Finding, sequential
 from pytest_mlff.apparatus.lengths import frames_of, refuse_more_than
 from pytest_mlff.settings.parsers import whole
-from pytest_mlff.simulation.protocols import STARTS, Protocol
+from pytest_mlff.systems.protocols import STARTS, Protocol
 
 if TYPE_CHECKING:
     from pytest_mlff.apparatus.context import CheckContext

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pytest_mlff.apparatus.declaration import Row
     from pytest_mlff.apparatus.work import Work
     from pytest_mlff.schema import Record
+    from pytest_mlff.systems.structure import Structure
 
 _HINT = (
     "Forces that are derivatives of an energy have a symmetric Hessian. A direct-force network only learns that, and "
@@ -126,9 +127,9 @@ def _liquid(context: CheckContext) -> Finding:
     from pytest_mlff.analysis.hessian import symmetry_estimate
     from pytest_mlff.reference.observables import estimate
 
-    positions, box = context.reference.configurations("probe/liquid")
+    probe = context.reference.configurations("probe/liquid")[0]
     found = context.memo(
-        "liquid-hessian", {}, lambda: _dense(context, positions[0], box), holds=["hessian", "step", "noise", "calls"]
+        "liquid-hessian", {}, lambda: _dense(context, probe), holds=["hessian", "step", "noise", "calls"]
     )
     step, noise = float(found["step"]), float(found["noise"])
     reference = context.reference.observable("probe-liquid", "symmetry")
@@ -136,19 +137,19 @@ def _liquid(context: CheckContext) -> Finding:
         candidate=symmetry_estimate(found["hessian"], step=step, force_noise=noise),
         reference=estimate(reference, "S"),
         force_calls=int(found["calls"]),
-        note=f"{len(positions[0])} atoms, difference step {step:.3g} Å",
+        note=f"{len(probe.numbers)} atoms, difference step {step:.3g} Å",
     )
 
 
-def _dense(context: CheckContext, positions: np.ndarray, box: np.ndarray) -> dict[str, np.ndarray]:
+def _dense(context: CheckContext, probe: Structure) -> dict[str, np.ndarray]:
     import numpy as np
 
     from pytest_mlff.simulation.derivatives import choose_step, dense_hessian, force_noise
 
-    forces = context.forces(box)
-    noise = force_noise(forces, positions, rng=np.random.default_rng(0))
+    forces = context.forces(probe.numbers, probe.cell)
+    noise = force_noise(forces, probe.positions, rng=np.random.default_rng(0))
     step = choose_step(noise)
-    hessian = dense_hessian(forces, positions, step=step)
+    hessian = dense_hessian(forces, probe.positions, step=step)
     return {
         "hessian": hessian,
         "step": np.array(step),

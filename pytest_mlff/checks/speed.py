@@ -72,24 +72,24 @@ def benchmark_target(context: CheckContext, row: Row) -> Callable[[], None]:
 
 
 def _step(context: CheckContext, atoms: int) -> Callable[[], None]:
-    from pytest_mlff.simulation.engine import Engine
-    from pytest_mlff.simulation.systems import (
-        SOLID_LATTICE_PARAMETER,
-        SOLID_TEMPERATURE,
-        StatePoint,
-        fcc_positions,
-    )
+    import numpy as np
 
-    n_cells, edge = round((atoms / 4) ** (1 / 3)), SOLID_LATTICE_PARAMETER
-    state = StatePoint(
-        name=f"{SOLID_TEMPERATURE:g}K-solid-{atoms}",
-        phase="solid",
-        temperature=SOLID_TEMPERATURE,
-        n_atoms=atoms,
-        box=(n_cells * edge, n_cells * edge, n_cells * edge),
+    from pytest_mlff.apparatus.calls import cells_along
+    from pytest_mlff.simulation.engine import Engine
+    from pytest_mlff.systems.system import State, as_cell
+
+    system = context.system
+    n, solid = cells_along(system, atoms), next(state for state in system.states if state.phase == "solid")
+    state = State(
+        name=f"{solid.name}, {atoms} atoms",
+        phase=solid.phase,
+        temperature=solid.temperature,
+        numbers=system.crystal.numbers * n**3,
+        cell=as_cell(n * np.array(solid.cell) / np.array(solid.repeats)[:, np.newaxis]),
+        repeats=(n, n, n),
     )
-    engine = Engine(context.model, context.system, state, seeds=[context.seed], meter=context.meter)
-    engine.start(fcc_positions((n_cells, n_cells, n_cells), edge)[None])
+    engine = Engine(context.model, system, state, seeds=[context.seed], meter=context.meter)
+    engine.start(system.lattice(state).positions[np.newaxis])
 
     def step() -> None:
         engine.step(1)

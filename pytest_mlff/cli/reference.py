@@ -20,7 +20,7 @@ def add_reference(parser: argparse.ArgumentParser) -> None:
         command.add_argument("system", metavar="argon|FILE.toml", help="the system")
         command.add_argument("--only", metavar="PART", help="one part instead of all; a wrong name lists them")
         arguments.add_cache_dir(command)
-    output = Path("reference_data")
+    output = Path("reference_data", "argon")
     build.add_argument("--output", type=arguments.path, default=output, metavar="DIR", help="(%(default)s)")
     build.add_argument("--jobs", type=arguments.positive, default=1, metavar="N", help="processes (%(default)s)")
     build.set_defaults(run=_build)
@@ -32,17 +32,19 @@ def _build(options: argparse.Namespace) -> int:
 
     system = _system(options)
     progress = arguments.progress()
-    build(options.output, cache_dir=options.cache_dir, only=options.only, jobs=options.jobs, progress=progress)
+    build(system, options.output, cache_dir=options.cache_dir, only=options.only, jobs=options.jobs, progress=progress)
     print(f"reference data of {system} written to {options.output}")
     return 0
 
 
 def _verify(options: argparse.Namespace) -> int:
     from pytest_mlff.reference.verify import verify
+    from pytest_mlff.systems.reading import load_system
     from pytest_mlff.verdict.format import format_estimate
 
-    _system(options)
-    found = verify(cache_dir=options.cache_dir, only=options.only, progress=arguments.progress())
+    found = verify(
+        load_system(_system(options)), cache_dir=options.cache_dir, only=options.only, progress=arguments.progress()
+    )
     for one in found:
         stored = format_estimate(one.stored.value, one.stored.stderr)
         again = format_estimate(one.again.value, one.again.stderr)

@@ -14,7 +14,7 @@ from pytest_mlff.schema import Model
 from pytest_mlff.simulation.budget import Budget
 from pytest_mlff.simulation.cache import Cache
 from pytest_mlff.simulation.meter import Meter
-from pytest_mlff.simulation.systems import ARGON
+from pytest_mlff.systems.reading import load_system
 
 if TYPE_CHECKING:
     from pytest_mlff.settings import Settings
@@ -52,7 +52,7 @@ def build_context(
     """
     return CheckContext(
         model=model,
-        system=ARGON,
+        system=load_system(settings.system),
         protocol=chosen_protocol(settings.protocol, settings.config),
         reference=Reference(reference),
         tolerances=limits(settings),

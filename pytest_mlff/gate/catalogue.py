@@ -19,8 +19,8 @@ from pytest_mlff.apparatus.judging import unmeasured, without_verdict
 from pytest_mlff.errors import MlffError, SpecError
 from pytest_mlff.schema import Record
 from pytest_mlff.settings.names import shown
-from pytest_mlff.simulation.protocols import PROTOCOLS, STATE_ATOMS, Protocol
 from pytest_mlff.simulation.surroundings import surroundings_of
+from pytest_mlff.systems.protocols import PROTOCOLS, STATE_ATOMS, Protocol
 
 if TYPE_CHECKING:
     from pytest_mlff.apparatus.context import CheckContext
@@ -72,7 +72,7 @@ def chosen_protocol(name: str, config: Mapping[str, Mapping[str, Any]]) -> Proto
     Parameters
     ----------
     name : str
-        Key of :data:`~pytest_mlff.simulation.protocols.PROTOCOLS`.
+        Key of :data:`~pytest_mlff.systems.protocols.PROTOCOLS`.
     config : mapping
         Settings of each check, by its name.
 

@@ -12,15 +12,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from pytest_mlff.apparatus.calls import call_target
 from pytest_mlff.apparatus.context import CheckContext
 from pytest_mlff.apparatus.declaration import Row
 from pytest_mlff.apparatus.work import Work
 from pytest_mlff.gate.catalogue import CHECKS, able, chosen_protocol, module_of, rows
 from pytest_mlff.simulation.engine import Engine
-from pytest_mlff.simulation.systems import state_point
 
 STATE = "100K-256"
 """Where the pace of MD is measured."""
@@ -180,16 +177,16 @@ class Pace:
         for atoms in SIZES:
             if atoms <= 256 or (largest > 256 and self.of_call(atoms) < TOO_LONG_S):
                 self._calls.append((atoms, _timed(call_target(context, atoms))))
-        self._batched = context.forces(np.array(state_point(STATE).box)).batched
+        state = context.system.state(STATE)
+        self._batched = context.forces(state.numbers, state.cell).batched
         copies = sorted({1, replicas}) if self._batched else [1]
         self._steps = [(count, self._time_steps(context, count)) for count in copies]
 
     def _time_steps(self, context: CheckContext, copies: int) -> float:
         """Time of one step of so many replicas at once, in s."""
-        starts, _ = context.starts(f"start/{STATE}", copies)
-        state = state_point(STATE, context.system)
+        starts, state = context.starts(f"start/{STATE}", copies), context.system.state(STATE)
         engine = Engine(context.model, context.system, state, seeds=range(copies), meter=context.meter)
-        engine.start(starts)
+        engine.start(starts.positions)
         block = context.system.frame_stride if engine.native else 1
         self._native = engine.native
         return _timed(lambda: engine.step(block)) / block

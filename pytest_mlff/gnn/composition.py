@@ -7,17 +7,19 @@ project lie in ``compositions/``; ``docs/dataset.md`` explains the format. May i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
 from pytest_mlff.errors import SpecError
-from pytest_mlff.settings.names import shown, suggest
+from pytest_mlff.potentials import ARGON_SIGMA
+from pytest_mlff.settings.names import suggest
 from pytest_mlff.settings.parsers import one_of, positive, whole
-from pytest_mlff.settings.toml import parsed, read_toml
+from pytest_mlff.settings.toml import Table, read_toml
 from pytest_mlff.simulation.slabs import BRACKET, COEXISTENCE_LADDER, SlabGeometry
-from pytest_mlff.simulation.systems import ARGON, System
+from pytest_mlff.systems.reading import load_system
+from pytest_mlff.systems.system import System
 
 Kind: TypeAlias = Literal["liquid", "solid", "ramp", "slab"]
 Split: TypeAlias = Literal["train", "validation", "test"]
@@ -116,15 +118,13 @@ def composition_names() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.toml"))
 
 
-def load_composition(name_or_path: str | Path, *, system: System = ARGON) -> Composition:
+def load_composition(name_or_path: str | Path) -> Composition:
     """Read a composition.
 
     Parameters
     ----------
     name_or_path : str or Path
         One of :func:`composition_names`, or a TOML file.
-    system : System, optional
-        The material.
 
     Returns
     -------
@@ -145,7 +145,7 @@ def load_composition(name_or_path: str | Path, *, system: System = ARGON) -> Com
             f"there are {', '.join(known)}, or give the path of a .toml file"
         )
     table, text = read_toml(path, "composition")
-    top = _Table(f"{path}", table, ("seed", "run"))
+    top, system = Table(f"{path}", table, ("seed", "run")), load_system("argon")
     return Composition(
         name=path.stem,
         spec=str(name_or_path),
@@ -155,23 +155,6 @@ def load_composition(name_or_path: str | Path, *, system: System = ARGON) -> Com
         ),
         text=text,
     )
-
-
-class _Table:
-    """A TOML table of known keys; messages name its place."""
-
-    def __init__(self, where: str, content: Mapping[str, Any], known: tuple[str, ...]) -> None:
-        self.where, self._content = where, content
-        for key in content:
-            if key not in known:
-                raise SpecError(f"{where}: unknown key {shown(key)}{suggest(key, known)}; known: {', '.join(known)}")
-
-    def take(self, key: str, parse: Callable[[Any], Any], default: Any = None) -> Any:
-        if key not in self._content:
-            if default is not None:
-                return default
-            raise SpecError(f"{self.where}: {key!r} is missing")
-        return parsed(self.where, key, self._content[key], parse)
 
 
 def _tables(value: Any) -> list[dict[str, Any]]:
@@ -221,14 +204,14 @@ _OWN_KEYS: Mapping[str, tuple[str, ...]] = {
 
 def _run(where: str, content: dict[str, Any], system: System) -> Run:
     every = (*_RUN_KEYS, "atoms", "strains")
-    kind = _Table(where, content, every).take("kind", one_of(tuple(_STATE_KEYS)))
+    kind = Table(where, content, every).take("kind", one_of(tuple(_STATE_KEYS)))
     where = f"{where} ({kind})"
-    table = _Table(where, content, (*_RUN_KEYS, *_OWN_KEYS[kind]))
+    table = Table(where, content, (*_RUN_KEYS, *_OWN_KEYS[kind]))
     cells = 0 if kind == "slab" else table.take("atoms", _cells)
     strains = table.take("strains", _strains, default=(0.0,))
     states: list[State] = []
     for number, state in enumerate(table.take("states", _tables), 1):
-        place = _Table(f"{where}, state {number}", state, _STATE_KEYS[kind])
+        place = Table(f"{where}, state {number}", state, _STATE_KEYS[kind])
         states.extend(_states(place, kind, cells, strains, system))
     return Run(
         kind=kind,
@@ -240,18 +223,18 @@ def _run(where: str, content: dict[str, Any], system: System) -> Run:
     )
 
 
-def _states(place: _Table, kind: Kind, cells: int, strains: tuple[float, ...], system: System) -> Iterator[State]:
+def _states(place: Table, kind: Kind, cells: int, strains: tuple[float, ...], system: System) -> Iterator[State]:
     first, last = ("start_temperature", "end_temperature") if kind == "ramp" else ("temperature", "temperature")
     temperatures = (place.take(first, positive), place.take(last, positive))
     if kind == "slab":
         slab = GEOMETRIES[place.take("geometry", one_of(tuple(GEOMETRIES)))]
-        box = slab.state(system, temperatures[0]).box
-        yield State(temperatures=temperatures, box=box, n_atoms=slab.n_atoms, slab=slab)
+        (x, _, _), (_, y, _), (_, _, z) = slab.state(system, temperatures[0]).cell
+        yield State(temperatures=temperatures, box=(x, y, z), n_atoms=slab.n_atoms, slab=slab)
         return
     if kind == "solid":
         edge = cells * place.take("lattice_parameter", positive)
     else:
-        edge = cells * system.sigma * (4.0 / place.take("density", positive)) ** (1 / 3)
+        edge = cells * ARGON_SIGMA * (4.0 / place.take("density", positive)) ** (1 / 3)
     for strain in strains:
         length = edge * (1.0 + strain)
         if length < 2 * system.cutoff:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from pytest_mlff.errors import SpecError
 from pytest_mlff.foreign import one_line
 from pytest_mlff.settings.files import read_text
-from pytest_mlff.settings.names import shown
+from pytest_mlff.settings.names import shown, suggest
 
 
 def read_toml(path: Path, what: str) -> tuple[dict[str, Any], str]:
@@ -82,3 +82,39 @@ def parsed(where: str | Path, key: str, value: Any, parse: Callable[[Any], Any])
         return parse(value)
     except (ValueError, OverflowError) as error:
         raise SpecError(f"{where}: {one_line(key)} = {shown(value)}: {error}") from None
+
+
+class Table:
+    """A TOML table of known keys; messages name its place.
+
+    Parameters
+    ----------
+    where : str
+        File and table.
+    content : mapping
+        What TOML gave.
+    known : collection of str
+        Keys that it may have.
+
+    Raises
+    ------
+    SpecError
+        For any other key, with the nearest known one.
+    """
+
+    def __init__(self, where: str, content: Mapping[str, Any], known: Collection[str]) -> None:
+        self.where, self._content = where, content
+        for key in content:
+            if key not in known:
+                raise SpecError(f"{where}: unknown key {shown(key)}{suggest(key, known)}; known: {', '.join(known)}")
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._content
+
+    def take(self, key: str, parse: Callable[[Any], Any], default: Any = ...) -> Any:
+        """Parse the value of a key; without a default it must be there."""
+        if key not in self._content:
+            if default is not ...:
+                return default
+            raise SpecError(f"{self.where}: {key!r} is missing")
+        return parsed(self.where, key, self._content[key], parse)

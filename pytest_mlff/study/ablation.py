@@ -26,7 +26,8 @@ from pytest_mlff.models.networks import builtin_path
 from pytest_mlff.reference.data import Reference
 from pytest_mlff.settings import Settings
 from pytest_mlff.simulation.derivatives import dense_hessian
-from pytest_mlff.simulation.systems import ARGON, fcc_positions
+from pytest_mlff.systems.reading import load_system
+from pytest_mlff.systems.structure import Structure
 from pytest_mlff.verdict.format import format_estimate, format_number
 
 RECIPES = ("smooth", "plain", "layer-norm")
@@ -164,25 +165,20 @@ def symmetry_at_paper_step(checkpoint: Path) -> dict[str, float]:
     """
     from pytest_mlff.gnn.calculator import GnnCalculator
 
-    n_cells = 4
-    edge = ARGON.lattice_parameter * n_cells
-    liquid, liquid_box = Reference().configurations("start/100K-256")
-    places = {
-        "solid": (fcc_positions((n_cells,) * 3, ARGON.lattice_parameter), np.full(3, edge)),
-        "liquid": (liquid[0], np.asarray(liquid_box)),
-    }
+    crystal = load_system("argon").crystal.repeated((4, 4, 4))
+    places = {"solid": crystal, "liquid": Reference().configurations("start/100K-256")[0]}
     found = {}
     dtypes: tuple[Literal["float32", "float64"], ...] = ("float32", "float64")
     for dtype in dtypes:
         calculator = GnnCalculator(checkpoint, device="cpu", dtype=dtype)
-        for phase, (positions, box) in places.items():
-            forces = partial(_forces, calculator, box)
-            found[f"paper_step-{phase}-{dtype}"] = symmetry(dense_hessian(forces, positions, step=PAPER_STEP))
+        for phase, structure in places.items():
+            hessian = dense_hessian(partial(_forces, calculator, structure), structure.positions, step=PAPER_STEP)
+            found[f"paper_step-{phase}-{dtype}"] = symmetry(hessian)
     return found
 
 
-def _forces(calculator: Any, box: np.ndarray, positions: np.ndarray) -> Any:
-    return calculator.batch_forces(positions[None], np.full(len(positions), ARGON_NUMBER), box)[0]
+def _forces(calculator: Any, structure: Structure, positions: np.ndarray) -> Any:
+    return calculator.batch_forces(positions[None], structure.numbers, structure.cell)[0]
 
 
 def journal(output: Path) -> Journal:

@@ -27,8 +27,8 @@ from pytest_mlff.errors import BudgetExhausted
 from pytest_mlff.reference.model import ReferenceModel
 from pytest_mlff.reference.observables import measure
 from pytest_mlff.simulation.meter import Meter
-from pytest_mlff.simulation.protocols import STARTS
 from pytest_mlff.simulation.slabs import BRACKET
+from pytest_mlff.systems.protocols import STARTS
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -122,7 +122,7 @@ def phonons(context: CheckContext) -> xr.Dataset:
     the reference's; ``distance`` and ``distance_stderr`` of the spectrum from the reference's; ``branch_frequency`` (q,
     branch) in THz, and ``corner`` (label) as :func:`pytest_mlff.analysis.phonons.dispersion` has them.
     """
-    response, mass = crystal_response(context), context.system.mass
+    response, mass = crystal_response(context), float(context.system.masses_of(context.system.crystal.numbers)[0])
     spectrum = phonon_spectrum(response, mass=mass)
     known = context.reference.observable(f"crystal-{response.sizes['atom']}", "phonons")
     top = max(1.1 * float(known["frequency"].max()), 1.001 * float(spectrum["frequency"].max()))

@@ -32,7 +32,6 @@ from pytest_mlff.settings import Settings
 from pytest_mlff.simulation.md import Run, simulate
 from pytest_mlff.simulation.meter import Meter, Progress
 from pytest_mlff.simulation.slabs import PAPER_LADDER, Rung
-from pytest_mlff.simulation.systems import state_point
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -63,9 +62,9 @@ class LongRun:
 
 def _liquid(state: str, context: CheckContext, replica: int) -> Values:
     """Run a replica of the liquid, and measure."""
-    start = context.reference.configurations(f"start/{state}")[0][replica]
+    start = context.reference.configurations(f"start/{state}").positions[replica]
     run = Run(
-        state=state_point(state, context.system),
+        state=context.system.state(state),
         seed=replica,
         equilibration_steps=context.protocol.equilibration_steps,
         segment_frames=_SEGMENT,
@@ -93,7 +92,7 @@ def measured(trajectory: xr.Dataset) -> Values:
 
 def _slab(rung: Rung, context: CheckContext, replica: int) -> Values:
     """Run a slab at one temperature of the paper's, and measure."""
-    start = context.reference.configurations(f"slab/{PAPER_LADDER.name}")[0][replica]
+    start = context.reference.configurations(f"slab/{PAPER_LADDER.name}").positions[replica]
     drift = rung_drift(
         context.workshop,
         rung,
@@ -154,7 +153,7 @@ def run(
         raise SpecError(f"no run {strange[0]!r}; there are {', '.join(RUNS)}")
     reference = Reference()
     for name in names or RUNS:
-        count = len(reference.configurations(RUNS[name].starts)[0])
+        count = len(reference.configurations(RUNS[name].starts))
         if replicas and max(replicas) >= count:
             raise SpecError(f"replica {max(replicas)} of {name}: the reference has starts 0 to {count - 1}")
     results = journal(output)

@@ -1,6 +1,7 @@
 """Phonon spectrum of 2048 atoms from one displaced atom, beside phonopy with forces of the same calculator."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 from ase import Atoms
@@ -8,9 +9,18 @@ from ase import Atoms
 from pytest_mlff.analysis.phonons import phonon_spectrum
 from pytest_mlff.potentials import lennard_jones
 from pytest_mlff.simulation.derivatives import STEP, crystal_rows
-from pytest_mlff.simulation.systems import ARGON, FCC_BASIS, fcc_positions
+from pytest_mlff.systems.reading import load_system
+from pytest_mlff.systems.system import as_cell
 
-EDGE, MASS = ARGON.lattice_parameter, ARGON.mass
+ARGON = load_system("argon")
+
+
+def fcc_positions(n_cells, edge):
+    """Perfect crystal of cubic cells."""
+    return replace(ARGON.crystal, cell=as_cell([edge] * 3)).repeated(n_cells).positions
+
+
+EDGE, MASS = ARGON.crystal.cell[0][0], ARGON.masses_of([18])[0]
 
 
 class CountedForces:
@@ -42,7 +52,7 @@ def spectrum_of_phonopy(phonopy, cells):
     from phonopy.structure.atoms import PhonopyAtoms
 
     forces, start = CountedForces(cells), time.perf_counter()
-    unit = PhonopyAtoms(["Ar"] * 4, cell=np.eye(3) * EDGE, scaled_positions=FCC_BASIS, masses=[MASS] * 4)
+    unit = PhonopyAtoms(["Ar"] * 4, cell=np.eye(3) * EDGE, scaled_positions=ARGON.crystal.fractions, masses=[MASS] * 4)
     phonon = phonopy.Phonopy(unit, [cells] * 3, primitive_matrix="F", is_symmetry=False)
     phonon.generate_displacements(distance=STEP, is_plusminus=True)
     phonon.forces = [forces(cell.positions) for cell in phonon.supercells_with_displacements]

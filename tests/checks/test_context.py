@@ -9,23 +9,28 @@ from pytest_mlff.errors import CacheError, ReferenceDataError, SpecError
 from pytest_mlff.gate import assembly as module
 from pytest_mlff.reference.model import ReferenceModel
 from pytest_mlff.simulation.md import SEGMENT_FRAMES
-from pytest_mlff.simulation.protocols import STARTS
+from pytest_mlff.systems.protocols import STARTS
+from pytest_mlff.systems.reading import load_system
+
+ARGON = load_system("argon")
 
 
 def test_starts_are_different_ones_drawn_by_the_seed(context, altered):
     one, same, other = (context(altered(), seed=seed) for seed in (1, 1, 2))
-    starts, box = one.starts("start/100K-256", 8)
+    found = one.starts("start/100K-256", 8)
+    starts = found.positions
     assert starts.shape == (8, 256, 3)
     assert len({start.tobytes() for start in starts}) == 8
-    np.testing.assert_array_equal(starts, same.starts("start/100K-256", 8)[0])
-    assert not np.array_equal(starts, other.starts("start/100K-256", 8)[0])
-    np.testing.assert_array_equal(starts[:3], one.starts("start/100K-256", 3)[0])  # more replicas, same first
-    assert box.shape == (3,)
+    np.testing.assert_array_equal(starts, same.starts("start/100K-256", 8).positions)
+    assert not np.array_equal(starts, other.starts("start/100K-256", 8).positions)
+    np.testing.assert_array_equal(starts[:3], one.starts("start/100K-256", 3).positions)  # more replicas, same first
+    assert found.cells.shape == (8, 3, 3)
+    assert set(found.numbers.tolist()) == {18}
 
 
 def test_no_two_replicas_share_a_start(context, altered):
     here = context(altered())
-    starts, _ = here.starts("start/100K-256", STARTS)
+    starts = here.starts("start/100K-256", STARTS).positions
     assert len(np.unique(starts, axis=0)) == STARTS
     with pytest.raises(SpecError, match=r"65 replicas asked for; the reference has 64 configurations of 'start/100K"):
         here.starts("start/100K-256", STARTS + 1)
@@ -107,7 +112,7 @@ def test_forces_that_do_not_repeat_are_not_kept_for_the_next_run(context, altere
         module._folder_of_this_run.cache_clear()
     monkeypatch.delenv("PYTEST_XDIST_TESTRUNUID")
     assert context(altered(repeatable=False)).cache.root != wild.cache.root  # a new run knows nothing
-    assert context(ReferenceModel()).cache.root == tmp_path / "cache"
+    assert context(ReferenceModel(ARGON)).cache.root == tmp_path / "cache"
 
 
 @pytest.mark.parametrize("repeatable", [True, False])

@@ -103,7 +103,7 @@ def test_the_pace_lies_on_a_line(context, altered):
 
 
 class PacedBatch(Paced):
-    def batch_forces(self, positions, numbers, box):
+    def batch_forces(self, positions, numbers, cell):
         time.sleep(0.02 + 0.005 * len(positions))
         return np.zeros(positions.shape)
 

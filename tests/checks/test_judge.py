@@ -12,7 +12,7 @@ from pytest_mlff.apparatus.judging import Finding, judge, sequential, without_ve
 from pytest_mlff.errors import BudgetExhausted, ModelError, UnstableError
 from pytest_mlff.gate.catalogue import TABLE
 from pytest_mlff.schema import Estimate, Record
-from pytest_mlff.simulation.protocols import STATE_ATOMS
+from pytest_mlff.systems.protocols import STATE_ATOMS
 
 LOOKS = (116, 232)
 

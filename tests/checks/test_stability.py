@@ -13,6 +13,9 @@ from pytest_mlff.gate.catalogue import rows, run_check
 from pytest_mlff.reference.model import ReferenceModel
 from pytest_mlff.simulation.budget import Budget
 from pytest_mlff.simulation.meter import Meter
+from pytest_mlff.systems.reading import load_system
+
+ARGON = load_system("argon")
 
 
 def judged(context):
@@ -21,7 +24,7 @@ def judged(context):
 
 
 def test_the_reference_survives(context):
-    record = judged(context(ReferenceModel()))
+    record = judged(context(ReferenceModel(ARGON)))
     assert (record.status, record.force_calls) == ("PASS", 250)
     assert "survived 250 steps at 100K-256" in record.reason
     assert (record.candidate, record.tolerance) == (0.0, 0.0)

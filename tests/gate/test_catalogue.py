@@ -15,7 +15,7 @@ import pytest_mlff.suite
 from pytest_mlff.errors import SpecError
 from pytest_mlff.gate import catalogue
 from pytest_mlff.gate.catalogue import CHECKS, TABLE, rows
-from pytest_mlff.simulation.protocols import PROTOCOLS
+from pytest_mlff.systems.protocols import PROTOCOLS
 
 SUITE = Path(pytest_mlff.suite.__file__).parent
 

@@ -6,7 +6,7 @@ import pytest
 
 from pytest_mlff.errors import SpecError
 from pytest_mlff.gate.catalogue import chosen_protocol
-from pytest_mlff.simulation.protocols import PROTOCOLS, STARTS
+from pytest_mlff.systems.protocols import PROTOCOLS, STARTS
 
 CI = PROTOCOLS["ci"]
 CHANGES = [

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from pytest_mlff.errors import SpecError
-from pytest_mlff.simulation.systems import ARGON
 from pytest_mlff.study import ablation
 from pytest_mlff.study.ablation import BRIEF, MODEL_A, MODEL_B, RECIPES, Cell, cells, journal, measured, run, table
+from pytest_mlff.systems.reading import load_system
+
+ARGON = load_system("argon")
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -240,7 +242,7 @@ def test_the_papers_step_is_taken_in_crystal_and_liquid_and_in_both_precisions(t
     """256 atoms each, and the symmetry is that of the matrix: (‖A_s‖ − ‖A_a‖)/(‖A_s‖ + ‖A_a‖)."""
     seen = []
     matrix = np.array([[0.0, 3.0], [1.0, 0.0]])  # spectral norms of its parts: 2 and 1
-    neighbour = ARGON.lattice_parameter / np.sqrt(2.0)
+    neighbour = ARGON.crystal.cell[0][0] / np.sqrt(2.0)
 
     def dense_hessian(forces, positions, *, step):
         apart = np.linalg.norm(positions[1:] - positions[0], axis=1).min()

@@ -4,17 +4,19 @@ import pytest
 
 from pytest_mlff.apparatus.lengths import STRIDE
 from pytest_mlff.gate.catalogue import chosen_protocol
-from pytest_mlff.simulation.protocols import LIQUID_STATES, PROTOCOLS, STATE_ATOMS
-from pytest_mlff.simulation.systems import ARGON, state_points
+from pytest_mlff.systems.protocols import LIQUID_STATES, PROTOCOLS, STATE_ATOMS
+from pytest_mlff.systems.reading import load_system
+
+ARGON = load_system("argon")
 
 CI = PROTOCOLS["ci"]
 
 
 def test_protocols_know_the_state_points_and_the_stride_of_the_system():
-    liquids = {name for name, state in state_points().items() if state.phase == "liquid"}
+    liquids = {state.name for state in ARGON.states if state.phase == "liquid"}
     assert set(LIQUID_STATES) == liquids
     assert STRIDE == ARGON.frame_stride
-    assert all(state_points()[name].n_atoms == atoms for name, atoms in STATE_ATOMS.items())
+    assert all(ARGON.state(name).n_atoms == atoms for name, atoms in STATE_ATOMS.items())
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)
