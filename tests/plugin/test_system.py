@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_mlff.settings.systems import BUNDLED
+from pytest_mlff.systems.reading import system_names
+
 PROBE = "def test_own(mlff_context):\n    assert mlff_context.settings.system == 'argon'\n"
+
+
+def test_the_names_are_those_of_the_files_that_are_there():
+    assert sorted(BUNDLED) == system_names()
 
 
 @pytest.mark.parametrize("options", [(), ("--mlff-system=argon",)])
