@@ -1,4 +1,4 @@
-"""The crystal's response to one displaced atom: measured once, used by the Hessian and the phonon checks."""
+"""The crystal's responses to the atoms of one primitive cell: measured once, for the Hessian and the phonons."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pytest_mlff.analysis.crystal import Crystal
 from pytest_mlff.apparatus.context import CheckContext
 from pytest_mlff.apparatus.work import Work
-from pytest_mlff.simulation.derivatives import CRYSTAL_CALLS, crystal_rows
-from pytest_mlff.simulation.systems import fcc_positions
+from pytest_mlff.reference.crystal import respond, static_crystal
+from pytest_mlff.simulation.derivatives import CALLS_PER_DISPLACED
 
 if TYPE_CHECKING:
     import xarray as xr
 
 
 def crystal_response(context: CheckContext) -> xr.Dataset:
-    """Rows of the candidate's Hessian at the static zero-pressure lattice of the reference.
+    """Rows of the candidate's Hessian in the reference's static zero-pressure cell, its atoms at rest there.
 
     Parameters
     ----------
@@ -27,23 +28,21 @@ def crystal_response(context: CheckContext) -> xr.Dataset:
     Returns
     -------
     xr.Dataset
-        As :func:`pytest_mlff.simulation.derivatives.crystal_rows` returns it.
+        As :func:`pytest_mlff.reference.crystal.respond` returns it.
 
     Raises
     ------
     ObservableError
         If the model's force noise leaves no sensible step.
     """
-    n = context.protocol.hessian_cells
-    edge = context.system.lattice_parameter
-    found = context.memo(
-        "crystal", {"cells": n, "edge": edge}, lambda: to_arrays(_measure(context, n, edge)), holds=["layout"]
-    )
+    crystal = _crystal(context)
+    forces, parts = context.forces(np.diag(crystal.cell)), {"cell": crystal.cell.tolist()}
+    found = context.memo("crystal", parts, lambda: to_arrays(respond(forces, crystal)), holds=["layout"])
     return from_arrays(found)
 
 
 def crystal_work(context: CheckContext) -> Work:
-    """Count the force calls of :func:`crystal_response`.
+    """Count the force calls of :func:`crystal_response`: of one atom at rest, or of a crystal that need not relax.
 
     Parameters
     ----------
@@ -55,12 +54,20 @@ def crystal_work(context: CheckContext) -> Work:
     Work
         Shared by the Hessian and the phonons.
     """
-    return Work(share="crystal", calls=CRYSTAL_CALLS, atoms=4 * context.protocol.hessian_cells**3)
+    crystal = _crystal(context)
+    n = len(crystal.displaced)
+    calls = 1 + CALLS_PER_DISPLACED * n + (n > 1)
+    return Work(share="crystal", calls=calls, atoms=len(crystal.numbers))
 
 
-def _measure(context: CheckContext, n: int, edge: float) -> xr.Dataset:
-    box = np.full(3, n * edge)
-    return crystal_rows(context.forces(box), fcc_positions((n, n, n), edge), box=box, repeats=(n, n, n))
+def relaxation(response: xr.Dataset) -> str:
+    """End of a note: what the relaxation did before; empty where there was nothing to do."""
+    said = response.attrs["relaxation"]
+    return f"; {said}" if said else ""
+
+
+def _crystal(context: CheckContext) -> Crystal:
+    return static_crystal(context.system, context.protocol.hessian_cells)
 
 
 def to_arrays(dataset: xr.Dataset) -> dict[str, np.ndarray]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pytest_mlff.analysis.phonons import pdos_distance, phonon_spectrum
-from pytest_mlff.gate.catalogue import Row
 from pytest_mlff.apparatus.context import CheckContext
-from pytest_mlff.apparatus.crystal import crystal_response, crystal_work
+from pytest_mlff.apparatus.crystal import crystal_response, crystal_work, relaxation
 from pytest_mlff.apparatus.judging import Finding, Stopwatch, judge
 from pytest_mlff.apparatus.work import Work
+from pytest_mlff.gate.catalogue import Row
 from pytest_mlff.schema import Estimate, Record
 
 
@@ -30,7 +30,7 @@ def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
     """
     watch = Stopwatch()
     response = crystal_response(context)
-    spectrum = phonon_spectrum(response, mass=context.system.mass)
+    spectrum = phonon_spectrum(response, masses=context.system.mass)
     atoms, calls = response.sizes["atom"], int(response.attrs["force_calls"])
     reference = context.reference.observable(f"crystal-{atoms}", "phonons")
     mean, mean_reference = float(spectrum["frequency"].mean()), float(reference["frequency"].mean())
@@ -38,7 +38,8 @@ def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
         "pdos": Finding(
             candidate=pdos_distance(spectrum, reference),
             force_calls=calls,
-            note=f"{atoms} atoms; mean frequency {mean:.4f} THz, reference {mean_reference:.4f} THz",
+            note=f"{atoms} atoms; mean frequency {mean:.4f} THz, reference {mean_reference:.4f} THz"
+            + relaxation(response),
         ),
         "negative_modes": Finding(
             candidate=Estimate(float(spectrum["negative_modes"]), 0.0),

@@ -1,4 +1,4 @@
-"""Symmetry of the Hessian, in the crystal (one displaced atom) and in the liquid (dense, on a probe)."""
+"""Symmetry of the Hessian, in the crystal (from the atoms of one primitive cell) and in the liquid (dense, a probe)."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from functools import partial
 import numpy as np
 
 from pytest_mlff.analysis.hessian import crystal_symmetry, symmetry_estimate
-from pytest_mlff.gate.catalogue import Row
 from pytest_mlff.apparatus.context import CheckContext
-from pytest_mlff.apparatus.crystal import crystal_response, crystal_work
+from pytest_mlff.apparatus.crystal import crystal_response, crystal_work, relaxation
 from pytest_mlff.apparatus.judging import Finding, measured
 from pytest_mlff.apparatus.work import Work
+from pytest_mlff.gate.catalogue import Row
 from pytest_mlff.reference.observables import estimate
 from pytest_mlff.schema import Record
 from pytest_mlff.simulation.derivatives import CALLS_PER_ATOM, NOISE_CALLS, choose_step, dense_hessian, force_noise
@@ -70,7 +70,7 @@ def _solid(context: CheckContext) -> Finding:
         candidate=crystal_symmetry(response),
         reference=estimate(reference, "S"),
         force_calls=int(response.attrs["force_calls"]),
-        note=f"{atoms} atoms, difference step {step:.3g} Å",
+        note=f"{atoms} atoms, difference step {step:.3g} Å{relaxation(response)}",
     )
 
 

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING
 
 from pytest_mlff.analysis.msd import LAG_WINDOW, mean_squared_displacement
 from pytest_mlff.analysis.parity import force_parity
-from pytest_mlff.analysis.phonons import density_of_states, dispersion, pdos_distance, phonon_spectrum
+from pytest_mlff.analysis.phonons import (
+    FCC_PATH,
+    density_of_states,
+    dispersion,
+    fcc_points,
+    pdos_distance,
+    phonon_spectrum,
+)
 from pytest_mlff.analysis.relaxation import FIT_WINDOW
 from pytest_mlff.analysis.statistics import replica_mean
 from pytest_mlff.analysis.xpcs import field_correlation
@@ -198,10 +205,12 @@ def phonons(context: CheckContext) -> xr.Dataset:
         :func:`pytest_mlff.analysis.phonons.dispersion` has them.
     """
     response, mass = crystal_response(context), context.system.mass
-    spectrum = phonon_spectrum(response, mass=mass)
+    spectrum = phonon_spectrum(response, masses=mass)
     known = context.reference.observable(f"crystal-{response.sizes['atom']}", "phonons")
     top = max(1.1 * float(known["frequency"].max()), 1.001 * float(spectrum["frequency"].max()))
-    walked, distance = dispersion(response, mass=mass), pdos_distance(spectrum, known)
+    points = fcc_points(context.system.lattice_parameter)
+    walked = dispersion(response, masses=mass, points=points, path=FCC_PATH)
+    distance = pdos_distance(spectrum, known)
     return density_of_states(spectrum, max_frequency=top, n_bins=BINS).assign(
         distance=distance.value,
         distance_stderr=distance.stderr,

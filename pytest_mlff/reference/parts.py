@@ -14,6 +14,7 @@ import numpy as np
 from pytest_mlff.analysis.hessian import crystal_symmetry, symmetry_estimate
 from pytest_mlff.analysis.phonons import phonon_spectrum
 from pytest_mlff.errors import ReferenceDataError
+from pytest_mlff.reference.crystal import respond, static_crystal
 from pytest_mlff.reference.data import pack, unpack
 from pytest_mlff.reference.melting import melting_part
 from pytest_mlff.reference.model import ReferenceModel
@@ -22,7 +23,7 @@ from pytest_mlff.reference.packing import number, packed
 from pytest_mlff.reference.pressure import pressure_part
 from pytest_mlff.reference.runs import PLANS, Plan, reference_trajectory
 from pytest_mlff.simulation.cache import Cache
-from pytest_mlff.simulation.derivatives import STEP, crystal_rows, dense_hessian
+from pytest_mlff.simulation.derivatives import STEP, dense_hessian
 from pytest_mlff.simulation.forces import ModelForces
 from pytest_mlff.simulation.md import Workshop
 from pytest_mlff.simulation.meter import Meter, Progress
@@ -33,7 +34,6 @@ from pytest_mlff.simulation.systems import (
     LIQUID_DENSITIES,
     StatePoint,
     System,
-    fcc_positions,
     state_points,
 )
 
@@ -164,13 +164,11 @@ def _interleaved(sets: list[tuple[np.ndarray, Any]], count: int) -> xr.Dataset:
 
 
 def _crystal_part(workshop: Workshop) -> Stream:
-    edge = workshop.system.lattice_parameter
     for n in CRYSTAL_CELLS:
-        box = np.full(3, n * edge)
-        forces = ModelForces(workshop.model, workshop.system, box)
-        rows = crystal_rows(forces, fcc_positions((n, n, n), edge), box=box, repeats=(n, n, n))
+        crystal = static_crystal(workshop.system, n)
+        rows = respond(ModelForces(workshop.model, workshop.system, np.diag(crystal.cell)), crystal)
         atoms = rows.sizes["atom"]
-        yield f"crystal-{atoms}/phonons", phonon_spectrum(rows, mass=workshop.system.mass)
+        yield f"crystal-{atoms}/phonons", phonon_spectrum(rows, masses=workshop.system.mass)
         yield f"crystal-{atoms}/symmetry", number("S", crystal_symmetry(rows))
 
 

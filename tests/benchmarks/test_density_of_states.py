@@ -7,8 +7,9 @@ from ase import Atoms
 
 from pytest_mlff.analysis.phonons import phonon_spectrum
 from pytest_mlff.potentials import lennard_jones
-from pytest_mlff.simulation.derivatives import STEP, crystal_rows
-from pytest_mlff.simulation.systems import ARGON, FCC_BASIS, fcc_positions
+from pytest_mlff.reference.crystal import respond, static_crystal
+from pytest_mlff.simulation.derivatives import STEP
+from pytest_mlff.simulation.systems import ARGON, FCC_BASIS
 
 EDGE, MASS = ARGON.lattice_parameter, ARGON.mass
 
@@ -30,9 +31,8 @@ class CountedForces:
 
 def spectrum(cells):
     forces, start = CountedForces(cells), time.perf_counter()
-    sites = fcc_positions((cells,) * 3, EDGE)
-    rows = crystal_rows(forces, sites, box=forces.cell, repeats=(cells,) * 3, step=None)
-    found = phonon_spectrum(rows, mass=MASS)["frequency"].values
+    rows = respond(forces, static_crystal(ARGON, cells))
+    found = phonon_spectrum(rows, masses=MASS)["frequency"].values
     return found, forces.calls, time.perf_counter() - start - forces.seconds
 
 
