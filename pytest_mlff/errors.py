@@ -40,11 +40,11 @@ class NonFiniteError(ObservableError):
 
     Attributes
     ----------
-    structure : tuple or None
-        Positions (atom, xyz) and cell, (3,) or (3, 3), in Å of the structure that a calculator gave it for.
+    structure : pytest_mlff.systems.structure.Structure or None
+        For which a calculator gave it.
     """
 
-    structure: tuple[Any, Any] | None = None
+    structure: Any = None
 
 
 class TooFewError(ObservableError):

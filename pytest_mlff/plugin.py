@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
-    from pytest_mlff.gate.catalogue import Row
     from pytest_mlff.apparatus.context import CheckContext
+    from pytest_mlff.apparatus.declaration import Row
     from pytest_mlff.reference.data import Reference
     from pytest_mlff.report.outcome import Cell
     from pytest_mlff.report.run import Run
     from pytest_mlff.schema import Model, Record
-    from pytest_mlff.simulation.systems import System
     from pytest_mlff.suite.bench import Bench
     from pytest_mlff.suite.termination import Termination
+    from pytest_mlff.systems.system import System
     from pytest_mlff.verdict.tolerances import Tolerance
 
 PLUGIN = "mlff-gate"
@@ -77,12 +77,13 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     if not config.pluginmanager.hasplugin("warnings"):  # the suite uses its marker, and --strict-markers may be on
         config.addinivalue_line("markers", "filterwarnings(warning): without effect, for the plugin 'warnings' is off")
+    from pytest_mlff.gate.limits import check_tables
     from pytest_mlff.report.run import Run, Selection
     from pytest_mlff.suite.collection import add_suite, deselects, runs_nothing
     from pytest_mlff.suite.termination import Termination
 
     try:
-        settings = resolve(config)
+        settings = resolve(config, check_tables())
     except MlffError as error:
         raise _usage_error(error) from None
     run = config.stash[RUN] = Run(
@@ -144,8 +145,8 @@ class GateHooks:
         from pytest_mlff.report.progress import session_progress
         from pytest_mlff.report.summary import failure_text, give_up
         from pytest_mlff.simulation.meter import Meter
-        from pytest_mlff.suite.collection import remove_shared
         from pytest_mlff.suite.bench import Bench
+        from pytest_mlff.suite.collection import remove_shared
         from pytest_mlff.suite.timeout import end_run
 
         meter = Meter(
@@ -230,7 +231,7 @@ class GateHooks:
         """Keep what shares trajectories on one worker, unless the user chose a distribution."""
         from pytest_mlff.suite.collection import scheduler
 
-        return scheduler(config, log, self.bench.model_names)
+        return scheduler(config, log, self.bench.model_names, self.run.rows)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:

@@ -72,8 +72,9 @@ class Record:
     """The outcome of one row of one check, as plain builtins.
 
     ``deviation``, ``interval`` and ``tolerance`` are in the unit the row is judged in: a fraction for relative
-    rows, the unit of the quantity otherwise. ``traceback`` is that of an ERROR, for who asks pytest for it; it leaves
-    the process with the text of the test alone.
+    rows, the unit of the quantity otherwise. ``blocked_by`` is the check whose failure made this row not worth running;
+    such a model is refused, whatever rows were chosen. ``traceback`` is that of an ERROR, for who asks pytest for it;
+    it leaves the process with the text of the test alone.
     """
 
     check: str
@@ -93,6 +94,7 @@ class Record:
     force_calls: int = 0
     wall_s: float = 0.0
     reason: str = ""
+    blocked_by: str = ""
     traceback: str = field(default="", repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:

@@ -9,10 +9,11 @@ from importlib.metadata import entry_points
 import pytest
 from hypothesis import settings
 
+import pytest_mlff.cli
+
 # An in-process inner run (pytester) forgets the modules that it was the first to import, but their packages keep
 # them as attributes: two copies of one module. So whatever inner runs use, and that is cheap, is imported here.
 import pytest_mlff.gate.catalogue
-import pytest_mlff.cli
 import pytest_mlff.models
 import pytest_mlff.reference
 import pytest_mlff.report.summary

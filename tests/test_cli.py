@@ -12,10 +12,10 @@ import pytest
 
 from pytest_mlff import cli
 from pytest_mlff import doctor as doctor_room
-from pytest_mlff.ablation import MODEL_A, MODEL_B, journal
-from pytest_mlff.gate.catalogue import CHECKS
 from pytest_mlff.errors import ReferenceDataError
+from pytest_mlff.gate.catalogue import CHECKS
 from pytest_mlff.schema import Estimate
+from pytest_mlff.study.ablation import MODEL_A, MODEL_B, journal
 
 
 @pytest.fixture
@@ -41,12 +41,25 @@ def stand_in(monkeypatch):
 
 def test_build(stand_in, tmp_path, capsys):
     calls = stand_in("pytest_mlff.reference.build", "build")
-    command = ["reference", "build", "--system", "argon", "--only", "95K-256", "--jobs", "2"]
+    command = ["reference", "build", "argon", "--only", "95K-256", "--jobs", "2"]
     assert cli.main([*command, "--output", str(tmp_path), "--cache-dir", "c"]) == 0
     ((output,), options) = calls[0]
     assert output == tmp_path
     assert (options["only"], options["jobs"], str(options["cache_dir"])) == ("95K-256", 2, "c")
     assert str(tmp_path) in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["build", "verify"])
+@pytest.mark.parametrize(
+    ("system", "problem"),
+    [
+        ("copper.toml", "a system of your own from a file is not there yet; expected argon"),
+        ("argn", "no such system (did you mean 'argon'?); expected argon"),
+    ],
+)
+def test_a_reference_of_another_system_is_refused_in_one_line(command, system, problem, capsys):
+    assert cli.main(["reference", command, system]) == 2
+    assert capsys.readouterr() == ("", f"pytest-mlff: {system!r}: {problem}\n")
 
 
 @pytest.mark.parametrize(("agrees", "status"), [(True, 0), (False, 1)])
@@ -60,7 +73,7 @@ def test_verify(stand_in, capsys, agrees, status):
         agrees=agrees,
     )
     calls = stand_in("pytest_mlff.reference.verify", "verify", [comparison])
-    assert cli.main(["reference", "verify", "--only", "95K-256"]) == status
+    assert cli.main(["reference", "verify", "argon", "--only", "95K-256"]) == status
     assert calls[0][1]["only"] == "95K-256"
     first, last = capsys.readouterr().out.splitlines()
     numbers = "D of 95K-256: stored 0.3195 ± 0.0020, again 0.330 ± 0.010, off by 1 of 4.5"
@@ -142,17 +155,19 @@ def test_a_recipe_that_there_is_not_is_one_line(capsys, tmp_path):
 
 def test_ablation(monkeypatch, capsys, tmp_path):
     calls = []
-    monkeypatch.setattr("pytest_mlff.ablation.run", lambda *args, **named: calls.append((args, named)))
+    monkeypatch.setattr("pytest_mlff.study.ablation.run", lambda *args, **named: calls.append((args, named)))
     monkeypatch.setattr("pytest_mlff.models.networks.need_torch", lambda: None)
     output = tmp_path / "results.jsonl"
-    assert cli.main(["ablation", "--output", str(output), "--table"]) == 0
+    assert cli.main(["study", "ablation", "--output", str(output), "--table"]) == 0
     assert calls == []
     assert capsys.readouterr().out.startswith("| form | trained on | seed |")
     drawn = []
-    monkeypatch.setattr("pytest_mlff.report.figures.ablation.ablation_figure", lambda *args: drawn.append(args))
-    assert cli.main(["ablation", "--output", str(output), "--table", "--figure", "a.svg"]) == 0
+    monkeypatch.setattr("pytest_mlff.study.figures.ablation.ablation_figure", lambda *args: drawn.append(args))
+    assert cli.main(["study", "ablation", "--output", str(output), "--table", "--figure", "a.svg"]) == 0
     assert drawn == [({}, Path("a.svg"))]
-    assert cli.main(["ablation", "--output", str(output), "--cell", "smooth-liquid-0", "--stage", "train"]) == 0
+    assert (
+        cli.main(["study", "ablation", "--output", str(output), "--cell", "smooth-liquid-0", "--stage", "train"]) == 0
+    )
     (((folder, given), named),) = calls
     assert (str(folder), given) == ("ablation", output)
     assert (named["names"], named["stages"], named["threads"]) == (["smooth-liquid-0"], ["train"], 2)
@@ -161,7 +176,7 @@ def test_ablation(monkeypatch, capsys, tmp_path):
 def test_the_papers_results_beside_those_of_runs(capsys, tmp_path):
     run = tmp_path / "b.json"
     run.write_text('{"records": [{"check": "pdos", "candidate": 0.01, "candidate_stderr": 0.001, "status": "PASS"}]}')
-    assert cli.main(["reference", "paper", "--model-b", str(run)]) == 0
+    assert cli.main(["study", "paper", "--model-b", str(run)]) == 0
     out = capsys.readouterr().out
     assert "| phonon DOS distance, 2048 atoms | – | wrong | right | – | not run | 0.0100 ± 0.0010 |" in out
 
@@ -170,7 +185,7 @@ def test_the_papers_results_beside_those_of_the_ablation_alone(capsys, tmp_path)
     results = tmp_path / "ablation.jsonl"
     of_model_b = {"pdos": {"candidate": 0.01, "candidate_stderr": 0.001, "status": "PASS"}}
     journal(results).append((MODEL_B, "measure"), of_model_b)
-    assert cli.main(["reference", "paper", "--ablation", str(results)]) == 0
+    assert cli.main(["study", "paper", "--ablation", str(results)]) == 0
     out = capsys.readouterr().out
     assert "| phonon DOS distance, 2048 atoms | – | wrong | right | – | not run | 0.0100 ± 0.0010 |" in out
 
@@ -181,7 +196,7 @@ def test_an_ablation_of_neither_model_is_refused(models, capsys, tmp_path, monke
     Path("b.json").write_text('{"records": []}')
     journal(Path("others.jsonl")).append(("smooth-liquid-0", "measure"), {})
     for file in ("others.jsonl", "nowhere.jsonl"):
-        assert cli.main(["reference", "paper", *models, "--ablation", file]) == 2
+        assert cli.main(["study", "paper", *models, "--ablation", file]) == 2
         out, err = capsys.readouterr()
         assert out == ""
         assert err == f"pytest-mlff: {file} holds no results of stage measure on {MODEL_A} or {MODEL_B}\n"
@@ -258,7 +273,7 @@ def test_matrix(monkeypatch, capsys, tmp_path, said, status):
 
 def test_an_error_of_the_package_is_one_line(stand_in, capsys):
     stand_in("pytest_mlff.reference.build", "build", ReferenceDataError("no part 'x';\n there are a, b"))
-    assert cli.main(["reference", "build", "--only", "x"]) == 2
+    assert cli.main(["reference", "build", "argon", "--only", "x"]) == 2
     assert capsys.readouterr().err == "pytest-mlff: no part 'x'; there are a, b\n"
 
 
@@ -267,8 +282,9 @@ def test_an_error_of_the_package_is_one_line(stand_in, capsys):
     [
         [],
         ["reference"],
-        ["reference", "build", "--jobs", "0"],
-        ["reference", "build", "--system", "neon"],
+        ["reference", "build"],
+        ["reference", "build", "argon", "--jobs", "0"],
+        ["reference", "verify", "argon", "--system", "argon"],
         ["calibrate", "null", "--seeds", "-1"],
         ["dataset", "liquid"],
         ["train"],

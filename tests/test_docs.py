@@ -15,10 +15,11 @@ import pytest
 from pytest_mlff import cli, plugin
 from pytest_mlff.analysis import msd, relaxation, shells
 from pytest_mlff.apparatus import cases, conservation, extremes, learned, workbench
-from pytest_mlff.gate.catalogue import TABLE
-from pytest_mlff.checks.pressure import PAIRED_FROM
-from pytest_mlff.errors import SpecError
+from pytest_mlff.apparatus.density import PAIRED_FROM
+from pytest_mlff.gate.catalogue import CHECKS, TABLE, chosen_protocol
+from pytest_mlff.gate.limits import check_tables, overrides
 from pytest_mlff.models.spec import parse_spec
+from pytest_mlff.potentials import ARGON_SIGMA
 from pytest_mlff.reference.data import Reference
 from pytest_mlff.reference.observables import estimate
 from pytest_mlff.reference.pressure import PLANS as PRESSURE_PLANS
@@ -27,12 +28,14 @@ from pytest_mlff.reference.runs import PLANS
 from pytest_mlff.settings import OPTIONS, validate_config
 from pytest_mlff.simulation import derivatives, engine
 from pytest_mlff.simulation.pressure import pressure_frames
-from pytest_mlff.simulation.protocols import PROTOCOLS, protocol
 from pytest_mlff.simulation.slabs import BRACKET, COEXISTENCE_LADDER, PAPER_LADDER
-from pytest_mlff.simulation.systems import ARGON, state_points
+from pytest_mlff.systems.protocols import PROTOCOLS
+from pytest_mlff.systems.reading import load_system
 from pytest_mlff.units import BAR, KG_PER_M3
 from pytest_mlff.verdict.format import format_estimate, format_tolerance
 from pytest_mlff.verdict.overrides import tolerances
+
+ARGON = load_system("argon")
 
 ROOT = Path(__file__).parents[1]
 PAGES = {
@@ -82,8 +85,8 @@ def test_the_readme_has_no_row_that_is_not_there():
 
 @pytest.mark.parametrize("key", TABLE)
 def test_every_row_stands_on_the_page_of_its_check(key):
-    stem = re.sub(r"-(\d.*)$", "", key)
-    check = TABLE[key].check
+    row, check = TABLE[key], TABLE[key].check
+    stem = "-".join(filter(None, (row.quantity, row.phase)))
     shared = {"solid_hessian": "solid", "solid_pressure": "pressure", "memory": "speed"}
     text = page("stability" if key == "net_force" else shared.get(check, check))
     assert f"`{key}`" in text or f"`{stem}-<" in text
@@ -101,45 +104,42 @@ def test_no_page_speaks_of_an_option_that_does_not_exist():
         assert set(re.findall(r"--mlff-[a-z]+(?:-[a-z]+)*", text)) <= known, name
 
 
-def names_in_message(tables: dict) -> list[str]:
-    with pytest.raises(SpecError) as caught:
-        validate_config(tables, where="here")
-    return str(caught.value).rpartition("known: ")[2].split(", ")
-
-
-def test_every_table_and_key_of_the_configuration_is_documented():
-    lines = {(line[0], line[1]) for line in table_lines(page("configuration"))}
-    for table in names_in_message({"nothing": {}}):
-        if table == "tolerances":
-            continue
-        for key in names_in_message({table: {"nothing": 1}}):
-            assert (f"`[{table}]`", f"`{key}`") in lines
+def test_every_setting_of_every_check_is_documented():
+    cells = {(line[0], line[1]): line[2] for line in table_lines(page("configuration"))}
+    for name, check in CHECKS.items():
+        assert f"`{name}`" in page("configuration")
+        for setting in check.settings:
+            assert setting.meaning in cells[f"`[check.{name}]`", f"`{setting.name}`"]
+    declared = {(name, setting.name) for name, check in CHECKS.items() for setting in check.settings}
+    assert len(cells.keys() - {("`[check.<name>]`", "`limits`")}) == len(declared) + 2  # head and rule
 
 
 @pytest.mark.parametrize("name", ["configuration", "speed"])
 def test_the_examples_of_configuration_are_accepted(name):
     for text in blocks(page(name), "toml"):
-        config = validate_config(tomllib.loads(text), where=name)
-        tolerances(TABLE, config["tolerances"])
+        config = validate_config(tomllib.loads(text), where=name, known=check_tables())
+        tolerances(TABLE, overrides(config))
         for chosen in PROTOCOLS:
-            protocol(chosen, config)
+            chosen_protocol(chosen, config)
 
 
-def test_the_example_of_configuration_shows_every_table():
+def test_the_example_of_configuration_shows_every_setting():
     (example,) = blocks(page("configuration"), "toml")
-    assert set(tomllib.loads(example)) == set(names_in_message({"nothing": {}}))
+    shown = tomllib.loads(example)["check"]
+    for name, check in CHECKS.items():
+        assert {setting.name for setting in check.settings} <= set(shown.get(name, {}))
 
 
 def test_defaults_of_the_configuration_are_those_of_ci():
     ci, cells = PROTOCOLS["ci"], {tuple(line[:2]): line[3] for line in table_lines(page("configuration"))}
-    assert cells["`[liquid]`", "`looks`"] == f"`{[frames * STRIDE for frames in ci.looks]}`"
-    assert cells["`[liquid]`", "`state_points`"] == f"`{list(ci.liquid_states)}`".replace("'", '"')
-    assert cells["`[liquid]`", "`replicas`"] == str(ci.replicas)
-    assert cells["`[solid]`", "`replicas`"] == str(ci.solid_replicas)
-    assert cells["`[solid]`", "`steps`"] == str(ci.solid_frames * STRIDE)
-    assert cells["`[melting]`", "`replicas`"] == str(ci.melting.replicas)
+    assert cells["`[check.liquid]`", "`looks`"] == f"`{[frames * STRIDE for frames in ci.looks]}`"
+    assert cells["`[check.liquid]`", "`state_points`"] == f"`{list(ci.liquid_states)}`".replace("'", '"')
+    assert cells["`[check.liquid]`", "`replicas`"] == str(ci.replicas)
+    assert cells["`[check.solid]`", "`replicas`"] == str(ci.solid_replicas)
+    assert cells["`[check.solid]`", "`steps`"] == str(ci.solid_frames * STRIDE)
+    assert cells["`[check.melting]`", "`replicas`"] == str(ci.melting.replicas)
     for frames in ci.melting.looks:
-        assert str(frames * STRIDE) in cells["`[melting]`", "`steps`"]
+        assert str(frames * STRIDE) in cells["`[check.melting]`", "`steps`"]
 
 
 def test_the_pages_on_energy_and_pressure_have_the_numbers_of_the_code():
@@ -237,11 +237,12 @@ def test_the_runs_of_the_reference_are_those_of_the_code():
 def test_the_pressures_of_the_reference_are_those_of_its_data():
     reference = Reference()
     lines = {line[0].strip("`"): line[1:] for line in table_lines(page("reference")) if len(line) == 5}
-    for name, point in state_points().items():
+    for point in ARGON.states:
+        name = point.name
         if f"{name}/pressure" in reference.observables:
             stored = reference.observable(name, "pressure")
             found = [estimate(stored, variable) for variable in ("pressure", "bulk_modulus")]
-            density = KG_PER_M3 * ARGON.mass * point.n_atoms / (point.box[0] * point.box[1] * point.box[2])
+            density = KG_PER_M3 * ARGON.masses_of(point.numbers).sum() / point.volume
             numbers = [format_estimate(BAR * one.value, BAR * one.stderr) for one in found]
             assert lines[name] == [f"{density:.0f}", *numbers, f"{0.01 * BAR * found[1].value:.0f}"]
     for (phase, atoms), plan in PRESSURE_PLANS.items():
@@ -252,10 +253,10 @@ def test_the_pressures_of_the_reference_are_those_of_its_data():
         assert [*cells[:2], cells[2].split()[0]] == [count, str(plan.equilibration_steps), str(plan.frames)]
 
 
-@pytest.mark.parametrize("name", [name for name in state_points() if "solid" not in name])
+@pytest.mark.parametrize("name", [state.name for state in ARGON.states if state.phase == "liquid"])
 def test_state_points_are_those_of_the_code(name):
-    point = state_points()[name]
-    density = point.n_atoms * ARGON.sigma**3 / (point.box[0] * point.box[1] * point.box[2])
+    point = ARGON.state(name)
+    density = point.n_atoms * ARGON_SIGMA**3 / point.volume
     line = next(line for line in table_lines(page("liquid")) if f"`{name}`" in line[0])
     assert line[1:3] == [f"{point.temperature:g}", f"{density:.3f}"]
     assert f"`{name}`" in page("configuration")

@@ -17,18 +17,21 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pytest_mlff.gate.catalogue import TABLE
 from pytest_mlff.errors import SpecError
+from pytest_mlff.gate.catalogue import TABLE, chosen_protocol
+from pytest_mlff.gate.limits import check_tables, overrides
 from pytest_mlff.gnn.composition import load_composition
 from pytest_mlff.models.load import load_model
 from pytest_mlff.models.origin import canonical_arguments
 from pytest_mlff.models.spec import parse_spec
 from pytest_mlff.settings import OPTIONS, check_folder, read_config, validate_config
-from pytest_mlff.simulation.protocols import PROTOCOLS, protocol
+from pytest_mlff.systems.protocols import PROTOCOLS
 from pytest_mlff.verdict.overrides import tolerances
 
 LONGEST_S = 20.0  # none takes a tenth of a second on an idle machine
 LONGEST_LINE = 1500
+
+KNOWN = check_tables()
 
 
 @contextmanager
@@ -94,13 +97,13 @@ values = st.recursive(
 keys = st.sampled_from(
     [
         *"replicas looks state_points steps configurations max_ms_per_call rdf cutoff runs seed hidden layers".split(),
-        *'epochs run mlff species a.b.c "a\\nb" "" "\\u0000"'.split(),
+        *'system epochs run mlff species a.b.c "a\\nb" "" "\\u0000"'.split(),
         "x" * 300,
     ]
 )
 tables = st.sampled_from(
-    "[liquid] [solid] [melting] [forces] [speed] [tolerances] [tool.mlff] [[run]] [training] [network] "
-    '["\\n"] [liquids] [a [[liquid]] [liquid.looks]'.split()
+    "[check.liquid] [check.solid] [check.forces] [check] [liquid] [tolerances] [tool.mlff] [[run]] [training] "
+    '[network] ["\\n"] [check.liquids] [a [[check.liquid]] [check.liquid.limits]'.split()
 )
 lines = tables | st.builds("{} = {}".format, keys, values) | st.text(max_size=5)
 tomls = st.lists(lines, max_size=8).map("\n".join)
@@ -108,10 +111,10 @@ tomls = st.lists(lines, max_size=8).map("\n".join)
 
 def whole_run(path: Path) -> None:
     """What a run does with its configuration before any model."""
-    config = read_config(path)
-    tolerances(TABLE, config.get("tolerances", {}))
+    config, _ = read_config(path, known=KNOWN)
+    tolerances(TABLE, overrides(config))
     for name in PROTOCOLS:
-        protocol(name, config)
+        chosen_protocol(name, config)
 
 
 def recipe(path: Path) -> object:
@@ -131,11 +134,11 @@ NASTY = {
     "deep lists": "a = " + "[" * 10_000 + "]" * 10_000,
     "deep tables": "a = " + "{a=" * 10_000 + "1" + "}" * 10_000,
     "deep names": "[" + ".".join("a" * 10_000) + "]",
-    "digits": "[liquid]\nreplicas = " + "9" * 5000,
-    "hexadecimal": "[liquid]\nreplicas = 0x" + "f" * 5000,
-    "a tolerance of many digits": "[tolerances]\nrdf = " + "9" * 400,
-    "looks of many digits": "[liquid]\nlooks = [1160, " + "9" * 30 + "]",
-    "a long key": "[liquid]\n" + "x" * 100_000 + " = 1",
+    "digits": "[check.liquid]\nreplicas = " + "9" * 5000,
+    "hexadecimal": "[check.liquid]\nreplicas = 0x" + "f" * 5000,
+    "a tolerance of many digits": "[check.liquid.limits]\nrdf = " + "9" * 400,
+    "looks of many digits": "[check.liquid]\nlooks = [1160, " + "9" * 30 + "]",
+    "a long key": "[check.liquid]\n" + "x" * 100_000 + " = 1",
     "a null byte": "a = '\0'",
     "a carriage return": "a = 1\rb = 2",
 }
@@ -199,13 +202,18 @@ plain: st.SearchStrategy[Any] = st.recursive(
 )
 
 
-@given(st.dictionaries(st.sampled_from(["liquid", "solid", "tolerances", "speed"]) | st.text(), plain, max_size=3))
+@given(
+    st.dictionaries(st.sampled_from(["liquid", "solid", "speed"]) | st.text(), plain, max_size=3).map(
+        lambda checks: {"check": checks}
+    )
+    | st.dictionaries(st.sampled_from(["check", "liquid", "tolerances", "speed"]) | st.text(), plain, max_size=3)
+)
 def test_any_tables_are_a_configuration_or_one_line(content: dict[str, Any]) -> None:
     with one_line_or_nothing():
-        config = validate_config(content, where="here")
-        tolerances(TABLE, config.get("tolerances", {}))
+        config = validate_config(content, where="here", known=KNOWN)
+        tolerances(TABLE, overrides(config))
         for name in PROTOCOLS:
-            protocol(name, config)
+            chosen_protocol(name, config)
 
 
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)

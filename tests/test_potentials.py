@@ -13,7 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_mlff.potentials import ARGON_CUTOFF, ARGON_EPSILON, ARGON_SIGMA, lennard_jones
+from pytest_mlff.systems.reading import load_system
 from pytest_mlff.units import ANGSTROM_PER_NM, KJ_PER_MOL_PER_EV
+
+ARGON = load_system("argon")
 
 SEEDS = st.integers(0, 2**32 - 1)
 

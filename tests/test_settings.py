@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_mlff.errors import SpecError
-from pytest_mlff.settings import OPTIONS, Settings, check_folder, read_config, validate_config
+from pytest_mlff.gate.limits import check_tables
+from pytest_mlff.settings import OPTIONS, Settings, read_config, validate_config
 from pytest_mlff.settings.names import suggest
 from pytest_mlff.settings.options import (
     parse_bool,
@@ -134,123 +135,150 @@ def test_cache_root_is_the_users_unless_set(tmp_path, monkeypatch):
     assert Settings().cache_root.is_relative_to(tmp_path)
 
 
+KNOWN = check_tables()
 WHOLE = """
-[tolerances]
-rdf = 0.04
-diffusion = 1
-[liquid]
+system = "argon"
+[check.forces]
+configurations = 50
+limits = { parity = 2e-3, "parity-solid-4000" = 1e-3 }
+[check.liquid]
 replicas = 4
 looks = [580, 1160]
 state_points = ["100K-256", "95K-256"]
-[solid]
+limits = { rdf = 0.04, diffusion = 1 }
+[check.solid]
 replicas = 3
 steps = 1000
-[melting]
+[check.melting]
 replicas = 2
 steps = 500
-[forces]
-configurations = 50
-[speed]
-max_ms_per_call = 25
+[check.speed.limits]
+ms_per_call = 25
 """
 
 
 def test_whole_configuration(tmp_path):
     file = tmp_path / "gate.toml"
     file.write_text(WHOLE)
-    config = read_config(file)
-    assert set(config) == {"tolerances", "liquid", "solid", "melting", "forces", "speed"}
-    assert config["tolerances"] == {"rdf": 0.04, "diffusion": 1.0}
-    assert config["liquid"] == {"replicas": 4, "looks": (580, 1160), "state_points": ("100K-256", "95K-256")}
-    assert config["speed"]["max_ms_per_call"] == 25.0
+    config, system = read_config(file, known=KNOWN)
+    assert system == "argon"
+    assert set(config) == {"forces", "liquid", "solid", "melting", "speed"}
+    assert config["liquid"]["limits"] == {"rdf": 0.04, "diffusion": 1.0}
+    lengths = {"replicas": 4, "looks": (580, 1160), "state_points": ("100K-256", "95K-256")}
+    assert config["liquid"] == lengths | {"limits": {"rdf": 0.04, "diffusion": 1.0}}
+    assert config["speed"]["limits"]["ms_per_call"] == 25.0
     with pytest.raises(TypeError):
         config["liquid"]["replicas"] = 5
+    with pytest.raises(TypeError):
+        config["liquid"]["limits"]["rdf"] = 0.5
     with pytest.raises(TypeError):
         config["gas"] = {}
 
 
 def test_pyproject_is_read_from_its_table_only(tmp_path):
     file = tmp_path / "pyproject.toml"
-    file.write_text("[project]\nname = 'x'\n[tool.mlff.liquid]\nreplicas = 4\n")
-    assert read_config(file) == {"liquid": {"replicas": 4}}
+    file.write_text("[project]\nname = 'x'\n[tool.mlff.check.liquid]\nreplicas = 4\n")
+    assert read_config(file, known=KNOWN) == ({"liquid": {"replicas": 4}}, None)
     file.write_text("[project]\nname = 'x'\n")
-    assert read_config(file) == {}
+    assert read_config(file, known=KNOWN) == ({}, None)
     file.write_text("tool = 3\n")
-    assert read_config(file) == {}
+    assert read_config(file, known=KNOWN) == ({}, None)
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[liquids]\nreplicas = 4", r"unknown table \[liquids\] \(did you mean 'liquid'\?\); known: "),
-        ("[liquid]\nreplica = 4", r"unknown key 'replica' in \[liquid\] \(did you mean 'replicas'\?\)"),
-        ("[speed]\nmax_ms = 4", r"unknown key 'max_ms' in \[speed\] \(did you mean 'max_ms_per_call'\?\)"),
-        ("[gas]\n", r"unknown table \[gas\].*known: tolerances, liquid"),
-        ("liquid = 3", r"liquid = 3 must be a table: \[liquid\]"),
-        ("[liquid]\nreplicas = 2", r"\[liquid\] replicas = 2: expected a whole number >= 3"),
-        ("[solid]\nreplicas = 2", r"\[solid\] replicas = 2: expected a whole number >= 3"),
-        ("[melting]\nreplicas = 1", r"\[melting\] replicas = 1: expected a whole number >= 2"),
-        ("[liquid]\nreplicas = 4.0", "expected a whole number >= 3"),
-        ("[liquid]\nreplicas = true", "expected a whole number >= 3"),
-        ("[liquid]\nlooks = [1160, 580]", "each larger than the one before"),
-        ("[liquid]\nlooks = [580, 580]", "each larger than the one before"),
-        ("[liquid]\nlooks = []", "list of step counts"),
-        ("[liquid]\nlooks = 580", "list of step counts"),
-        ("[liquid]\nlooks = [0, 580]", "list of step counts"),
-        ("[liquid]\nstate_points = '100K-256'", "list of names"),
-        ("[liquid]\nstate_points = []", "list of names"),
-        ("[liquid]\nstate_points = ['a', 'a']", "each name once"),
-        ("[solid]\nsteps = 0", "expected a whole number >= 1"),
-        ("[solid]\nsteps = true", "expected a whole number >= 1"),
-        ("[tolerances]\nrdf = '5 %'", r"\[tolerances\] rdf = '5 %': expected a positive number"),
-        ("[tolerances]\nrdf = -0.05", "expected a positive number"),
-        ("[tolerances]\nrdf = nan", "expected a positive number"),
-        ("[tolerances]\nrdf = true", "expected a positive number"),
-        ("[speed]\nmax_ms_per_call = 0", "expected a positive number"),
+        (
+            "[check.liquids]\nreplicas = 4",
+            r"unknown check \[check.liquids\] \(did you mean 'liquid'\?\); known: forces, ",
+        ),
+        ("[check.liquid]\nreplica = 4", r"unknown key 'replica' in \[check.liquid\] \(did you mean 'replicas'\?\)"),
+        ("[check.phonons]\nsteps = 4", r"unknown key 'steps' in \[check.phonons\]; known: limits"),
+        ("[checks.liquid]\nreplicas = 4", r"unknown table \[checks\]; what there is to set stands in \[check.<name>\]"),
+        ("check = 3", r"check = 3 must be a table of tables: \[check.<name>\]"),
+        ("check.liquid = 3", r"check.liquid = 3 must be a table: \[check.liquid\]"),
+        ("[check.liquid]\nlimits = 3", r"\[check.liquid\] limits = 3 must be a table, such as \{ rdf = 0.1 \}"),
+        ("[check.liquid]\nlimits = { rfd = 1 }", r"\[check.liquid\] limits: no row 'rfd' \(did you mean 'rdf'"),
+        (
+            "[check.liquid]\nlimits = { pdos = 1 }",
+            r"'pdos' is a row of the check phonons: write it into \[check.phonons\]",
+        ),
+        ("system = 3", r"system = 3: not the name of a system; expected argon"),
+        ("system = 'argn'", r"system = 'argn': no such system \(did you mean 'argon'\?\); expected argon"),
+        ("system = 'copper.toml'", r"system = 'copper.toml': a system of your own from a file is not there yet"),
+        # tables of before
+        (
+            "[tolerances]\ndiffusion = 0.15\n'gamma_self-1.844' = 0.08",
+            r"\[tolerances\] is gone; write \[check.liquid\] limits = \{ diffusion = 0.15 \}; "
+            r"\[check.xpcs\] limits = \{ \"gamma_self-1.844\" = 0.08 \}$",
+        ),
+        ("[tolerances]\n", r"\[tolerances\] is gone; write \[check.<name>\] limits = \{ <row> = <limit> \}"),
+        ("[liquid]\nlooks = [580]", r"\[liquid\] is gone; write \[check.liquid\] looks = \[580\]"),
+        ("[liquid]\nstate_points = ['95K-256']", r"write \[check.liquid\] state_points = \[\"95K-256\"\]"),
+        ("liquid = 3", r"\[liquid\] is gone; write \[check.liquid\]"),
+        ("[speed]\nmax_ms_per_call = 4", r"write \[check.speed\] limits = \{ ms_per_call = 4 \}"),
+        ("[speed]\nmax_mb_per_1000_calls = 4", r"write \[check.memory\] limits = \{ memory_growth = 4 \}"),
+        # values
+        ("[check.liquid]\nreplicas = 2", r"\[check.liquid\] replicas = 2: expected a whole number >= 3"),
+        ("[check.solid]\nreplicas = 2", r"\[check.solid\] replicas = 2: expected a whole number >= 3"),
+        ("[check.melting]\nreplicas = 1", r"\[check.melting\] replicas = 1: expected a whole number >= 2"),
+        ("[check.liquid]\nreplicas = 4.0", "expected a whole number >= 3"),
+        ("[check.liquid]\nreplicas = true", "expected a whole number >= 3"),
+        ("[check.liquid]\nlooks = [1160, 580]", "each larger than the one before"),
+        ("[check.liquid]\nlooks = [580, 580]", "each larger than the one before"),
+        ("[check.liquid]\nlooks = []", "list of step counts"),
+        ("[check.liquid]\nlooks = 580", "list of step counts"),
+        ("[check.liquid]\nlooks = [0, 580]", "list of step counts"),
+        ("[check.liquid]\nstate_points = '100K-256'", "list of names"),
+        ("[check.liquid]\nstate_points = []", "list of names"),
+        ("[check.liquid]\nstate_points = ['a', 'a']", "each name once"),
+        ("[check.solid]\nsteps = 0", "expected a whole number >= 1"),
+        ("[check.solid]\nsteps = true", "expected a whole number >= 1"),
+        ("[check.liquid.limits]\nrdf = '5 %'", r"\[check.liquid\] limits: rdf = '5 %': expected a positive number"),
+        ("[check.liquid.limits]\nrdf = -0.05", "expected a positive number"),
+        ("[check.liquid.limits]\nrdf = nan", "expected a positive number"),
+        ("[check.liquid.limits]\nrdf = true", "expected a positive number"),
+        ("[check.speed.limits]\nms_per_call = 0", "expected a positive number"),
     ],
 )
 def test_what_does_not_fit_is_named(tmp_path, text, message):
     file = tmp_path / "gate.toml"
     file.write_text(text)
     with pytest.raises(SpecError, match=message) as error:
-        read_config(file)
+        read_config(file, known=KNOWN)
     assert str(error.value).startswith(str(file))
     assert "\n" not in str(error.value)
 
 
 def test_malformed_toml_names_file_and_line(tmp_path):
     file = tmp_path / "gate.toml"
-    file.write_text("[liquid]\nreplicas = = 4\n")
+    file.write_text("[check.liquid]\nreplicas = = 4\n")
     with pytest.raises(SpecError, match=r"gate\.toml:2: not valid TOML") as error:
-        read_config(file)
+        read_config(file, known=KNOWN)
     assert "\n" not in str(error.value)
 
 
 def test_other_unreadable_files(tmp_path):
     with pytest.raises(SpecError, match=r"missing\.toml: cannot read this configuration: No such file"):
-        read_config(tmp_path / "missing.toml")
+        read_config(tmp_path / "missing.toml", known=KNOWN)
     with pytest.raises(SpecError, match="cannot read this configuration"):
-        read_config(tmp_path)
+        read_config(tmp_path, known=KNOWN)
     binary = tmp_path / "binary.toml"
     binary.write_bytes(b"a = '\xff\xfe'")
     with pytest.raises(SpecError, match="not UTF-8 at byte 5"):
-        read_config(binary)
+        read_config(binary, known=KNOWN)
 
 
-@given(st.dictionaries(st.text(min_size=1), st.one_of(st.integers(), st.floats(), st.text(), st.booleans())))
-def test_validation_gives_a_configuration_or_one_line(tables):
-    good = all(type(value) in (int, float) and 0 < value < math.inf for value in tables.values())
-    with nullcontext() if good else pytest.raises(SpecError, match=r"here: \[tolerances\]"):
-        config = validate_config({"tolerances": tables}, where="here")
-        assert config["tolerances"] == tables
-
-
-def test_folder_that_cannot_be_written(tmp_path):
-    check_folder(tmp_path / "new" / "folder", "--mlff-json")
-    assert list((tmp_path / "new" / "folder").iterdir()) == []
-    file = tmp_path / "file"
-    file.touch()
-    with pytest.raises(SpecError, match="--mlff-json: cannot write to"):
-        check_folder(file, "--mlff-json")
-    with pytest.raises(SpecError, match="--mlff-cache-dir: cannot write to"):
-        check_folder(file / "below", "--mlff-cache-dir")
+@given(
+    st.dictionaries(
+        st.sampled_from(KNOWN["liquid"].rows) | st.text(min_size=1),
+        st.one_of(st.integers(), st.floats(), st.text(), st.booleans()),
+    )
+)
+def test_validation_gives_a_configuration_or_one_line(limits):
+    good = limits.keys() <= set(KNOWN["liquid"].rows) and all(
+        type(value) in (int, float) and 0 < value < math.inf for value in limits.values()
+    )
+    with nullcontext() if good else pytest.raises(SpecError, match=r"here: \[check.liquid\] limits"):
+        config = validate_config({"check": {"liquid": {"limits": limits}}}, where="here", known=KNOWN)
+        assert config["liquid"]["limits"] == limits

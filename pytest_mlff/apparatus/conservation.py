@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -16,9 +17,11 @@ from pytest_mlff.analysis.richardson import derivative
 from pytest_mlff.analysis.statistics import jackknife
 from pytest_mlff.apparatus.cases import draw, shrink, whole
 from pytest_mlff.apparatus.judging import Finding
-from pytest_mlff.apparatus.workbench import LIQUID, PROBE, SOLID, Piece, Structure, Workbench
+from pytest_mlff.apparatus.workbench import LIQUID, PROBE, SOLID, Piece, Workbench
 from pytest_mlff.errors import ModelError, NonFiniteError
 from pytest_mlff.schema import Estimate
+from pytest_mlff.simulation.velocities import thermal_velocities
+from pytest_mlff.systems.structure import Structure, volume
 from pytest_mlff.units import BOLTZMANN_EV, EV_PER_AMU_ANGSTROM2_PS2, MEV
 
 Case = TypeVar("Case")
@@ -88,7 +91,7 @@ def energy_forces(bench: Workbench) -> Finding:
         structure = bench.structure(_POINTS[point]._replace(centre=8 * centre))
         direction = np.random.default_rng([seed, point]).standard_normal(structure.positions.shape)
         direction /= np.linalg.norm(direction)
-        model = bench.evaluator(structure.cell)
+        model = bench.evaluator(structure)
         forces = model(structure.positions)
         curve = _Energies(lambda step: model.energy(structure.positions + step * direction))
         largest = STEP * float(np.sqrt(direction.size))
@@ -124,16 +127,16 @@ def stress(bench: Workbench) -> Finding:
     def measure(case: tuple[int, int]) -> _Mismatch:
         structure = bench.structure(_CELLS[case[0]])
         strain = _strain(case[1], tilted=tilted)
-        volume = float(np.prod(structure.cell))
-        model = bench.evaluator(structure.cell)
+        size = volume(structure.cell)
+        model = bench.evaluator(structure)
         given = float(np.sum(model.stress(structure.positions) * strain))
-        curve = _Energies(lambda size: _strained_energy(bench, structure, size * strain))
+        curve = _Energies(lambda step: _strained_energy(bench, structure, step * strain))
         slope = derivative(curve, step=STRAIN)
         bench.calls += model.calls
-        found = Estimate(abs(given - slope.value / volume), slope.stderr / volume)
+        found = Estimate(abs(given - slope.value / size), slope.stderr / size)
         words = (
             f"{len(structure.positions)} atoms, along {'a random' if tilted else 'a diagonal'} strain: stress "
-            f"{given:.4g}, dE/ds/V {slope.value / volume:.4g} ± {found.stderr:.1g} eV/Å³"
+            f"{given:.4g}, dE/ds/V {slope.value / size:.4g} ± {found.stderr:.1g} eV/Å³"
         )
         return _Mismatch(found, words, structure, curve.rounded(slope.stderr, STRAIN))
 
@@ -171,24 +174,24 @@ def _constant_energy_run(bench: Workbench) -> np.ndarray:
     """Total energy per atom (step) in eV of a velocity Verlet run; NaN from where a force or energy is not finite."""
     context, structure = bench.context, bench.structure(Piece(PROBE, 0, 108, 0))
     n, step = len(structure.positions), context.system.timestep
-    mass = context.system.mass * EV_PER_AMU_ANGSTROM2_PS2
-    model = bench.evaluator(structure.cell)
-    velocity = np.random.default_rng([context.seed, n]).standard_normal((n, 3))
-    velocity -= velocity.mean(axis=0)
-    velocity *= np.sqrt((3 * n - 3) * BOLTZMANN_EV * NVE_TEMPERATURE / (mass * np.sum(velocity**2)))
+    masses = context.system.masses_of(structure.numbers)[:, np.newaxis]
+    relative, mass = masses / masses[0], float(masses[0, 0]) * EV_PER_AMU_ANGSTROM2_PS2
+    model = bench.evaluator(structure)
+    velocity = thermal_velocities(np.random.default_rng([context.seed, n]), relative)
+    velocity *= np.sqrt((3 * n - 3) * BOLTZMANN_EV * NVE_TEMPERATURE / (mass * np.sum(relative * velocity**2)))
     total = np.full(NVE_STEPS + 1, np.nan)
     positions = structure.positions
     with context.meter.task(f"{context.model.name} without thermostat", NVE_STEPS + 1), suppress(NonFiniteError):
         # the step is in what is missing, and the result is kept
         potential, forces = model.energy_and_forces(positions)
         for done in range(NVE_STEPS + 1):
-            total[done] = (potential + 0.5 * mass * np.sum(velocity**2)) / n
+            total[done] = (potential + 0.5 * mass * np.sum(relative * velocity**2)) / n
             if done == NVE_STEPS:
                 break
-            velocity = velocity + 0.5 * step / mass * forces
+            velocity = velocity + 0.5 * step / mass * forces / relative
             positions = positions + step * velocity
             potential, forces = model.energy_and_forces(positions)
-            velocity = velocity + 0.5 * step / mass * forces
+            velocity = velocity + 0.5 * step / mass * forces / relative
     return total
 
 
@@ -260,7 +263,6 @@ def _strain(seed: int, *, tilted: bool) -> np.ndarray:
 
 def _strained_energy(bench: Workbench, structure: Structure, strain: np.ndarray) -> float:
     deformation = np.eye(3) + strain
-    cell = np.diag(structure.cell) @ deformation
-    diagonal = np.count_nonzero(strain - np.diag(np.diag(strain))) == 0
     bench.calls += 1
-    return bench.evaluator(np.diag(cell) if diagonal else cell).energy(structure.positions @ deformation)
+    strained = replace(structure, positions=structure.positions @ deformation, cell=structure.cell @ deformation)
+    return bench.evaluator(strained).energy(strained.positions)

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 import pytest_mlff
 from pytest_mlff.errors import CacheError, SpecError
-from pytest_mlff.reference.data import Reference
+from pytest_mlff.reference.data import Configurations, Reference
 from pytest_mlff.schema import Model
 from pytest_mlff.simulation.cache import Cache, write_atomically
 from pytest_mlff.simulation.md import SEGMENT_FRAMES, Run, Workshop, simulate
 from pytest_mlff.simulation.meter import Meter
-from pytest_mlff.simulation.protocols import Protocol
 from pytest_mlff.simulation.statics import StaticForces
-from pytest_mlff.simulation.systems import System, extended_xyz, state_point
+from pytest_mlff.systems.protocols import Protocol
+from pytest_mlff.systems.structure import extended_xyz
+from pytest_mlff.systems.system import System
 from pytest_mlff.verdict.tolerances import Tolerance
 
 if TYPE_CHECKING:
@@ -71,22 +73,11 @@ class CheckContext:
         """The services of :func:`pytest_mlff.simulation.md.simulate`."""
         return Workshop(self.model, self.system, self.cache, self.meter, self.keep)
 
-    def forces(self, box: np.ndarray) -> StaticForces:
-        """Make the candidate's forces in a cell.
+    def forces(self, numbers: ArrayLike, cell: ArrayLike) -> StaticForces:
+        """Make the candidate's forces on atoms (atomic numbers) in a cell (vectors as rows, in Å)."""
+        return StaticForces(self.model, self.system, numbers, cell, self.meter)
 
-        Parameters
-        ----------
-        box : ndarray, shape (3,)
-            Cell edges in Å.
-
-        Returns
-        -------
-        StaticForces
-            Callable on positions; refuses what is not finite.
-        """
-        return StaticForces(self.model, self.system, box, self.meter)
-
-    def starts(self, name: str, count: int) -> tuple[np.ndarray, np.ndarray]:
+    def starts(self, name: str, count: int) -> Configurations:
         """Start configurations, a different one per replica, drawn by the seed.
 
         Parameters
@@ -98,21 +89,19 @@ class CheckContext:
 
         Returns
         -------
-        position : ndarray, shape (count, atom, xyz)
-            In Å.
-        box : ndarray, shape (3,)
-            Cell edges in Å.
+        Configurations
+            So many.
 
         Raises
         ------
         SpecError
             If the set holds fewer: two replicas from one start are not independent.
         """
-        position, box = self.reference.configurations(name)
-        if count > len(position):
-            raise SpecError(f"{count} replicas asked for; the reference has {len(position)} configurations of {name!r}")
-        order = np.random.default_rng([self.seed, *name.encode()]).permutation(len(position))
-        return position[order[:count]], box
+        found = self.reference.configurations(name)
+        if count > len(found):
+            raise SpecError(f"{count} replicas asked for; the reference has {len(found)} configurations of {name!r}")
+        order = np.random.default_rng([self.seed, *name.encode()]).permutation(len(found))
+        return found.taken(order[:count])
 
     def trajectory(self, state: str, *, replicas: int, frames: int) -> xr.Dataset:
         """Trajectory of the candidate at a state point of the reference.
@@ -129,10 +118,9 @@ class CheckContext:
         xr.Dataset
             From the cache as far as it is there.
         """
-        starts, _ = self.starts(f"start/{state}", replicas)
-        point = state_point(state, self.system)
+        starts = self.starts(f"start/{state}", replicas).positions
         run = Run(
-            state=point,
+            state=self.system.state(state),
             seed=self.seed,
             equilibration_steps=self.protocol.equilibration_steps,
             segment_frames=segment_of(frames),
@@ -189,7 +177,7 @@ class CheckContext:
         key = {
             "kind": what,
             "model": self.model.fingerprint,
-            "system": asdict(self.system),
+            "system": self.system.identity,
             "reference": self.reference.version,
             "version": pytest_mlff.__version__,
             **parts,

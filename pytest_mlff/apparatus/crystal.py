@@ -36,9 +36,21 @@ def crystal_response(context: CheckContext) -> xr.Dataset:
         If the model's force noise leaves no sensible step.
     """
     crystal = _crystal(context)
-    forces, parts = context.forces(np.diag(crystal.cell)), {"cell": crystal.cell.tolist()}
+    forces = context.forces(crystal.numbers, crystal.cell)
+    parts = {"cells": context.protocol.hessian_cells}
     found = context.memo("crystal", parts, lambda: to_arrays(respond(forces, crystal)), holds=["layout"])
     return from_arrays(found)
+
+
+def crystal_masses(context: CheckContext, response: xr.Dataset) -> np.ndarray:
+    """Masses in amu of the atoms of a response."""
+    return context.system.masses_of(response["number"].values)
+
+
+def relaxation(response: xr.Dataset) -> str:
+    """End of a note: what the relaxation did before; empty where there was nothing to do."""
+    said = response.attrs["relaxation"]
+    return f"; {said}" if said else ""
 
 
 def crystal_work(context: CheckContext) -> Work:
@@ -58,12 +70,6 @@ def crystal_work(context: CheckContext) -> Work:
     n = len(crystal.displaced)
     calls = 1 + CALLS_PER_DISPLACED * n + (n > 1)
     return Work(share="crystal", calls=calls, atoms=len(crystal.numbers))
-
-
-def relaxation(response: xr.Dataset) -> str:
-    """End of a note: what the relaxation did before; empty where there was nothing to do."""
-    said = response.attrs["relaxation"]
-    return f"; {said}" if said else ""
 
 
 def _crystal(context: CheckContext) -> Crystal:

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pytest_mlff.simulation.protocols import Protocol
+from pytest_mlff.systems.protocols import Protocol
 from pytest_mlff.verdict.tolerances import Hint, Tolerance
 
-CI, PAPER = frozenset({"ci"}), frozenset({"paper"})
-LONG = CI | PAPER
+CI, FULL = frozenset({"ci"}), frozenset({"full"})
+LONG = CI | FULL
 EVERYWHERE = LONG | {"smoke"}
 """Protocols in which a row is reported."""
 
@@ -51,7 +51,7 @@ class Setting:
 
 
 def one_look(protocol: Protocol) -> Iterable[Protocol]:
-    """A check without looks: the protocol as it is."""
+    """Take the protocol as it is: a check without looks."""
     return (protocol,)
 
 
@@ -64,10 +64,13 @@ class Check:
     order : int
         Place in the run: those that need no trajectory stand below 100, then the shortest, then the long ones.
     samples : str
-        ``configurations`` that are given, the same with every seed; ``cases`` that a seed draws; ``trajectories``,
-        whose spread from seed to seed is calibrated; or the time and memory of the ``machine``, which is not.
+        ``configurations`` that are given, the same with every seed; ``cases`` that a seed draws, each of which passes
+        or not; ``trajectories``, whose spread from seed to seed is calibrated; or the time and memory of the
+        ``machine``, which is not.
     worker : str
         Checks of one name share force calls, so that one xdist worker runs them; by default a check is alone.
+    dry_run : bool
+        Whether ``work`` counts calls by making those of the reference, which takes seconds.
     looks : callable
         ``protocol → protocols`` of which each takes one of the looks alone.
     settings : tuple of Setting
@@ -77,6 +80,7 @@ class Check:
     order: int = 1000
     samples: Samples = "trajectories"
     worker: str = ""
+    dry_run: bool = False
     looks: Callable[[Protocol], Iterable[Protocol]] = one_look
     settings: tuple[Setting, ...] = ()
 
@@ -87,6 +91,8 @@ class Declared(Tolerance):
 
     Attributes
     ----------
+    check : str
+        Name of its check: that of the file, which the catalogue fills in.
     test : str
         ``module.function`` of the suite that carries it.
     hint : str or (str, str)
@@ -109,6 +115,7 @@ class Declared(Tolerance):
         Whether there is one for each liquid state point of the protocol.
     """
 
+    check: str = ""
     test: str
     hint: Hint = ""
     quantity: str = ""

@@ -10,12 +10,13 @@ import numpy as np
 
 from pytest_mlff.analysis.continuity import find_jump, irregular_intervals, rounding_step, wrong_sign
 from pytest_mlff.apparatus.judging import Finding
-from pytest_mlff.apparatus.workbench import PROBE, Structure, Workbench
+from pytest_mlff.apparatus.workbench import PROBE, Workbench
 from pytest_mlff.errors import NonFiniteError, UnstableError
 from pytest_mlff.schema import Estimate
 from pytest_mlff.simulation.md import Run, simulate
 from pytest_mlff.simulation.statics import StaticForces
-from pytest_mlff.simulation.systems import StatePoint, state_point
+from pytest_mlff.systems.structure import Structure
+from pytest_mlff.systems.system import State, as_cell
 from pytest_mlff.units import BOLTZMANN_EV, EV_PER_AMU_ANGSTROM2_PS2, MEV
 
 T = TypeVar("T")
@@ -23,9 +24,9 @@ T = TypeVar("T")
 SPACING = 0.02
 """Distance in Å between the points of the dimer's curve."""
 INNER, BEYOND = 0.8, 1.0
-"""The curve begins at this many σ and ends this many Å beyond the reference's cutoff."""
+"""The curve begins at this many closest approaches and ends this many Å beyond the reference's cutoff."""
 CORE = 1.0
-"""Jumps are looked for from this many σ on: no pair of a liquid comes closer."""
+"""Jumps are looked for from this many closest approaches on: no pair of a liquid comes closer."""
 HOT_TEMPERATURE = 300.0
 """Temperature in K of the hot run."""
 HOT_FRAMES = 19
@@ -52,13 +53,17 @@ class _Dimer:
     """
 
     def __init__(self, bench: Workbench, direction: np.ndarray) -> None:
-        self.model: StaticForces = bench.evaluator(np.full(3, _BOX))
-        self.direction = direction
+        self.direction, self._numbers = direction, np.array(bench.context.system.crystal.numbers[:1] * 2)
+        self.model: StaticForces = bench.evaluator(self.structure(_BOX))
 
     def positions(self, distance: float) -> np.ndarray:
         """Positions (2, xyz) in Å of atoms so far apart."""
         half = 0.5 * distance * self.direction
         return 0.5 * _BOX + np.stack([-half, half])
+
+    def structure(self, distance: float) -> Structure:
+        """Both atoms in their cell."""
+        return Structure(numbers=self._numbers, positions=self.positions(distance), cell=_BOX * np.eye(3))
 
     def force(self, distance: float) -> float:
         """Force in eV/Å that drives the atoms apart."""
@@ -79,7 +84,7 @@ class _Dimer:
             return ask()
         except NonFiniteError as error:
             if error.structure is not None:
-                apart = float(np.linalg.norm(np.subtract(*error.structure[0])))
+                apart = float(np.linalg.norm(np.subtract(*error.structure.positions)))
                 error.args = (f"{error}, {apart:.3f} Å apart",)
             raise
 
@@ -100,7 +105,7 @@ def cutoff_continuity(bench: Workbench) -> Finding:
         more than the steps in which a rounded energy comes.
     """
     system = bench.context.system
-    grid = np.arange(CORE * system.sigma, system.cutoff + BEYOND, SPACING)
+    grid = np.arange(CORE * system.closest_approach, system.cutoff + BEYOND, SPACING)
     unit, stretch = _reference_jump(bench), _thermal_step(bench)
     before, found, hidden = bench.calls, [(0.0, float(grid[-1]), "force", 0.0)], ""
     for number, direction in enumerate(_DIRECTIONS):
@@ -122,7 +127,7 @@ def cutoff_continuity(bench: Workbench) -> Finding:
     note = f"largest jump: {what}, {height * MEV:.3g} meV{'/Å' if what == 'force' else ''} at {position:.3f} Å{hidden}"
     if value > bench.limit("cutoff_continuity"):
         dimer = _Dimer(bench, _DIRECTIONS[0])
-        frames = [Structure(dimer.positions(position + side * _WIDTH), np.full(3, _BOX)) for side in (-1, 1)]
+        frames = [dimer.structure(position + side * _WIDTH) for side in (-1, 1)]
         note += bench.keep("cutoff_continuity", [(frame, None) for frame in frames])
     return Finding(candidate=Estimate(value, 0.0), force_calls=bench.calls - before, note=note)
 
@@ -139,11 +144,11 @@ def dimer_curve(bench: Workbench) -> Finding:
     -------
     Finding
         Largest force of the wrong sign in eV/Å: attraction inside the minimum, repulsion beyond it, wherever
-        between σ and 1.35 σ the curve likes its minimum best.
+        between one and 1.35 closest approaches the curve likes its minimum best.
     """
     system, before = bench.context.system, bench.calls
-    grid = np.arange(INNER * system.sigma, system.cutoff + BEYOND, SPACING)
-    first, last = np.searchsorted(grid, [system.sigma, 1.35 * system.sigma])
+    grid = np.arange(INNER * system.closest_approach, system.cutoff + BEYOND, SPACING)
+    first, last = np.searchsorted(grid, [system.closest_approach, 1.35 * system.closest_approach])
     found = []
     for direction in _DIRECTIONS:
         dimer = _Dimer(bench, direction)
@@ -155,7 +160,7 @@ def dimer_curve(bench: Workbench) -> Finding:
     if size > 0.0:
         note = f"worst at {grid[worst]:.2f} Å; {note}"
     if size > bench.limit("dimer"):
-        frame = Structure(dimer.positions(float(grid[worst])), np.full(3, _BOX))
+        frame = dimer.structure(float(grid[worst]))
         note += bench.keep("dimer", [(frame, None)])
     return Finding(candidate=Estimate(size, 0.0), force_calls=bench.calls - before, note=note)
 
@@ -179,19 +184,19 @@ def hot(bench: Workbench) -> Finding:
         If there was no time for it.
     """
     context = bench.context
-    starts, box = context.starts(PROBE, 1)
-    n, (x, y, z) = starts.shape[1], (float(edge) for edge in box)
-    state = StatePoint(
+    starts = context.starts(PROBE, 1)
+    n = len(starts.numbers)
+    state = State(
         name=f"{HOT_TEMPERATURE:g}K-{n}",
         phase="liquid",
         temperature=HOT_TEMPERATURE,
-        n_atoms=n,
-        box=(x, y, z),
+        numbers=tuple(starts.numbers.tolist()),
+        cell=as_cell(starts.cells[0]),
     )
     run = Run(state=state, seed=context.seed, equilibration_steps=0, segment_frames=HOT_FRAMES)
     calls = HOT_FRAMES * context.system.frame_stride
     try:
-        trajectory = simulate(context.workshop, run, starts, n_frames=HOT_FRAMES)
+        trajectory = simulate(context.workshop, run, starts.positions, n_frames=HOT_FRAMES)
     except UnstableError as error:
         return Finding(candidate=Estimate(1.0, 0.0), force_calls=calls, note=str(error))
     mean = float(trajectory["temperature"].values[:, HOT_FRAMES // 2 :].mean())
@@ -202,12 +207,12 @@ def hot(bench: Workbench) -> Finding:
 
 def _thermal_step(bench: Workbench) -> float:
     """Distance in Å by which two atoms of the liquid change theirs in a time step, root mean square."""
-    system, temperature = bench.context.system, state_point("100K-256").temperature
-    return system.timestep * math.sqrt(2 * BOLTZMANN_EV * temperature / (system.mass * EV_PER_AMU_ANGSTROM2_PS2))
+    system = bench.context.system
+    mass = float(system.masses_of(system.crystal.numbers[:1])[0]) * EV_PER_AMU_ANGSTROM2_PS2
+    return system.timestep * math.sqrt(2 * BOLTZMANN_EV * system.state("100K-256").temperature / mass)
 
 
 def _reference_jump(bench: Workbench) -> float:
     """Force of the reference in eV/Å just inside its cutoff."""
-    dimer = _Dimer(bench, _DIRECTIONS[0])
-    inside = Structure(dimer.positions(bench.context.system.cutoff - 1e-9), np.full(3, _BOX))
+    inside = _Dimer(bench, _DIRECTIONS[0]).structure(bench.context.system.cutoff - 1e-9)
     return float(np.abs(bench.reference_forces(inside)).max())

@@ -5,16 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
-from pytest_mlff.gate.catalogue import Row
-from pytest_mlff.apparatus.context import CheckContext
+from pytest_mlff.apparatus.declaration import Row
 from pytest_mlff.apparatus.failure import reason_of, status_of
-from pytest_mlff.gate.limits import at_state
 from pytest_mlff.errors import MlffError, ModelError, NonFiniteError
 from pytest_mlff.foreign import traceback_text
 from pytest_mlff.schema import Estimate, Record, Status
-from pytest_mlff.simulation.systems import make_atoms
 from pytest_mlff.verdict.decide import decide
+from pytest_mlff.verdict.tolerances import Tolerance
+
+if TYPE_CHECKING:
+    from pytest_mlff.apparatus.context import CheckContext
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +53,26 @@ class Stopwatch:
         return time.perf_counter() - self.started
 
 
+def in_system_of(row: Row, tolerance: Tolerance) -> Tolerance:
+    """Take the verdict from a row whose system is too small for it.
+
+    Parameters
+    ----------
+    row : Row
+        The row, which knows the atoms of its state point.
+    tolerance : Tolerance
+        Of the row, the user's limit in place.
+
+    Returns
+    -------
+    Tolerance
+        The same, or one that is INFO everywhere.
+    """
+    if row.state and row.atoms < tolerance.judged_from:
+        return replace(tolerance, info_in=tolerance.protocols)
+    return tolerance
+
+
 def judge(
     context: CheckContext,
     row: Row,
@@ -80,7 +102,7 @@ def judge(
     Record
         With the verdict.
     """
-    tolerance = at_state(context.tolerances[row.key], row.state)
+    tolerance = in_system_of(row, context.tolerances[row.key])
     decision = decide(
         tolerance,
         finding.candidate,
@@ -132,7 +154,7 @@ def without_verdict(context: CheckContext, row: Row, status: Status, reason: str
     Record
         Without numbers; INFO instead of INCONCLUSIVE or FAIL where the row carries no verdict.
     """
-    tolerance = at_state(context.tolerances[row.key], row.state)
+    tolerance = in_system_of(row, context.tolerances[row.key])
     if status in ("INCONCLUSIVE", "FAIL") and context.protocol.name not in tolerance.verdict_in:
         status = "INFO"
     return Record(
@@ -170,7 +192,9 @@ def unmeasured(context: CheckContext, row: Row, error: BaseException, *, looks: 
     """
     status, reason = status_of(error), reason_of(error)
     if isinstance(error, NonFiniteError) and error.structure is not None:
-        reason += context.keep_images("failing", [make_atoms(context.system, *error.structure)], name=row.id)
+        from pytest_mlff.systems.structure import make_atoms
+
+        reason += context.keep_images("failing", [make_atoms(context.system, error.structure)], name=row.id)
     if status != "ERROR":
         return without_verdict(context, row, status, reason, looks=looks)
     if isinstance(error, ModelError) and error.images:

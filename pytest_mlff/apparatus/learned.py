@@ -8,7 +8,7 @@ more than twice of it is a defect of its own.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations, product
 from typing import Any, NamedTuple
 
@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 from pytest_mlff.analysis.statistics import jackknife
 from pytest_mlff.apparatus.cases import draw, pieces, shrink, whole
 from pytest_mlff.apparatus.judging import Finding
-from pytest_mlff.apparatus.workbench import LIQUID, SOLID, Piece, Structure, Workbench
+from pytest_mlff.apparatus.workbench import LIQUID, SOLID, Piece, Workbench
 from pytest_mlff.errors import BudgetExhausted, ModelError
 from pytest_mlff.schema import Estimate
+from pytest_mlff.systems.structure import Structure
 from pytest_mlff.units import MEV
 
 CASES = 8
@@ -85,8 +86,8 @@ def rotation(bench: Workbench) -> Finding:
 
     def measure(case: tuple[Piece, Turn]) -> Breach:
         structure, turn = bench.structure(case[0]), turned(case[1], quarters=not tilted)
-        cell = np.diag(structure.cell) @ turn.T if tilted else structure.cell
-        image = Structure(structure.positions @ turn.T, cell)
+        cell = structure.cell @ turn.T if tilted else structure.cell
+        image = replace(structure, positions=structure.positions @ turn.T, cell=cell)
         forces, image_forces = bench.forces_of(case[0]), bench.forces(image)
         violation = float(np.mean((image_forces @ turn - forces) ** 2))
         return Breach(violation, _error(bench, structure, forces), [(structure, forces), (image, image_forces)])
@@ -218,7 +219,7 @@ def _takes_turned_cells(bench: Workbench) -> bool:
     structure = bench.structure(Piece(LIQUID, 0, CLUSTER, 0))
     turn = turned((0, 0, 0, 0))
     try:
-        bench.forces(Structure(structure.positions @ turn.T, np.diag(structure.cell) @ turn.T))
+        bench.forces(replace(structure, positions=structure.positions @ turn.T, cell=structure.cell @ turn.T))
     except ModelError as error:
         if not error.is_refusal:
             raise

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 
 from pytest_mlff.apparatus.cases import draw, pieces, shrink, whole
 from pytest_mlff.apparatus.judging import Finding
-from pytest_mlff.apparatus.workbench import Piece, Structure, Workbench, largest_norm
+from pytest_mlff.apparatus.workbench import Piece, Workbench, largest_norm
 from pytest_mlff.errors import BudgetExhausted, ModelError, RefusedError
 from pytest_mlff.schema import Estimate
 from pytest_mlff.simulation.forces import calling
-from pytest_mlff.simulation.systems import fcc_positions
+from pytest_mlff.systems.structure import Structure, widths, wrapped
 
 JITTER = 1e-3
 """Å by which all atoms of a failing structure are moved to see whether it still fails: a pair that sits on a
@@ -64,8 +64,8 @@ class Trial:
 def _translated(structure: Structure, operation: Operation) -> Image:
     a, b, c = operation
     shift = 0.37 * np.array([1 + a, b, c])
-    moved = np.mod(structure.positions + shift, structure.cell)
-    return Image(Structure(moved, structure.cell), _same, f"all atoms moved by {_vector(shift)} Å and wrapped")
+    moved = wrapped(structure.positions + shift, structure.cell)
+    return Image(structure.at(moved), _same, f"all atoms moved by {_vector(shift)} Å and wrapped")
 
 
 def _permuted(structure: Structure, operation: Operation) -> Image:
@@ -74,7 +74,7 @@ def _permuted(structure: Structure, operation: Operation) -> Image:
     order = np.roll(np.arange(n), 1 + roll % max(n - 1, 1))
     order = order[::-1] if flip else order
     inverse = np.argsort(order)
-    image = Structure(structure.positions[order], structure.cell)
+    image = replace(structure, numbers=structure.numbers[order], positions=structure.positions[order])
     return Image(image, lambda forces: forces[inverse], f"atoms in another order (0 is now {int(inverse[0])})")
 
 
@@ -82,17 +82,19 @@ def _wrapped(structure: Structure, operation: Operation) -> Image:
     a, b, c, every = operation
     steps = np.array([(1, 0, -1, -2)[a], *((0, 1, -1, -2)[k] for k in (b, c))])
     moved = structure.positions.copy()
-    moved[:: 2 + every] += steps * structure.cell
-    words = f"atoms 0, {2 + every}, {2 * (2 + every)}, ... moved by {_vector(steps)} edges of the cell"
-    return Image(Structure(moved, structure.cell), _same, words)
+    moved[:: 2 + every] += steps @ structure.cell
+    words = f"atoms 0, {2 + every}, {2 * (2 + every)}, ... moved by {_vector(steps)} vectors of the cell"
+    return Image(structure.at(moved), _same, words)
 
 
 def _repeated(structure: Structure, times: tuple[int, int, int]) -> Image:
     n, cell = len(structure.positions), structure.cell
-    shifts = np.array(list(product(*map(range, times)))) * cell
+    shifts = np.array(list(product(*map(range, times)))) @ cell
     positions = (structure.positions + shifts[:, None]).reshape(-1, 3)
     words = f"{' × '.join(map(str, times))} copies of the cell"
-    return Image(Structure(positions, cell * times), lambda forces: forces.reshape(-1, n, 3), words)
+    numbers = np.tile(structure.numbers, len(shifts))
+    larger = replace(structure, numbers=numbers, positions=positions, cell=cell * np.array(times)[:, None])
+    return Image(larger, lambda forces: forces.reshape(-1, n, 3), words)
 
 
 def _supercell(structure: Structure, operation: Operation) -> Image:
@@ -242,7 +244,7 @@ def jittered(structure: Structure, size: float) -> Structure:
         In the same cell.
     """
     shift = np.random.default_rng(0).uniform(-size, size, structure.positions.shape)
-    return Structure(structure.positions + shift, structure.cell)
+    return structure.at(structure.positions + shift)
 
 
 def describe(trial: Trial) -> str:
@@ -284,19 +286,19 @@ def small_cell(bench: Workbench) -> Finding:
     RefusedError
         If the calculator takes no cell smaller than twice its cutoff.
     """
-    edge = bench.context.system.lattice_parameter
+    crystal = bench.context.system.crystal
 
     def trial(case: tuple[int, int], shift: float) -> Trial:
         n_cells, seed = 1 + case[0], case[1]
-        lattice = fcc_positions((n_cells,) * 3, edge)
-        shaken = lattice + np.random.default_rng(seed).normal(0.0, _SHAKEN, lattice.shape)
-        structure = jittered(Structure(shaken, np.full(3, n_cells * edge)), shift)
+        lattice = crystal.repeated((n_cells, n_cells, n_cells))
+        shaken = lattice.positions + np.random.default_rng(seed).normal(0.0, _SHAKEN, lattice.positions.shape)
+        structure = jittered(lattice.at(shaken), shift)
         try:
             forces = bench.forces(structure)
         except ModelError as error:
             if not error.is_refusal:
                 raise
-            raise RefusedError(f"the model refuses a cell of {n_cells * edge:.2f} Å ({error})") from error
+            raise RefusedError(f"the model refuses a cell of {widths(lattice.cell).min():.2f} Å ({error})") from error
         return compare(bench, structure, _repeated(structure, (4 // n_cells,) * 3), forces)
 
     return worst_case(bench, "small_cell", st.tuples(whole(1), whole(4)), trial)

@@ -9,8 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from pytest_mlff.apparatus.context import CheckContext
+if TYPE_CHECKING:
+    from pytest_mlff.apparatus.context import CheckContext
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

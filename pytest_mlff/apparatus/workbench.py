@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -15,21 +15,13 @@ from pytest_mlff.reference.model import ReferenceModel
 from pytest_mlff.schema import Model
 from pytest_mlff.simulation.forces import ModelForces
 from pytest_mlff.simulation.statics import StaticForces
-from pytest_mlff.simulation.systems import make_atoms
+from pytest_mlff.systems.structure import Structure, make_atoms
 
 LIQUID, SOLID, PROBE = "start/100K-256", "start/20K-solid-256", "probe/liquid"
 """Sets of configurations that cases are taken from."""
 VACUUM = 40.0
 """Edge in Å of the cell of an isolated cluster: 13 atoms span 9 Å, so that 30 Å part it from its images."""
 _DRAWS = 3
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Structure:
-    """Atoms in a periodic cell: positions (atom, xyz) in Å; edges (3,) or vectors (3, 3) of the cell in Å."""
-
-    positions: np.ndarray
-    cell: np.ndarray
 
 
 class Piece(NamedTuple):
@@ -110,13 +102,13 @@ class Workbench:
         Structure
             Its atoms, the centre first, in the cell of the configuration.
         """
-        positions, box = self.context.starts(piece.source, piece.configuration + 1)
-        whole_one = positions[-1]
-        if piece.atoms >= len(whole_one):
-            return Structure(whole_one, box)
-        vector = minimum_image(whole_one - whole_one[piece.centre % len(whole_one)], box)
+        whole_one = self.context.starts(piece.source, piece.configuration + 1)[piece.configuration]
+        places = whole_one.positions
+        if piece.atoms >= len(places):
+            return whole_one
+        vector = minimum_image(places - places[piece.centre % len(places)], np.diagonal(whole_one.cell))
         near = np.argsort(np.einsum("ij,ij->i", vector, vector), kind="stable")[: piece.atoms]
-        return Structure(whole_one[near], box)
+        return replace(whole_one, numbers=whole_one.numbers[near], positions=places[near])
 
     def isolated(self, piece: Piece) -> Structure:
         """Cut a piece out and put it, unbroken, into the middle of an empty cell.
@@ -132,16 +124,16 @@ class Workbench:
             Its atoms in a cubic cell of edge ``VACUUM``.
         """
         found = self.structure(piece)
-        vector = minimum_image(found.positions - found.positions[0], found.cell)
-        return Structure(vector - vector.mean(axis=0) + 0.5 * VACUUM, np.full(3, VACUUM))
+        vector = minimum_image(found.positions - found.positions[0], np.diagonal(found.cell))
+        return replace(found, positions=vector - vector.mean(axis=0) + 0.5 * VACUUM, cell=VACUUM * np.eye(3))
 
-    def evaluator(self, cell: np.ndarray, calculator: Any = None) -> StaticForces:
+    def evaluator(self, structure: Structure, calculator: Any = None) -> StaticForces:
         """Make the candidate's forces, or those of a copy of it; its calls are counted by the caller.
 
         Parameters
         ----------
-        cell : ndarray, shape (3,) or (3, 3)
-            Edges or vectors in Å.
+        structure : Structure
+            Atoms and cell; they may be moved.
         calculator : object, optional
             A copy of the candidate's.
 
@@ -151,7 +143,7 @@ class Workbench:
             Callable on positions; refuses what is not finite.
         """
         model = self.context.model if calculator is None else _Copy(self.context.model, calculator)
-        return StaticForces(model, self.context.system, cell, self.context.meter)
+        return StaticForces(model, self.context.system, structure.numbers, structure.cell, self.context.meter)
 
     def forces(self, structure: Structure, calculator: Any = None) -> np.ndarray:
         """Evaluate the candidate, or a copy of its calculator.
@@ -169,7 +161,7 @@ class Workbench:
             Forces in eV/Å.
         """
         self.calls += 1
-        return self.evaluator(structure.cell, calculator)(structure.positions)
+        return self.evaluator(structure, calculator)(structure.positions)
 
     def forces_of(self, piece: Piece) -> np.ndarray:
         """Give the candidate's forces on a piece, evaluated once.
@@ -202,7 +194,8 @@ class Workbench:
         ndarray, shape (atom, xyz)
             Forces in eV/Å.
         """
-        return ModelForces(self._reference, self.context.system, structure.cell)(structure.positions)
+        forces = ModelForces(self._reference, self.context.system, structure.numbers, structure.cell)
+        return forces(structure.positions)
 
     @cached_property
     def thermal_force(self) -> float:
@@ -238,7 +231,7 @@ class Workbench:
         found = []
         for _ in range(_DRAWS):
             shift = rng.uniform(-tiny, tiny, start.shape)
-            second = sum(self.forces(Structure(start + s, structure.cell), calculator) for s in (shift, -shift))
+            second = sum(self.forces(structure.at(start + s), calculator) for s in (shift, -shift))
             found.append(largest_norm(second - 2.0 * base) / np.sqrt(3.0))
         size = float(np.median(found))  # a pair that happens to cross a cutoff spoils one draw
         floor = float(np.finfo(float).eps) * self.thermal_force
@@ -263,7 +256,7 @@ class Workbench:
 
         images = []
         for structure, forces in frames:
-            images.append(make_atoms(self.context.system, structure.positions, structure.cell))
+            images.append(make_atoms(self.context.system, structure))
             if forces is not None:
                 images[-1].calc = SinglePointCalculator(images[-1], forces=forces)
         return self.context.keep_images("failing", images, name=row)

@@ -20,10 +20,10 @@ from pytest_mlff.calibration.null import read_null, tolerance_of
 from pytest_mlff.calibration.power import SYMBOLS, Done, read_power
 from pytest_mlff.calibration.rates import rate
 from pytest_mlff.errors import SpecError
-from pytest_mlff.simulation.probe import PROBE_ATOMS
-from pytest_mlff.simulation.protocols import PROTOCOLS
+from pytest_mlff.gate.catalogue import CHECKS
 from pytest_mlff.simulation.slabs import BRACKET
-from pytest_mlff.simulation.systems import ARGON
+from pytest_mlff.systems.protocols import PROTOCOLS
+from pytest_mlff.systems.reading import load_system
 from pytest_mlff.verdict.decide import student_quantile
 
 Values = Sequence[Mapping[str, Any]]
@@ -173,18 +173,12 @@ def _calls(values: Iterable[Mapping[str, Any]]) -> float:
 
 def _shares(row: str) -> tuple[str, int]:
     """Say with what a row shares its force calls, and of how many atoms they are (0 where they are counted apart)."""
-    check = tolerance_of(row).check
-    if row in BRACKET:
-        return row, BRACKET[row].geometry.n_atoms
-    if check in ("stability", "invariance", "energy"):  # energies come with the forces of parity
+    declared = tolerance_of(row)
+    if CHECKS[declared.check].samples == "cases":
         return "constant", 0
-    if check == "forces":
-        return row, int(row.rpartition("-")[2])
-    if row == "symmetry-liquid":
-        return row, PROBE_ATOMS
-    if check in ("phonons", "solid_hessian"):
+    if declared.share == "crystal":
         return "crystal", 4 * CI.hessian_cells**3
-    return "solid" if check in ("solid", "solid_pressure") else "liquid", ATOMS
+    return declared.share or row, declared.atoms or (ATOMS if declared.share else 0)
 
 
 def _designs(seeds: Sequence[Values]) -> Iterator[str]:
@@ -242,7 +236,8 @@ def _decisions(seeds: Sequence[Values], models: Sequence[Case]) -> Iterator[str]
     yield "|---" * (1 + 2 * len(names)) + "|"
     measured = [statistics.fmean(value["force_calls"] for value in case.of(ROW)) for case in models]
     for name, runs, steps, calls in _fixed_lengths():
-        spread = _spread(seeds) / math.sqrt(runs * steps / (CI.replicas * CI.looks[-1] * ARGON.frame_stride))
+        planned = CI.replicas * CI.looks[-1] * load_system("argon").frame_stride
+        spread = _spread(seeds) / math.sqrt(runs * steps / planned)
         costs = [f"{calls} ({calls / ours:.2g} ×)" for ours in measured]
         rates = [
             _percent(_wrong(kind, outcomes(case.deviation, spread * (1.0 + case.deviation), runs=runs)))
@@ -268,7 +263,7 @@ def _fixed_lengths() -> Iterator[tuple[str, int, int, int]]:
     """Yield name, runs, steps of each run and force calls of protocols with one look."""
     yield f"paper, one run of {PAPER_STEPS} steps, a bare number", 1, PAPER_STEPS, PAPER_STEPS
     for protocol, look in ((FULL, -1), (CI, -1), (CI, 0)):
-        runs, steps = protocol.replicas, protocol.looks[look] * ARGON.frame_stride
+        runs, steps = protocol.replicas, protocol.looks[look] * load_system("argon").frame_stride
         name = f"`{protocol.name}`, {runs} runs of {steps} steps, one look"
         yield name, runs, steps, runs * (steps + protocol.equilibration_steps)
 

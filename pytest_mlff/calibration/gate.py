@@ -1,9 +1,9 @@
 """The gate without pytest: all rows of one model and one seed, as plain values.
 
 The checks are those of a user's run, in their order and with the same seeds. They share one cache as there, but a new
-one that goes away after them: nothing of an earlier run enters, and hundreds of seeds leave nothing behind. ``speed``
-is left out: its rows carry a verdict only against a limit that the user sets, and a calibration that shares a machine
-measures no time.
+one that goes away after them: nothing of an earlier run enters, and hundreds of seeds leave nothing behind. What
+measures the machine is left out: it carries a verdict only against a limit that the user sets, and a calibration that
+shares a machine measures no time.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest_mlff
-from pytest_mlff.gate.catalogue import CHECKS, TABLE, rows, run_check
 from pytest_mlff.apparatus.context import CheckContext
-from pytest_mlff.gate.assembly import build_context
 from pytest_mlff.apparatus.failure import reason_of, status_of
 from pytest_mlff.apparatus.judging import without_verdict
 from pytest_mlff.errors import MlffError
 from pytest_mlff.foreign import raise_interrupt
+from pytest_mlff.gate.assembly import build_context
+from pytest_mlff.gate.catalogue import CHECKS, TABLE, rows, run_check
 from pytest_mlff.journal import Journal
 from pytest_mlff.reference.data import Reference
 from pytest_mlff.schema import Model, Record
 from pytest_mlff.settings import ProtocolName, Settings
 
-RANDOM_CHECKS = ("solid", "solid_pressure", "liquid", "xpcs", "pressure", "melting")
+RANDOM_CHECKS = tuple(name for name, check in CHECKS.items() if check.samples == "trajectories")
 """Checks that have looks, or a spread of their own from seed to seed."""
 FIELDS = ("check", "look", "candidate", "candidate_stderr", "deviation", "status", "looks", "force_calls")
 """What is kept of a record, in this order; ``look`` 0 is the sequential verdict, others are one look alone."""
@@ -82,8 +82,7 @@ def gate_journal(
     def join(before: list[list[Any]], after: list[list[Any]]) -> list[list[Any]]:
         rows = {tuple(entry[place] for place in name): entry for entry in (*before, *after)}
         checks = _checks(measured_with["protocol"])
-        last = len(CHECKS)
-        return sorted(rows.values(), key=lambda entry: checks.get(str(entry[name[0]]), last))
+        return sorted(rows.values(), key=lambda entry: checks.get(str(entry[name[0]]), len(CHECKS)))
 
     accepts = {"reference": Reference().contains}
     return Journal(path=path, keys=keys, measured_with=measured_with, check=check, accepts=accepts, join=join)
@@ -91,7 +90,8 @@ def gate_journal(
 
 def _checks(protocol: str) -> dict[str, int]:
     """Give the place of each row's check in the order of the run, by row id."""
-    return {row.id: CHECKS.index(row.check) for row in rows(protocol, {})}
+    places = {check: place for place, check in enumerate(CHECKS)}
+    return {row.id: places[row.check] for row in rows(protocol, {})}
 
 
 def missing_checks(values: Iterable[Mapping[str, Any]], protocol: str, among: Collection[str] = CHECKS) -> list[str]:
@@ -109,7 +109,7 @@ def missing_checks(values: Iterable[Mapping[str, Any]], protocol: str, among: Co
     Returns
     -------
     list of str
-        In their order, without ``speed``.
+        In their order.
     """
     known = {value["check"] for value in values}
     lacking = {
@@ -205,21 +205,18 @@ def unpacked(lists: list[list[Any]], fields: Sequence[str] = FIELDS) -> list[Val
 
 
 def _present(context: CheckContext, only: Collection[str]) -> list[str]:
-    present = {row.check for row in rows(context.protocol.name, context.config)} - {"speed", "memory"}
-    return [check for check in CHECKS if check in present and (not only or check in only)]
+    present = {row.check for row in rows(context.protocol.name, context.config)}
+    return [
+        name
+        for name, check in CHECKS.items()
+        if name in present and check.samples != "machine" and (not only or name in only)
+    ]
 
 
 def _looks(context: CheckContext, check: str) -> Iterator[CheckContext]:
     """Yield the same run, to be judged at one look alone, for each look that the check has."""
-    protocol, melting = context.protocol, context.protocol.melting
-    if check in ("liquid", "xpcs", "pressure"):
-        for frames in protocol.looks:
-            yield replace(context, protocol=replace(protocol, looks=(frames,)))
-    elif check == "melting" and melting is not None:
-        for frames in melting.looks:
-            yield replace(context, protocol=replace(protocol, melting=replace(melting, looks=(frames,))))
-    else:
-        yield context
+    for protocol in CHECKS[check].looks(context.protocol):
+        yield replace(context, protocol=protocol)
 
 
 def _records(check: str, context: CheckContext) -> Iterable[Record]:

@@ -20,9 +20,9 @@ from pytest_mlff.calibration.gate import (
     run_gate,
     unpacked,
 )
-from pytest_mlff.gate.catalogue import CHECKS, TABLE, rows
 from pytest_mlff.errors import SpecError
 from pytest_mlff.foreign import described, raise_interrupt
+from pytest_mlff.gate.catalogue import CHECKS, TABLE, rows
 from pytest_mlff.journal import Journal
 from pytest_mlff.models.load import load_model
 from pytest_mlff.mutants import MUTANTS, Mutant, Strength

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterator, Sequence
 
 from pytest_mlff.calibration.gate import Value
@@ -50,7 +49,7 @@ def judged_rows() -> list[str]:
 
 
 def group(row: str) -> str:
-    """Find the group of a row: rows of one quantity, at several sizes or wave vectors.
+    """Find the group of a row: rows of one quantity and phase, at several sizes or wave vectors.
 
     Parameters
     ----------
@@ -62,7 +61,8 @@ def group(row: str) -> str:
     str
         Such as ``gamma_self``.
     """
-    return re.sub(r"-[\d.]+$", "", row)
+    declared = TABLE[row]
+    return "-".join(filter(None, (declared.quantity, declared.phase)))
 
 
 def caught_by(values: Sequence[Value]) -> list[str]:

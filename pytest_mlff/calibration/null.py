@@ -9,9 +9,11 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pytest_mlff.apparatus.declaration import Declared
 from pytest_mlff.calibration.gate import (
     Value,
     gate_journal,
@@ -22,12 +24,14 @@ from pytest_mlff.calibration.gate import (
     unpacked,
 )
 from pytest_mlff.calibration.rates import rate
-from pytest_mlff.gate.catalogue import TABLE
 from pytest_mlff.errors import SpecError
+from pytest_mlff.gate.catalogue import rows
 from pytest_mlff.journal import Journal
 from pytest_mlff.reference.model import ReferenceModel
 from pytest_mlff.settings import ProtocolName
-from pytest_mlff.verdict.tolerances import NARROW, Tolerance
+from pytest_mlff.systems.protocols import PROTOCOLS
+from pytest_mlff.systems.reading import load_system
+from pytest_mlff.verdict.tolerances import NARROW
 
 
 def null_spread(*, seeds: int, output: Path, protocol: ProtocolName = "ci", only_table: bool = False) -> str:
@@ -66,7 +70,8 @@ def null_spread(*, seeds: int, output: Path, protocol: ProtocolName = "ci", only
     for seed, checks in missing.items():
         if checks:
             only = checks if seed in done else ()
-            found = run_gate(ReferenceModel(), seed=seed, protocol=protocol, each_look=True, only=only)
+            reference = ReferenceModel(load_system("argon"))
+            found = run_gate(reference, seed=seed, protocol=protocol, each_look=True, only=only)
             journal.append((seed,), packed(found))
     done = read_null(output, protocol=protocol) if any(missing.values()) else done
     return table([done[seed] for seed in sorted(done) if only_table or seed <= seeds])
@@ -226,7 +231,7 @@ def in_tolerances(seeds: Iterable[Sequence[Mapping[str, Any]]]) -> dict[str, lis
     return found
 
 
-def tolerance_of(row: str) -> Tolerance:
+def tolerance_of(row: str) -> Declared:
     """Find the tolerance of a row id: a key, with the state point behind it where a run has several.
 
     Parameters
@@ -236,7 +241,7 @@ def tolerance_of(row: str) -> Tolerance:
 
     Returns
     -------
-    Tolerance
+    Declared
         Of ``diffusion``.
 
     Raises
@@ -244,9 +249,15 @@ def tolerance_of(row: str) -> Tolerance:
     ValueError
         For a row that there is not.
     """
-    if row in TABLE:
-        return TABLE[row]
-    return TABLE[max((key for key in TABLE if row.startswith(f"{key}-")), key=len)]
+    try:
+        return _by_id()[row]
+    except KeyError:
+        raise ValueError(f"no row {row!r}") from None
+
+
+@cache
+def _by_id() -> dict[str, Declared]:
+    return {row.id: row.declared for name in PROTOCOLS for row in rows(name, {})}
 
 
 def _outcome(check: str, values: Sequence[Mapping[str, Any]]) -> str:

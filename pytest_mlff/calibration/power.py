@@ -7,7 +7,7 @@ given configurations say the same with every seed, and are run once, on a finer 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,12 +27,11 @@ from pytest_mlff.calibration.gate import (
 from pytest_mlff.calibration.null import in_tolerances, read_null, tolerance_of
 from pytest_mlff.calibration.probit import FloatArray, Threshold, threshold
 from pytest_mlff.calibration.rates import interval
-from pytest_mlff.gate.catalogue import TABLE
 from pytest_mlff.errors import SpecError
+from pytest_mlff.gate.catalogue import CHECKS, TABLE
 from pytest_mlff.journal import Journal
 from pytest_mlff.models.load import load_model
 from pytest_mlff.verdict.format import format_tolerance
-from pytest_mlff.verdict.tolerances import SHELLS
 
 Key = tuple[str, float, int]
 """Defect, strength, seed."""
@@ -56,18 +55,19 @@ class Curve:
     fits: list[tuple[FloatArray, FloatArray]]
 
 
-FIXED_CHECKS = ("forces", "energy", "solid_hessian", "phonons")
+FIXED_CHECKS = tuple(name for name, check in CHECKS.items() if check.samples == "configurations")
 """Checks on given configurations: the same verdict with every seed."""
-FIXED_ROWS = (
-    *(f"parity-{phase}-{atoms}" for phase in ("liquid", "solid") for atoms in (256, 4000)),
-    *("energy-liquid", "energy-solid", "phase_energy", "pdos"),
-)
+
+
+def _movable(checks: Collection[str]) -> tuple[str, ...]:
+    """Rows of checks that carry a verdict, and that another ε or σ can move."""
+    judged = (row for row in TABLE.values() if "ci" in row.verdict_in and not row.law)
+    return tuple(row.key for row in judged if row.check in checks)
+
+
+FIXED_ROWS = _movable(FIXED_CHECKS)
 """Rows of fixed checks that ε or σ can move."""
-RANDOM_ROWS = (
-    *("solid_rdf", "pressure-solid", "rdf", "structure_factor", "diffusion", "pressure-liquid"),
-    *(f"gamma_self-{q}" for q in SHELLS),
-    *("gamma_coherent-1.844", "mean_relaxation_rate-1.844", "xsvs_time", "melting_below", "melting_above"),
-)
+RANDOM_ROWS = _movable(RANDOM_CHECKS)
 """Rows that follow a trajectory."""
 ROWS = (*FIXED_ROWS, *RANDOM_ROWS)
 ANY = "any row"

@@ -10,36 +10,39 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pytest_mlff.apparatus.declaration import Declared
-from pytest_mlff.verdict.tolerances import EVERYWHERE
+from pytest_mlff.apparatus.declaration import CALIBRATED, CHOICE, EVERYWHERE, Check, Declared
+from pytest_mlff.apparatus.judging import Finding, measured
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from pytest_mlff.gate.catalogue import Row
     from pytest_mlff.apparatus.context import CheckContext
-    from pytest_mlff.apparatus.judging import Finding
+    from pytest_mlff.apparatus.declaration import Row
     from pytest_mlff.apparatus.work import Work
     from pytest_mlff.schema import Record
 
 ATOMS = 256
 """Of the parity sets that energies are compared on."""
 _NEEDS = frozenset({"energy"})
-_CHOICE = "choice of this project; spread and power in docs/calibration.md"
+_SOURCE = f"{CHOICE}; {CALIBRATED}"
 _REMEDY = "the energy comes in float32, in steps of {step:.2g} eV: {what}; give it in float64, or without the constant"
 
+CHECK = Check(order=20, samples="configurations", worker="forces")
 ROWS = (
     *(
         Declared(
             key=f"energy-{phase}",
-            check="energy",
+            quantity="energy",
+            phase=phase,
+            atoms=ATOMS,
+            share=f"parity-{phase}-{ATOMS}",
             test="check_forces.test_energy",
             observable=f"1 − R² of the energy, {phase}, {ATOMS} atoms",
             kind="upper",
             limit=0.05,
             reason=f"an energy error of 22 % of the energy's own spread over {spread}; forces that are right within "
             "3 % and their integral leave less",
-            source=_CHOICE,
+            source=_SOURCE,
             needs=_NEEDS,
             protocols=EVERYWHERE,
             hint=hint,
@@ -62,14 +65,13 @@ ROWS = (
     ),
     Declared(
         key="phase_energy",
-        check="energy",
         test="check_forces.test_energy",
         observable="energy per atom of the liquid less that of the crystal",
         kind="relative",
         limit=0.05,
         unit="eV",
         reason="1.4 meV per atom of the 27 between them: a tenth of the heat of fusion of argon, 12 meV",
-        source=_CHOICE,
+        source=_SOURCE,
         needs=_NEEDS,
         protocols=EVERYWHERE,
         hint=(
@@ -97,8 +99,6 @@ def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
     dict of str to Record
         By row id.
     """
-    from pytest_mlff.apparatus.judging import measured
-
     return {row.id: measured(context, row, partial(_finding, context, row)) for row in rows}
 
 
@@ -117,36 +117,34 @@ def work(context: CheckContext, rows: Sequence[Row]) -> Iterator[Work]:
     Work
         Those of the parity sets: energies come with the forces.
     """
-    from pytest_mlff.checks.forces import parity_work
+    from pytest_mlff.apparatus.parity import parity_work
 
-    keys = {row.key for row in rows}
     for phase in ("liquid", "solid"):
-        if keys & {f"energy-{phase}", "phase_energy"}:
-            yield parity_work(context, f"{phase}-{ATOMS}")
+        if any(row.declared.phase in (phase, "") for row in rows):
+            yield parity_work(context, phase, ATOMS)
 
 
 def _finding(context: CheckContext, row: Row) -> Finding:
-    return _apart(context) if row.key == "phase_energy" else _within(context, row.key.partition("-")[2])
+    return _within(context, row) if row.declared.phase else _apart(context)
 
 
 def _energies(context: CheckContext, phase: str) -> tuple[np.ndarray, np.ndarray]:
     """Energies of the candidate and of the reference on a parity set, in eV."""
-    from pytest_mlff.checks.forces import candidate_results, reference_results
+    from pytest_mlff.apparatus.parity import candidate_results, reference_results
 
     name = f"{phase}-{ATOMS}"
     count = dict(context.protocol.parity)[name]
     return candidate_results(context, name, count)["energy"], reference_results(context, name, count)["energy"]
 
 
-def _within(context: CheckContext, phase: str) -> Finding:
+def _within(context: CheckContext, row: Row) -> Finding:
     """How the energy varies over the configurations of one phase."""
     from pytest_mlff.analysis.energy import energy_parity, energy_resolution, rounding_share
-    from pytest_mlff.apparatus.judging import Finding
     from pytest_mlff.schema import Estimate
     from pytest_mlff.units import MEV
 
-    own, exact = _energies(context, phase)
-    found, limit = energy_parity(own, exact), context.tolerances[f"energy-{phase}"].limit
+    own, exact = _energies(context, row.declared.phase)
+    found, limit = energy_parity(own, exact), context.tolerances[row.key].limit
     error, per_atom = own - exact, MEV / ATOMS
     note = (
         f"{len(own)} configurations of the reference, error s.d. {per_atom * error.std():.3g} meV per atom of "
@@ -164,7 +162,6 @@ def _within(context: CheckContext, phase: str) -> Finding:
 def _apart(context: CheckContext) -> Finding:
     """How far the energies of both phases are apart."""
     from pytest_mlff.analysis.energy import energy_difference, energy_resolution
-    from pytest_mlff.apparatus.judging import Finding
     from pytest_mlff.schema import Estimate
     from pytest_mlff.units import MEV
 

@@ -2,32 +2,84 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-import pytest_mlff
-from pytest_mlff.analysis.parity import common_force_share, force_error_sd, force_parity, force_slope, one_minus_r2
-from pytest_mlff.gate.catalogue import Row
-from pytest_mlff.apparatus.context import CheckContext
+from pytest_mlff.apparatus.declaration import (
+    CALIBRATED,
+    CHOICE,
+    EVERYWHERE,
+    LONG,
+    PAPER_SOURCE,
+    Check,
+    Declared,
+    Setting,
+)
 from pytest_mlff.apparatus.judging import Finding, measured
-from pytest_mlff.apparatus.work import Work
-from pytest_mlff.reference.model import ReferenceModel
-from pytest_mlff.schema import Record
-from pytest_mlff.simulation.forces import ModelForces
-from pytest_mlff.units import MEV, suspect
-from pytest_mlff.verdict.format import format_estimate
+from pytest_mlff.settings.parsers import whole
+from pytest_mlff.systems.protocols import PROTOCOLS, Protocol
 
 if TYPE_CHECKING:
     import xarray as xr
 
-CHUNK = 20
-"""Configurations per cached piece: what a killed run can lose."""
+    from pytest_mlff.apparatus.context import CheckContext
+    from pytest_mlff.apparatus.declaration import Row
+    from pytest_mlff.apparatus.work import Work
+    from pytest_mlff.schema import Record
+
 PROPORTIONAL = 0.05
 """Largest residual, as a share of the candidate's squared forces, where the slope may be that of a unit."""
+_SIZE = "If only 4000 atoms fail: whatever depends on the system size."
+_HINTS = {
+    "liquid": "Typical causes: too few liquid configurations near this density, a cutoff or neighbour list that "
+    f"differs from the reference's, or units (the reason names one where the slope fits). {_SIZE}",
+    "solid": "Typical causes: no crystal in the training data (a network trained on the liquid extrapolates here), or "
+    f"a cutoff that misses a shell. {_SIZE}",
+}
+
+ROWS = tuple(
+    Declared(
+        key=f"parity-{phase}-{atoms}",
+        quantity="parity",
+        phase=phase,
+        atoms=atoms,
+        test="check_forces.test_parity",
+        observable=f"1 − R² of the forces, {phase}, {atoms} atoms",
+        kind="upper",
+        limit=1e-3,
+        reason="a force error of 3 % of the forces' own spread; ten times 1 − R² of the paper's networks; a local "
+        "model has no reason to be worse in a larger cell",
+        source=f"{PAPER_SOURCE}, 1 − R² ≈ 1e-4; the factor of ten is a {CHOICE}; {CALIBRATED}",
+        protocols=EVERYWHERE if atoms == 256 else LONG,
+        hint=hint,
+        panel="force parity" if atoms == 256 else "",
+    )
+    for phase, hint in _HINTS.items()
+    for atoms in (256, 4000)
+)
+
+
+def _configurations(protocol: Protocol, count: int) -> Protocol:
+    sets = dict(protocol.parity)
+    wanted = tuple((name, min(count, shipped)) for name, shipped in PROTOCOLS["full"].parity if name in sets)
+    return replace(protocol, parity=wanted)
+
+
+CHECK = Check(
+    order=10,
+    samples="configurations",
+    worker="forces",
+    settings=(
+        Setting(
+            name="configurations",
+            meaning="of every parity set of the protocol; at most those shipped",
+            read=whole(2),
+            change=_configurations,
+        ),
+    ),
+)
 
 
 def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
@@ -38,20 +90,15 @@ def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
     context : CheckContext
         Of the run.
     rows : sequence of Row
-        ``parity-<phase>-<atoms>``.
+        Of this check.
 
     Returns
     -------
     dict of str to Record
         By row id.
     """
-    counts = dict(context.protocol.parity)
-    records = {}
-    for row in rows:
-        name = row.key.removeprefix("parity-")
-        # a model too large for 4000 atoms still has its 256
-        records[row.id] = measured(context, row, partial(_parity, context, name, counts[name]))
-    return records
+    # a model too large for 4000 atoms still has its 256
+    return {row.id: measured(context, row, partial(_parity, context, row)) for row in rows}
 
 
 def work(context: CheckContext, rows: Sequence[Row]) -> Iterator[Work]:
@@ -69,145 +116,19 @@ def work(context: CheckContext, rows: Sequence[Row]) -> Iterator[Work]:
     Work
         One for each row.
     """
+    from pytest_mlff.apparatus.parity import parity_work
+
     for row in rows:
-        yield parity_work(context, row.key.removeprefix("parity-"))
+        yield parity_work(context, row.declared.phase, row.atoms)
 
 
-def parity_work(context: CheckContext, name: str) -> Work:
-    """Count the force calls on a set of held-out configurations.
+def _parity(context: CheckContext, row: Row) -> Finding:
+    from pytest_mlff.analysis.parity import common_force_share, force_error_sd, force_parity, one_minus_r2
+    from pytest_mlff.apparatus.parity import parity_forces
+    from pytest_mlff.units import MEV
 
-    Parameters
-    ----------
-    context : CheckContext
-        Of the run.
-    name : str
-        ``"<phase>-<atoms>"``.
-
-    Returns
-    -------
-    Work
-        One call for each configuration; two of a batched model that has more to say than forces.
-    """
-    count, box = dict(context.protocol.parity)[name], parity_cells(context, name, 1)[1][0]
-    twice = context.forces(box).batched and len(_wanted(context)) > 1
-    return Work(share=f"parity-{name}", calls=count * (1 + twice), atoms=int(name.rpartition("-")[2]))
-
-
-def parity_forces(context: CheckContext, name: str, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Compute the forces of the candidate and of the reference on held-out configurations.
-
-    Parameters
-    ----------
-    context : CheckContext
-        Of the run.
-    name : str
-        ``"<phase>-<atoms>"``.
-    count : int
-        Configurations, from the first on.
-
-    Returns
-    -------
-    candidate, exact : ndarray, shape (configuration, atom, xyz)
-        In eV/Å; the candidate's as they are, finite or not.
-
-    Raises
-    ------
-    BudgetExhausted
-        If candidate forces are not in the cache and no wall time is left for them.
-    """
-    return candidate_results(context, name, count)["forces"], reference_results(context, name, count)["forces"]
-
-
-def parity_cells(context: CheckContext, name: str, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Take held-out configurations.
-
-    Parameters
-    ----------
-    context, name, count
-        As for :func:`parity_forces`.
-
-    Returns
-    -------
-    positions : ndarray, shape (configuration, atom, xyz)
-        In Å.
-    boxes : ndarray, shape (configuration, xyz)
-        Edges of each cell in Å.
-    """
-    positions, boxes = context.reference.configurations(f"parity/{name}")
-    return positions[:count], np.broadcast_to(boxes, (len(positions), 3))[:count]
-
-
-def candidate_results(context: CheckContext, name: str, count: int) -> dict[str, np.ndarray]:
-    """Compute what the candidate says of held-out configurations, by one call for each.
-
-    Parameters
-    ----------
-    context, name, count
-        As for :func:`parity_forces`.
-
-    Returns
-    -------
-    dict of str to ndarray
-        ``forces`` (configuration, atom, xyz) in eV/Å, ``energy`` (configuration) in eV where the model provides it,
-        and ``stress`` (configuration, 3, 3) in eV/Å³ where it does and the protocol runs no liquid whose pressure
-        would be judged instead; finite or not.
-
-    Raises
-    ------
-    BudgetExhausted
-        If they are not in the cache and no wall time is left for them.
-    """
-    positions, boxes = parity_cells(context, name, count)
-    pieces, wanted = [], sorted(_wanted(context))
-    with context.meter.task(f"{context.model.name} parity {name}", len(positions)):
-        for first in range(0, len(positions), CHUNK):
-            chosen = slice(first, first + CHUNK)
-            parts = {"set": name, "first": first, "count": len(positions[chosen]), "wanted": wanted}
-            before = context.meter.calls
-            compute = partial(_results, context, positions[chosen], boxes[chosen])
-            pieces.append(context.memo("parity", parts, compute, holds=wanted))
-            context.meter.skip(len(positions[chosen]) - (context.meter.calls - before))
-    return _joined(pieces)
-
-
-def reference_results(context: CheckContext, name: str, count: int) -> dict[str, np.ndarray]:
-    """Compute what the reference says of held-out configurations.
-
-    Parameters
-    ----------
-    context, name, count
-        As for :func:`parity_forces`.
-
-    Returns
-    -------
-    dict of str to ndarray
-        As :func:`candidate_results` has it, all three; kept in the cache for the other rows.
-    """
-
-    def compute() -> dict[str, np.ndarray]:
-        positions, boxes = parity_cells(context, name, count)
-        native = ReferenceModel(context.system)
-        cells = zip(positions, boxes, strict=True)
-        found = [ModelForces(native, context.system, box).results(position, native.provides) for position, box in cells]
-        return _joined(found, np.stack)
-
-    parts = {"kind": "parity of the reference", "version": pytest_mlff.__version__, "set": name, "count": count}
-    known = {"system": asdict(context.system), "reference": context.reference.version}
-    return context.cache.memo({**parts, **known}, compute)
-
-
-def _wanted(context: CheckContext) -> frozenset[str]:
-    by_the_way = {"energy"} if context.protocol.liquid_states else {"energy", "stress"}
-    return frozenset({"forces"} | (by_the_way & context.model.provides))
-
-
-def _joined(
-    pieces: Sequence[Mapping[str, Any]], join: Callable[[list[Any]], np.ndarray] = np.concatenate
-) -> dict[str, np.ndarray]:
-    return {key: join([piece[key] for piece in pieces]) for key in pieces[0]}
-
-
-def _parity(context: CheckContext, name: str, count: int) -> Finding:
+    name = f"{row.declared.phase}-{row.atoms}"
+    count = dict(context.protocol.parity)[name]
     candidate, exact = parity_forces(context, name, count)
     parity = force_parity(candidate, exact)
     error = force_error_sd(parity)
@@ -222,14 +143,11 @@ def _parity(context: CheckContext, name: str, count: int) -> Finding:
 
 def _slope(parity: xr.Dataset) -> str:
     """Slope of the forces, and the unit that it points at, where a line through zero fits them."""
+    from pytest_mlff.analysis.parity import force_slope
+    from pytest_mlff.units import suspect
+    from pytest_mlff.verdict.format import format_estimate
+
     slope = force_slope(parity)
     text = f"slope {format_estimate(slope.value, slope.stderr)}"
     found = suspect(slope.value) if float(parity["slope_residual"]) <= PROPORTIONAL else None
     return text if found is None else f"{text}: forces look like {found.look}, multiply by {found.factor:.4g}"
-
-
-def _results(context: CheckContext, positions: np.ndarray, boxes: np.ndarray) -> dict[str, np.ndarray]:
-    # counted by the analysis, so that a row tells how many configurations are spoiled
-    evaluate, wanted = partial(ModelForces, context.model, context.system, meter=context.meter), _wanted(context)
-    found = [evaluate(box).results(position, wanted) for position, box in zip(positions, boxes, strict=True)]
-    return _joined(found, np.stack)

@@ -7,16 +7,18 @@ import ctypes
 import gc
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from pytest_mlff.gate.catalogue import Row
-from pytest_mlff.apparatus.context import CheckContext
+from pytest_mlff.apparatus.declaration import EVERYWHERE, Check, Declared
 from pytest_mlff.apparatus.judging import Finding, Stopwatch, judge
-from pytest_mlff.checks.speed import call_target
-from pytest_mlff.apparatus.work import Work
-from pytest_mlff.schema import Estimate, Record
+from pytest_mlff.schema import Estimate
 from pytest_mlff.simulation.memory import resident_mb
+
+if TYPE_CHECKING:
+    from pytest_mlff.apparatus.context import CheckContext
+    from pytest_mlff.apparatus.declaration import Row
+    from pytest_mlff.apparatus.work import Work
+    from pytest_mlff.schema import Record
 
 ATOMS = 256
 """Atoms of the configuration."""
@@ -24,6 +26,22 @@ WARM_UP, BLOCKS, BLOCK = 20, 10, 20
 """Calls before the first look, looks, and calls between two of them."""
 PATIENCE_S = 5.0
 """Time after which a slow model is called less often between two looks."""
+ROWS = (
+    Declared(
+        key="memory_growth",
+        atoms=ATOMS,
+        test="check_speed.test_memory",
+        observable="memory kept of 1000 force calls",
+        kind="info",
+        unit="MB",
+        reason="what is kept of 25 000 calls of `ci` must fit; judged where the user sets a limit",
+        source="user's configuration",
+        protocols=EVERYWHERE,
+        judged_if_limited=True,
+        hint="The calculator keeps something of every call: a list that only grows, a graph that is not freed.",
+    ),
+)
+CHECK = Check(order=60, samples="machine", worker="speed")
 
 
 def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
@@ -41,6 +59,8 @@ def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
     dict of str to Record
         In MB per 1000 calls, the slope of a straight line and its error.
     """
+    from pytest_mlff.apparatus.calls import call_target
+
     watch = Stopwatch()
     finding = growth(call_target(context, ATOMS))
     return {row.id: judge(context, row, finding, wall_s=watch.seconds) for row in rows}
@@ -66,6 +86,8 @@ def growth(
     Finding
         What Python would throw away at its next chance is thrown away before each look.
     """
+    import numpy as np
+
     began, warm = clock(), 0
     while warm < WARM_UP and (warm < 2 or clock() - began < PATIENCE_S / BLOCKS):
         call()
@@ -109,4 +131,6 @@ def work(context: CheckContext, rows: Sequence[Row]) -> Iterator[Work]:
     Work
         As many as a fast model is asked for; a slow one takes ``PATIENCE_S``, or a call for each look.
     """
+    from pytest_mlff.apparatus.work import Work
+
     yield Work(share="memory_growth", calls=WARM_UP + BLOCKS * BLOCK, atoms=ATOMS, longest_s=PATIENCE_S)

@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from pytest_mlff.apparatus.declaration import Declared
-from pytest_mlff.checks.pressure import CAUSES, NEEDS, SOURCE, frame_work, from_configurations, from_runs
-from pytest_mlff.verdict.tolerances import EVERYWHERE
+from pytest_mlff.apparatus.declaration import EVERYWHERE, Check, Declared
+from pytest_mlff.apparatus.density import CAUSES, NEEDS, SOURCE
 
 if TYPE_CHECKING:
-    from pytest_mlff.gate.catalogue import Row
     from pytest_mlff.apparatus.context import CheckContext
+    from pytest_mlff.apparatus.declaration import Row
     from pytest_mlff.apparatus.work import Work
     from pytest_mlff.schema import Record
 
+CHECK = Check(order=120, worker="solid")
 ROWS = (
     Declared(
         key="pressure-solid",
-        check="solid_pressure",
+        quantity="pressure",
+        phase="solid",
+        share="solid",
         test="check_solid.test_pressure",
         observable="density of the crystal at the reference's pressure",
         kind="relative",
@@ -52,13 +54,14 @@ def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
     dict of str to Record
         By row id.
     """
-    from pytest_mlff.checks.solid import STATE
+    from pytest_mlff.apparatus.density import from_configurations, from_runs
+    from pytest_mlff.apparatus.runs import CRYSTAL
 
     protocol = context.protocol
     if not protocol.solid_replicas:
         return from_configurations(context, rows, "solid")
     return from_runs(
-        context, dict.fromkeys([STATE], rows[0]), replicas=protocol.solid_replicas, looks=(protocol.solid_frames,)
+        context, dict.fromkeys([CRYSTAL], rows[0]), replicas=protocol.solid_replicas, looks=(protocol.solid_frames,)
     )
 
 
@@ -77,12 +80,13 @@ def work(context: CheckContext, rows: Sequence[Row]) -> Iterator[Work]:
     Work
         Those of the crystal's runs, which another check shares, and the frames whose stress is taken.
     """
-    from pytest_mlff.checks import solid
-    from pytest_mlff.checks.forces import parity_work
+    from pytest_mlff.apparatus.density import frame_work
+    from pytest_mlff.apparatus.parity import parity_work
+    from pytest_mlff.apparatus.runs import CRYSTAL, crystal_run_work
 
     protocol = context.protocol
     if not protocol.solid_replicas:
-        yield parity_work(context, "solid-256")
+        yield parity_work(context, "solid", 256)
         return
-    yield from solid.work(context, rows)
-    yield from frame_work(context, solid.STATE, replicas=protocol.solid_replicas, looks=(protocol.solid_frames,))
+    yield from crystal_run_work(context)
+    yield from frame_work(context, CRYSTAL, replicas=protocol.solid_replicas, looks=(protocol.solid_frames,))

@@ -9,27 +9,43 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from pytest_mlff.gate.catalogue import Row
-from pytest_mlff.apparatus.context import CheckContext
+from pytest_mlff.apparatus.declaration import EVERYWHERE, Check, Declared
 from pytest_mlff.apparatus.judging import Finding, judge
-from pytest_mlff.apparatus.work import Work
-from pytest_mlff.schema import Estimate, Record
-from pytest_mlff.simulation.engine import Engine
-from pytest_mlff.simulation.systems import (
-    SOLID_LATTICE_PARAMETER,
-    SOLID_TEMPERATURE,
-    StatePoint,
-    fcc_positions,
-)
+from pytest_mlff.schema import Estimate
+
+if TYPE_CHECKING:
+    from pytest_mlff.apparatus.context import CheckContext
+    from pytest_mlff.apparatus.declaration import Row
+    from pytest_mlff.apparatus.work import Work
+    from pytest_mlff.schema import Record
 
 REPEATS = 5
 """Timed calls per size; the median is less noisy than the mean on a shared machine."""
-_SHAKEN, _MOVED = 0.15, 0.005
-"""Displacements in Å: once, to leave the perfect crystal, and from call to call, as far as a step of MD moves atoms
-(a neighbour list with a skin is then used as in MD, and no call sees the same positions)."""
+_WORDS = {"ms_per_call": "time per force call", "ms_per_step": "time per MD step"}
+
+ROWS = tuple(
+    Declared(
+        key=f"{quantity}-{atoms}",
+        quantity=quantity,
+        atoms=atoms,
+        test="check_speed.test_cost",
+        observable=f"{words}, {atoms} atoms",
+        kind="info",
+        unit="ms",
+        reason="speed is shown; a force call is judged where the user sets a limit",
+        source="user's configuration",
+        protocols=EVERYWHERE,
+        judged_if_limited=quantity == "ms_per_call",
+        hint="Slower than your limit: check device and number of threads, and that the machine was idle."
+        if quantity == "ms_per_call"
+        else "",
+    )
+    for quantity, words in _WORDS.items()
+    for atoms in (256, 2048, 4000)
+)
+CHECK = Check(order=50, samples="machine", worker="speed")
 
 
 def benchmark_target(context: CheckContext, row: Row) -> Callable[[], None]:
@@ -40,58 +56,40 @@ def benchmark_target(context: CheckContext, row: Row) -> Callable[[], None]:
     context : CheckContext
         Of the run.
     row : Row
-        ``ms_per_call-<atoms>`` or ``ms_per_step-<atoms>``.
+        Time of a force call or of an MD step.
 
     Returns
     -------
     callable
         One force call on new positions, or one MD step; warmed up.
     """
-    atoms = int(row.key.rpartition("-")[2])
-    target = _step(context, atoms) if row.key.startswith("ms_per_step") else call_target(context, atoms)
+    from pytest_mlff.apparatus.calls import call_target
+
+    make = _step if row.declared.quantity == "ms_per_step" else call_target
+    target = make(context, row.atoms)
     target()
     return target
 
 
-def call_target(context: CheckContext, atoms: int) -> Callable[[], None]:
-    """Make a force call on a shaken crystal, its atoms a little elsewhere each time.
-
-    Parameters
-    ----------
-    context : CheckContext
-        Of the run.
-    atoms : int
-        Four times a cube.
-
-    Returns
-    -------
-    callable
-        Not warmed up.
-    """
-    n_cells = round((atoms / 4) ** (1 / 3))
-    edge = context.system.lattice_parameter
-    lattice = fcc_positions((n_cells, n_cells, n_cells), edge)
-    forces = context.forces(np.full(3, n_cells * edge))
-    rng = np.random.default_rng(0)
-    shaken = lattice + rng.normal(0.0, _SHAKEN, lattice.shape)
-
-    def call() -> None:
-        forces(shaken + rng.normal(0.0, _MOVED, lattice.shape))
-
-    return call
-
-
 def _step(context: CheckContext, atoms: int) -> Callable[[], None]:
-    n_cells, edge = round((atoms / 4) ** (1 / 3)), SOLID_LATTICE_PARAMETER
-    state = StatePoint(
-        name=f"{SOLID_TEMPERATURE:g}K-solid-{atoms}",
-        phase="solid",
-        temperature=SOLID_TEMPERATURE,
-        n_atoms=atoms,
-        box=(n_cells * edge, n_cells * edge, n_cells * edge),
+    import numpy as np
+
+    from pytest_mlff.apparatus.calls import cells_along
+    from pytest_mlff.simulation.engine import Engine
+    from pytest_mlff.systems.system import State, as_cell
+
+    system = context.system
+    n, solid = cells_along(system, atoms), next(state for state in system.states if state.phase == "solid")
+    state = State(
+        name=f"{solid.name}, {atoms} atoms",
+        phase=solid.phase,
+        temperature=solid.temperature,
+        numbers=system.crystal.numbers * n**3,
+        cell=as_cell(n * np.array(solid.cell) / np.array(solid.repeats)[:, np.newaxis]),
+        repeats=(n, n, n),
     )
-    engine = Engine(context.model, context.system, state, seeds=[context.seed], meter=context.meter)
-    engine.start(fcc_positions((n_cells, n_cells, n_cells), edge)[None])
+    engine = Engine(context.model, system, state, seeds=[context.seed], meter=context.meter)
+    engine.start(system.lattice(state).positions[np.newaxis])
 
     def step() -> None:
         engine.step(1)
@@ -139,6 +137,8 @@ def judge_time(context: CheckContext, row: Row, seconds: Sequence[float]) -> Rec
     Record
         Median in ms; its error from the median absolute deviation. A limit is judged as any upper row.
     """
+    import numpy as np
+
     milliseconds = 1e3 * np.asarray(seconds, dtype=float)
     median = float(np.median(milliseconds))
     deviation = float(np.median(np.abs(milliseconds - median)))
@@ -196,6 +196,8 @@ def work(context: CheckContext, rows: Sequence[Row]) -> Iterator[Work]:
     Work
         One for each row, its warm-up included.
     """
+    from pytest_mlff.apparatus.work import Work
+
     for row in rows:
-        kind, _, atoms = row.key.rpartition("-")
-        yield Work(share=row.id, calls=REPEATS + 1, atoms=int(atoms), replicas=int(kind == "ms_per_step"))
+        in_md = row.declared.quantity == "ms_per_step"
+        yield Work(share=row.id, calls=REPEATS + 1, atoms=row.atoms, replicas=int(in_md))

@@ -1,65 +1,36 @@
-"""Does the model survive a short run of the liquid? Everything that needs a trajectory asks here first."""
+"""Does the model survive a short run of the liquid? Long checks ask for the same run first."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
-import numpy as np
+from pytest_mlff.apparatus.declaration import CHOICE, EVERYWHERE, Check, Declared
+from pytest_mlff.apparatus.judging import Finding, measured
 
-from pytest_mlff.gate.catalogue import UNSTABLE, Row
-from pytest_mlff.apparatus.context import CheckContext
-from pytest_mlff.apparatus.judging import Finding, measured, unmeasured, without_verdict
-from pytest_mlff.apparatus.work import Work
-from pytest_mlff.errors import MlffError, UnstableError
-from pytest_mlff.schema import Estimate, Record
-from pytest_mlff.simulation.md import Run, engine_identity, simulate
-from pytest_mlff.simulation.systems import state_point
+if TYPE_CHECKING:
+    from pytest_mlff.apparatus.context import CheckContext
+    from pytest_mlff.apparatus.declaration import Row
+    from pytest_mlff.apparatus.work import Work
+    from pytest_mlff.schema import Record
 
-STATE = "100K-256"
-"""Liquid in which the stability run is made."""
-
-
-def failure(context: CheckContext) -> str:
-    """Why the stability run failed.
-
-    Parameters
-    ----------
-    context : CheckContext
-        Of the run.
-
-    Returns
-    -------
-    str
-        The message of the failure; empty if the model survived. Kept in the cache either way.
-
-    Raises
-    ------
-    BudgetExhausted
-        If there was no time for it.
-    ModelError
-        If the calculator raised: that says nothing about physics, and may have been the machine's fault.
-    """
-    parts = {
-        **engine_identity(),
-        "state": STATE,
-        "steps": context.protocol.stability_steps,
-        "seed": context.seed,
-    }
-    found = context.memo("stability", parts, lambda: {"failure": np.array(_run(context))}, holds=["failure"])
-    return str(found["failure"])
-
-
-def _run(context: CheckContext) -> str:
-    frames = context.protocol.stability_steps // context.system.frame_stride
-    starts, _ = context.starts(f"start/{STATE}", 1)
-    state = state_point(STATE, context.system)
-    run = Run(state=state, seed=context.seed, equilibration_steps=0, segment_frames=frames)
-    try:
-        simulate(context.workshop, run, starts, n_frames=frames)
-    except UnstableError as error:
-        return str(error)
-    return ""
+CHECK = Check(order=80, samples="cases", worker="liquid")
+ROWS = (
+    Declared(
+        key="stability",
+        test="check_liquid.test_stability",
+        observable="part of the stability run not survived",
+        kind="upper",
+        limit=0.0,
+        reason="a model that loses atoms or heats up in a short run cannot be judged by a longer one",
+        source=CHOICE,
+        protocols=EVERYWHERE,
+        law=True,
+        hint="Close pairs are the usual cause: equilibrium data hold few of them, so that a learned repulsion may turn "
+        "into attraction. Check units and the sign of the forces too.",
+    ),
+)
 
 
 def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
@@ -80,17 +51,8 @@ def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
     return {row.id: measured(context, row, partial(_finding, context)) for row in rows}
 
 
-def _finding(context: CheckContext) -> Finding:
-    reason = failure(context)
-    return Finding(
-        candidate=Estimate(1.0 if reason else 0.0, 0.0),
-        force_calls=context.protocol.stability_steps,
-        note=reason or f"survived {context.protocol.stability_steps} steps at {STATE}",
-    )
-
-
 def work(context: CheckContext, rows: Sequence[Row]) -> Iterator[Work]:
-    """Count the force calls of the rows.
+    """Count the force calls of the row.
 
     Parameters
     ----------
@@ -104,31 +66,18 @@ def work(context: CheckContext, rows: Sequence[Row]) -> Iterator[Work]:
     Work
         One; every long check shares it.
     """
-    atoms = state_point(STATE, context.system).n_atoms
-    yield Work(share="stability", calls=context.protocol.stability_steps, atoms=atoms, replicas=1)
+    from pytest_mlff.apparatus.survival import survival_work
+
+    yield survival_work(context)
 
 
-def skip_unstable(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record] | None:
-    """Make the records of a long check that is not worth running.
+def _finding(context: CheckContext) -> Finding:
+    from pytest_mlff.apparatus.survival import STATE, failure
+    from pytest_mlff.schema import Estimate
 
-    Parameters
-    ----------
-    context : CheckContext
-        Of the run.
-    rows : sequence of Row
-        Of the long check.
-
-    Returns
-    -------
-    dict of str to Record, or None
-        None when the model survived the stability run, NOT_APPLICABLE when it did not, and what the map of errors says
-        where nobody could find out.
-    """
-    try:
-        reason = failure(context)
-    except MlffError as error:
-        return {row.id: unmeasured(context, row, error) for row in rows}
-    if not reason:
-        return None
-    text = f"{UNSTABLE} ({reason})"
-    return {row.id: without_verdict(context, row, "NOT_APPLICABLE", text) for row in rows}
+    reason = failure(context)
+    return Finding(
+        candidate=Estimate(1.0 if reason else 0.0, 0.0),
+        force_calls=context.protocol.stability_steps,
+        note=reason or f"survived {context.protocol.stability_steps} steps at {STATE}",
+    )

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_mlff.apparatus.context import CheckContext
+from pytest_mlff.gate.catalogue import chosen_protocol
 from pytest_mlff.gate.limits import limits
 from pytest_mlff.reference.data import Reference
 from pytest_mlff.schema import Model
 from pytest_mlff.simulation.budget import Budget
 from pytest_mlff.simulation.cache import Cache
 from pytest_mlff.simulation.meter import Meter
-from pytest_mlff.simulation.protocols import protocol
-from pytest_mlff.simulation.systems import ARGON
+from pytest_mlff.systems.reading import load_system
 
 if TYPE_CHECKING:
     from pytest_mlff.settings import Settings
@@ -52,8 +52,8 @@ def build_context(
     """
     return CheckContext(
         model=model,
-        system=ARGON,
-        protocol=protocol(settings.protocol, settings.config),
+        system=load_system(settings.system),
+        protocol=chosen_protocol(settings.protocol, settings.config),
         reference=Reference(reference),
         tolerances=limits(settings),
         cache=Cache(_cache_root(settings.cache_root, model)),

@@ -1,110 +1,102 @@
 """Which rows a run has, in which order, and which function makes each of them.
 
-Read at collection by the plugin: imports nothing heavy. A *row* is one line of the result table: an entry of
-the tolerance table at one state point. A check that declares its rows is added by its name in :data:`CHECKS` alone.
+The checks are found in the folder of :mod:`pytest_mlff.checks`: adding one is adding a file. Read at collection by the
+plugin: imports nothing heavy.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from importlib import import_module
-from types import MappingProxyType
+from pkgutil import iter_modules
+from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any
 
-from pytest_mlff.apparatus.declaration import Declared
-from pytest_mlff.errors import MlffError
+import pytest_mlff.checks
+from pytest_mlff.apparatus.declaration import Check, Declared, Row
+from pytest_mlff.apparatus.judging import unmeasured, without_verdict
+from pytest_mlff.errors import MlffError, SpecError
 from pytest_mlff.schema import Record
-from pytest_mlff.simulation.protocols import Protocol, protocol
+from pytest_mlff.settings.names import shown
 from pytest_mlff.simulation.surroundings import surroundings_of
-from pytest_mlff.verdict.tolerances import TOLERANCES, Hint, Tolerance
+from pytest_mlff.systems.protocols import PROTOCOLS, STATE_ATOMS, Protocol
 
 if TYPE_CHECKING:
     from pytest_mlff.apparatus.context import CheckContext
 
-CHECKS = (
-    *("forces", "energy", "solid_hessian", "phonons", "speed", "memory", "invariance", "stability"),
-    *("solid", "solid_pressure", "liquid", "xpcs", "pressure", "melting"),
-)
-"""Order in which checks run: those that need no trajectory, then the shortest, then the long ones."""
 
-# beginning of a row's key → test of the suite that carries it
-_TESTS = (
-    ("parity-", "check_forces.test_parity"),
-    ("translation", "check_invariance.test_symmetry"),
-    ("rotation", "check_invariance.test_symmetry"),
-    ("permutation", "check_invariance.test_symmetry"),
-    ("wrapping", "check_invariance.test_symmetry"),
-    ("supercell", "check_invariance.test_symmetry"),
-    ("small_cell", "check_invariance.test_symmetry"),
-    ("determinism", "check_invariance.test_symmetry"),
-    ("momentum", "check_invariance.test_conservation"),
-    ("torque", "check_invariance.test_conservation"),
-    ("energy_forces", "check_invariance.test_conservation"),
-    ("stress", "check_invariance.test_conservation"),
-    ("nve_drift", "check_invariance.test_conservation"),
-    ("cutoff_continuity", "check_invariance.test_extremes"),
-    ("dimer", "check_invariance.test_extremes"),
-    ("hot", "check_invariance.test_extremes"),
-    ("symmetry-", "check_solid.test_hessian"),
-    ("pdos", "check_phonons.test_density_of_states"),
-    ("negative_modes", "check_phonons.test_density_of_states"),
-    ("ms_per_", "check_speed.test_cost"),
-    ("memory_growth", "check_speed.test_memory"),
-    ("stability", "check_liquid.test_stability"),
-    ("solid_rdf", "check_solid.test_structure"),
-    ("net_force", "check_liquid.test_stability"),
-    ("rdf", "check_liquid.test_structure"),
-    ("structure_factor", "check_liquid.test_structure"),
-    ("diffusion", "check_liquid.test_transport"),
-    ("gamma_", "check_xpcs.test_relaxation"),
-    ("mean_relaxation_rate", "check_xpcs.test_relaxation"),
-    ("xsvs_time", "check_xpcs.test_contrast"),
-    ("melting_", "check_melting.test_melting"),
-)
-_PER_STATE = ("liquid", "xpcs")
+def module_of(check: str) -> ModuleType:
+    """Import the file of a check.
 
-
-def _declared() -> tuple[Declared, ...]:
-    """Gather the rows of the checks that declare them; the others stand in the table of ``verdict``."""
-    standing = {row.check for row in TOLERANCES.values()}
-    declaring = [check for check in CHECKS if check not in standing]
-    return tuple(row for check in declaring for row in import_module(f"pytest_mlff.checks.{check}").ROWS)
-
-
-_DECLARED = _declared()
-TABLE: Mapping[str, Tolerance] = MappingProxyType({**TOLERANCES, **{row.key: row for row in _DECLARED}})
-"""Every row of the suite by its key."""
-HINTS: Mapping[str, Hint] = MappingProxyType({row.key: row.hint for row in _DECLARED})
-"""What the failures of declared rows usually mean, by key."""
-
-UNSTABLE = "not run: the stability run failed"
-"""How the reason of a row begins that was not worth running; such a model is refused, whatever rows were chosen."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One line of the result table.
-
-    Attributes
+    Parameters
     ----------
-    id : str
-        Name in test ids and records: the key, and the state point where a run has several.
-    key : str
-        Key in the tolerance table.
     check : str
-        One of :data:`CHECKS`.
-    test : str
-        ``module.function`` of the suite that carries it.
-    state : str
-        State point, or empty.
-    """
+        Its name.
 
-    id: str
-    key: str
-    check: str
-    test: str
-    state: str = ""
+    Returns
+    -------
+    module
+        With ``ROWS``, ``run`` and ``work``.
+    """
+    return import_module(f"{pytest_mlff.checks.__name__}.{check}")
+
+
+def _checks() -> dict[str, Check]:
+    """Find the checks and put them into their order."""
+    names = [found.name for found in iter_modules(pytest_mlff.checks.__path__)]
+    found = {name: getattr(module_of(name), "CHECK", Check()) for name in names}
+    return dict(sorted(found.items(), key=lambda item: (item[1].order, item[0])))
+
+
+def _table() -> dict[str, Declared]:
+    """Gather the rows that the checks declare."""
+    table: dict[str, Declared] = {}
+    for check in CHECKS:
+        for row in module_of(check).ROWS:
+            if row.key in table:
+                raise RuntimeError(f"the checks {table[row.key].check} and {check} both declare a row {row.key!r}")
+            table[row.key] = replace(row, check=check)
+    return table
+
+
+CHECKS: Mapping[str, Check] = MappingProxyType(_checks())
+"""The checks by name, in the order in which they run: cheap ones first."""
+TABLE: Mapping[str, Declared] = MappingProxyType(_table())
+"""Every row of the suite by its key, in the order of the run."""
+
+
+def chosen_protocol(name: str, config: Mapping[str, Mapping[str, Any]]) -> Protocol:
+    """Find a protocol and apply a user's changes to it.
+
+    Parameters
+    ----------
+    name : str
+        Key of :data:`~pytest_mlff.systems.protocols.PROTOCOLS`.
+    config : mapping
+        Settings of each check, by its name.
+
+    Returns
+    -------
+    Protocol
+        The protocol to run. Changes of what it does not run at all are checked and stay out.
+
+    Raises
+    ------
+    SpecError
+        For what the reference does not cover, or a length that is too short or no whole number of frames.
+    """
+    chosen = PROTOCOLS[name]
+    for check, about in CHECKS.items():
+        given = config.get(check, {})
+        for setting in about.settings:
+            if setting.name in given:
+                value = given[setting.name]
+                try:
+                    chosen = setting.change(chosen, value)
+                except ValueError as error:
+                    raise SpecError(f"[check.{check}] {setting.name} = {shown(value)}: {error}") from None
+    return chosen
 
 
 def rows(protocol_name: str, config: Mapping[str, Mapping[str, Any]]) -> tuple[Row, ...]:
@@ -115,7 +107,7 @@ def rows(protocol_name: str, config: Mapping[str, Mapping[str, Any]]) -> tuple[R
     protocol_name : str
         ``smoke``, ``ci`` or ``full``.
     config : mapping
-        Tables of the configuration file.
+        Settings of each check, by its name.
 
     Returns
     -------
@@ -127,27 +119,20 @@ def rows(protocol_name: str, config: Mapping[str, Mapping[str, Any]]) -> tuple[R
     SpecError
         If the configuration asks for what there is not.
     """
-    chosen = protocol(protocol_name, config)
-    found = []
-    for tolerance in TABLE.values():
-        if protocol_name in tolerance.protocols:
-            found.extend(_rows_of(tolerance, chosen))
-    return tuple(sorted(found, key=lambda row: CHECKS.index(row.check)))
+    chosen = chosen_protocol(protocol_name, config)
+    return tuple(
+        row for declared in TABLE.values() if protocol_name in declared.protocols for row in _rows_of(declared, chosen)
+    )
 
 
-def _rows_of(tolerance: Tolerance, chosen: Protocol) -> list[Row]:
-    key, check = tolerance.key, tolerance.check
-    assert check is not None, "a row of the package comes from one of its checks"
-    if isinstance(tolerance, Declared):
-        test, per_state = tolerance.test, tolerance.per_state
-    else:
-        test, per_state = next(test for prefix, test in _TESTS if key.startswith(prefix)), check in _PER_STATE
-    if not (per_state and chosen.liquid_states):
-        return [Row(id=key, key=key, check=check, test=test)]
-    several = len(chosen.liquid_states) > 1
+def _rows_of(declared: Declared, chosen: Protocol) -> list[Row]:
+    key, states = declared.key, chosen.liquid_states
+    if not (declared.per_state and states):
+        return [Row(id=key, declared=declared, atoms=declared.atoms)]
+    several = len(states) > 1
     return [
-        Row(id=f"{key}-{state}" if several else key, key=key, check=check, test=test, state=state)
-        for state in chosen.liquid_states
+        Row(id=f"{key}-{state}" if several else key, declared=declared, state=state, atoms=STATE_ATOMS[state])
+        for state in states
     ]
 
 
@@ -166,7 +151,7 @@ def able(wanted: Iterable[Row], provides: Collection[str]) -> list[Row]:
     list of Row
         Those that can be measured.
     """
-    return [row for row in wanted if TABLE[row.key].needs <= set(provides)]
+    return [row for row in wanted if row.declared.needs <= set(provides)]
 
 
 def run_check(check: str, context: CheckContext) -> dict[str, Record]:
@@ -185,20 +170,17 @@ def run_check(check: str, context: CheckContext) -> dict[str, Record]:
         By row id, one for every row of the check; NOT_APPLICABLE where the model lacks what the row needs, FAIL where
         it lists it and does not deliver. What this package raises on purpose and no row caught is the record of all.
     """
-    from pytest_mlff.apparatus.judging import unmeasured
-
-    module = import_module(f"pytest_mlff.checks.{check}")
     records: dict[str, Record] = {}
     wanted = [row for row in rows(context.protocol.name, context.config) if row.check == check]
     measured = able(wanted, context.model.provides)
     for row in wanted:
         if row not in measured:
-            records[row.id] = _lacking(context, row, TABLE[row.key].needs - context.model.provides)
+            records[row.id] = _lacking(context, row, row.declared.needs - context.model.provides)
     if not measured:
         return records
     try:
         with surroundings_of(context.model).around(), context.meter.task(f"{context.model.name} {check}"):
-            records |= module.run(context, measured)
+            records |= module_of(check).run(context, measured)
     except MlffError as error:
         records |= {row.id: unmeasured(context, row, error) for row in measured}
     return records
@@ -206,8 +188,6 @@ def run_check(check: str, context: CheckContext) -> dict[str, Record]:
 
 def _lacking(context: CheckContext, row: Row, missing: frozenset[str]) -> Record:
     """Say what a row needs and the model does not provide, or provides so that it cannot be used."""
-    from pytest_mlff.apparatus.judging import without_verdict
-
     unusable: Mapping[str, str] = getattr(context.model, "unusable", {})
     silent = " and no ".join(sorted(missing - unusable.keys()))
     told = [unusable[need] for need in sorted(missing & unusable.keys())]

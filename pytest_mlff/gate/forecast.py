@@ -8,20 +8,16 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from importlib import import_module
 from typing import Any
 
-import numpy as np
-
-from pytest_mlff.gate.catalogue import CHECKS, Row, able, rows
+from pytest_mlff.apparatus.calls import call_target
 from pytest_mlff.apparatus.context import CheckContext
-from pytest_mlff.checks.speed import call_target
+from pytest_mlff.apparatus.declaration import Row
 from pytest_mlff.apparatus.work import Work
+from pytest_mlff.gate.catalogue import CHECKS, able, chosen_protocol, module_of, rows
 from pytest_mlff.simulation.engine import Engine
-from pytest_mlff.simulation.protocols import protocol
-from pytest_mlff.simulation.systems import state_point
 
 STATE = "100K-256"
 """Where the pace of MD is measured."""
@@ -138,7 +134,7 @@ class Forecast:
 
 
 def planned_work(
-    context: CheckContext, wanted: Sequence[Row], checks: Sequence[str] = CHECKS
+    context: CheckContext, wanted: Sequence[Row], checks: Iterable[str] = CHECKS
 ) -> list[tuple[str, Work]]:
     """List what rows need, each thing once, in the order of the run.
 
@@ -148,7 +144,7 @@ def planned_work(
         Of the run.
     wanted : sequence of Row
         Those that will run.
-    checks : sequence of str, optional
+    checks : iterable of str, optional
         Which checks to ask.
 
     Returns
@@ -160,7 +156,7 @@ def planned_work(
     for check in checks:
         chosen = [row for row in able(wanted, context.model.provides) if row.check == check]
         if chosen:
-            for work in import_module(f"pytest_mlff.checks.{check}").work(context, chosen):
+            for work in module_of(check).work(context, chosen):
                 found.setdefault(work, check)
     return [(check, work) for work, check in found.items()]
 
@@ -181,16 +177,16 @@ class Pace:
         for atoms in SIZES:
             if atoms <= 256 or (largest > 256 and self.of_call(atoms) < TOO_LONG_S):
                 self._calls.append((atoms, _timed(call_target(context, atoms))))
-        self._batched = context.forces(np.array(state_point(STATE).box)).batched
+        state = context.system.state(STATE)
+        self._batched = context.forces(state.numbers, state.cell).batched
         copies = sorted({1, replicas}) if self._batched else [1]
         self._steps = [(count, self._time_steps(context, count)) for count in copies]
 
     def _time_steps(self, context: CheckContext, copies: int) -> float:
         """Time of one step of so many replicas at once, in s."""
-        starts, _ = context.starts(f"start/{STATE}", copies)
-        state = state_point(STATE, context.system)
+        starts, state = context.starts(f"start/{STATE}", copies), context.system.state(STATE)
         engine = Engine(context.model, context.system, state, seeds=range(copies), meter=context.meter)
-        engine.start(starts)
+        engine.start(starts.positions)
         block = context.system.frame_stride if engine.native else 1
         self._native = engine.native
         return _timed(lambda: engine.step(block)) / block
@@ -284,13 +280,13 @@ def forecast(context: CheckContext, wanted: Sequence[Row], *, always: bool = Tru
     MlffError
         If the model cannot be timed.
     """
-    work = planned_work(context, wanted, [check for check in CHECKS if check != "invariance"])
+    work = planned_work(context, wanted, [name for name, check in CHECKS.items() if not check.dry_run])
     largest = max((one.atoms for _, one in work), default=256)
     pace = Pace(context, largest=largest, replicas=max((one.replicas for _, one in work), default=1) or 1)
     if not always and sum(pace.of_work(one) for _, one in work) < LONG_S:
         return None  # symmetries take a tenth of the rest, and seconds to count
     work = planned_work(context, wanted)
-    short = replace(context, protocol=protocol("smoke", context.config))
+    short = replace(context, protocol=chosen_protocol("smoke", context.config))
     smoke = planned_work(short, rows("smoke", context.config))
     lines, left = [], context.meter.budget.left
     for check, one in work:

@@ -1,4 +1,4 @@
-"""The limits of a run: the tolerance table with the user's changes, and which of its rows carry a verdict here.
+"""What a user may set, and the limits of a run: the tolerance table with the user's changes.
 
 Read at the start of a session: imports nothing heavy.
 """
@@ -6,17 +6,34 @@ Read at the start of a session: imports nothing heavy.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pytest_mlff.gate.catalogue import TABLE
-from pytest_mlff.simulation.protocols import protocol
+from pytest_mlff.apparatus.judging import in_system_of
+from pytest_mlff.gate.catalogue import CHECKS, TABLE
+from pytest_mlff.settings.config import LIMITS, CheckTable
 from pytest_mlff.verdict.overrides import tolerances
 from pytest_mlff.verdict.tolerances import Tolerance
 
 if TYPE_CHECKING:
-    from pytest_mlff.gate.catalogue import Row
+    from pytest_mlff.apparatus.declaration import Row
     from pytest_mlff.settings import Settings
+    from pytest_mlff.settings.config import Config
+
+
+def check_tables() -> dict[str, CheckTable]:
+    """Say what the configuration may hold.
+
+    Returns
+    -------
+    dict of str to CheckTable
+        By check: its settings, its rows and the quantities that several of them measure.
+    """
+    found = {}
+    for name, check in CHECKS.items():
+        own = [row for row in TABLE.values() if row.check == name]
+        rows = dict.fromkeys([*(row.key for row in own), *(row.quantity for row in own)])
+        found[name] = CheckTable(settings={one.name: one.read for one in check.settings}, rows=tuple(rows))
+    return found
 
 
 def limits(settings: Settings) -> Mapping[str, Tolerance]:
@@ -25,7 +42,7 @@ def limits(settings: Settings) -> Mapping[str, Tolerance]:
     Parameters
     ----------
     settings : Settings
-        What the user asked for; ``speed.max_ms_per_call`` is one limit for all sizes.
+        What the user asked for.
 
     Returns
     -------
@@ -37,35 +54,33 @@ def limits(settings: Settings) -> Mapping[str, Tolerance]:
     SpecError
         For a configuration that cannot be used.
     """
-    overrides = dict(settings.config.get("tolerances", {}))
-    limit = settings.config.get("speed", {}).get("max_ms_per_call")
-    if limit is not None:
-        for size in protocol(settings.protocol, settings.config).speed_sizes:
-            overrides.setdefault(f"ms_per_call-{size}", limit)
-    growth = settings.config.get("speed", {}).get("max_mb_per_1000_calls")
-    if growth is not None:
-        overrides.setdefault("memory_growth", growth)
-    return tolerances(TABLE, overrides)
+    return tolerances(TABLE, overrides(settings.config))
 
 
-def at_state(tolerance: Tolerance, state: str) -> Tolerance:
-    """Take the verdict from a row whose system is too small for it.
+def overrides(config: Config) -> dict[str, float]:
+    """Give a user's limits, row by row.
 
     Parameters
     ----------
-    tolerance : Tolerance
-        Of the row.
-    state : str
-        Name of its state point, or empty.
+    config : mapping
+        Settings of each check, by its name.
 
     Returns
     -------
-    Tolerance
-        The same, or one that is INFO everywhere.
+    dict of str to float
+        Row key → limit; one for a quantity holds for all rows that measure it and can have a limit, but for those that
+        are named themselves.
     """
-    if state and int(state.rpartition("-")[2]) < tolerance.judged_from:
-        return replace(tolerance, info_in=tolerance.protocols)
-    return tolerance
+    found: dict[str, float] = {}
+    for check, given in config.items():
+        wanted = given.get(LIMITS, {})
+        for name, limit in wanted.items():
+            same = [row.key for row in TABLE.values() if row.check == check and row.quantity == name]
+            if name in TABLE or not same:  # what there is not is refused with the others
+                found[name] = limit
+            else:
+                found |= {key: limit for key in same if key not in wanted}
+    return found
 
 
 def info_rows(rows: Iterable[Row], table: Mapping[str, Tolerance], protocol_name: str) -> frozenset[str]:
@@ -85,4 +100,4 @@ def info_rows(rows: Iterable[Row], table: Mapping[str, Tolerance], protocol_name
     frozenset of str
         Their ids.
     """
-    return frozenset(row.id for row in rows if protocol_name not in at_state(table[row.key], row.state).verdict_in)
+    return frozenset(row.id for row in rows if protocol_name not in in_system_of(row, table[row.key]).verdict_in)

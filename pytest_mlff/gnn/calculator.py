@@ -111,7 +111,7 @@ class GnnCalculator(Calculator):  # type: ignore[misc]
         cell, pbc = self.atoms.cell.array, self.atoms.pbc
         self.results = {"forces": self._forces(self.atoms.positions[np.newaxis], self.atoms.numbers, cell, pbc)[0]}
 
-    def batch_forces(self, positions: ArrayLike, numbers: ArrayLike, box: ArrayLike) -> NDArray[np.float64]:
+    def batch_forces(self, positions: ArrayLike, numbers: ArrayLike, cell: ArrayLike) -> NDArray[np.float64]:
         """Compute several copies of one periodic orthorhombic cell in one forward pass.
 
         Parameters
@@ -120,7 +120,7 @@ class GnnCalculator(Calculator):  # type: ignore[misc]
             In Å.
         numbers : array_like of int, shape (N,)
             Atomic numbers, the same in all copies.
-        box : array_like, shape (3,)
+        cell : array_like, shape (3, 3)
             Cell edges in Å.
 
         Returns
@@ -135,7 +135,7 @@ class GnnCalculator(Calculator):  # type: ignore[misc]
         ObservableError
             If a position is not finite.
         """
-        return self._forces(np.asarray(positions, dtype=float), numbers, np.diag(np.asarray(box, float)), (True,) * 3)
+        return self._forces(np.asarray(positions, dtype=float), numbers, np.asarray(cell, dtype=float), (True,) * 3)
 
     def _forces(
         self, positions: NDArray[np.float64], numbers: ArrayLike, cell: ArrayLike, pbc: Sequence[bool]

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
 from pytest_mlff.errors import SpecError
+from pytest_mlff.potentials import ARGON_SIGMA
 from pytest_mlff.settings.names import suggest
 from pytest_mlff.settings.parsers import one_of, positive, whole
 from pytest_mlff.settings.toml import Table, read_toml
 from pytest_mlff.simulation.slabs import BRACKET, COEXISTENCE_LADDER, SlabGeometry
-from pytest_mlff.simulation.systems import ARGON, System
+from pytest_mlff.systems.reading import load_system
+from pytest_mlff.systems.system import System
 
 Kind: TypeAlias = Literal["liquid", "solid", "ramp", "slab"]
 Split: TypeAlias = Literal["train", "validation", "test"]
@@ -116,15 +118,13 @@ def composition_names() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.toml"))
 
 
-def load_composition(name_or_path: str | Path, *, system: System = ARGON) -> Composition:
+def load_composition(name_or_path: str | Path) -> Composition:
     """Read a composition.
 
     Parameters
     ----------
     name_or_path : str or Path
         One of :func:`composition_names`, or a TOML file.
-    system : System, optional
-        The material.
 
     Returns
     -------
@@ -145,7 +145,7 @@ def load_composition(name_or_path: str | Path, *, system: System = ARGON) -> Com
             f"there are {', '.join(known)}, or give the path of a .toml file"
         )
     table, text = read_toml(path, "composition")
-    top = Table(f"{path}", table, ("seed", "run"))
+    top, system = Table(f"{path}", table, ("seed", "run")), load_system("argon")
     return Composition(
         name=path.stem,
         spec=str(name_or_path),
@@ -228,13 +228,13 @@ def _states(place: Table, kind: Kind, cells: int, strains: tuple[float, ...], sy
     temperatures = (place.take(first, positive), place.take(last, positive))
     if kind == "slab":
         slab = GEOMETRIES[place.take("geometry", one_of(tuple(GEOMETRIES)))]
-        box = slab.state(system, temperatures[0]).box
-        yield State(temperatures=temperatures, box=box, n_atoms=slab.n_atoms, slab=slab)
+        (x, _, _), (_, y, _), (_, _, z) = slab.state(system, temperatures[0]).cell
+        yield State(temperatures=temperatures, box=(x, y, z), n_atoms=slab.n_atoms, slab=slab)
         return
     if kind == "solid":
         edge = cells * place.take("lattice_parameter", positive)
     else:
-        edge = cells * system.sigma * (4.0 / place.take("density", positive)) ** (1 / 3)
+        edge = cells * ARGON_SIGMA * (4.0 / place.take("density", positive)) ** (1 / 3)
     for strain in strains:
         length = edge * (1.0 + strain)
         if length < 2 * system.cutoff:

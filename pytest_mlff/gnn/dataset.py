@@ -30,11 +30,13 @@ from pytest_mlff.gnn.sampling import (
     run_trajectory,
     trajectories,
 )
+from pytest_mlff.potentials import ARGON_SIGMA
 from pytest_mlff.settings import check_folder
 from pytest_mlff.simulation.cache import Cache
 from pytest_mlff.simulation.md import ENGINE_VERSION, engine_identity
 from pytest_mlff.simulation.meter import Meter, Progress
-from pytest_mlff.simulation.systems import ARGON, System
+from pytest_mlff.systems.reading import load_system
+from pytest_mlff.systems.system import System
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -152,7 +154,7 @@ def summary(dataset: xr.Dataset) -> list[str]:
         counts = np.bincount(phase[split == index], minlength=len(PHASES))
         lines.append(f"{name:<10}" + "".join(f"{count:8d}" for count in counts))
     n_atoms = np.diff(dataset["first_row"].values)
-    density = n_atoms * json.loads(dataset.attrs["system"])["sigma"] ** 3 / dataset["box"].values.prod(axis=1)
+    density = n_atoms * ARGON_SIGMA**3 / dataset["box"].values.prod(axis=1)
     kelvin = dataset["temperature"].values
     return [
         *lines,
@@ -167,7 +169,6 @@ def build_dataset(
     output: Path,
     *,
     cache_dir: Path,
-    system: System = ARGON,
     progress: Progress | None = None,
 ) -> xr.Dataset:
     """Run what a composition asks for, take its configurations, compute their forces, and write the file.
@@ -180,8 +181,6 @@ def build_dataset(
         The NetCDF file.
     cache_dir : Path
         Where trajectories are kept: a killed build goes on after its last whole one.
-    system : System, optional
-        The material.
     progress : Progress, optional
         Where steps are reported to.
 
@@ -198,7 +197,7 @@ def build_dataset(
     check_folder(output.parent, "dataset")
     if output.is_dir():
         raise SpecError(f"dataset: {output} is a folder; name a file")
-    cache, meter = Cache(cache_dir), Meter(progress=progress)
+    cache, meter, system = Cache(cache_dir), Meter(progress=progress), load_system("argon")
     planned = list(trajectories(composition))
     parts, steps = [], sum(trajectory.steps for trajectory in planned)
     with meter.task(f"dataset {composition.name}", steps, unit="steps"):
@@ -217,7 +216,7 @@ def _frames(trajectory: Trajectory, cache: Cache, system: System, meter: Meter) 
     key = {
         "kind": "training trajectory",
         **engine_identity(),
-        "system": asdict(system),
+        "system": system.identity,
         "trajectory": described,
     }
     return cache.memo(key, lambda: {"position": run_trajectory(trajectory, system)}, meter)["position"]
@@ -271,7 +270,7 @@ def _assembled(parts: list[dict[str, Any]], composition: Composition, system: Sy
         name=composition.name,
         composition=composition.text,
         seed=composition.seed,
-        system=json.dumps(asdict(system)),
+        system=json.dumps(system.identity),
         command=shlex.join(["pytest-mlff", "dataset", composition.spec, "--output", f"{composition.name}.nc"]),
         engine=ENGINE_VERSION,
         **{f"version_{name}": version(name) for name in ("pytest-mlff", "openmm", "numpy")},

@@ -15,9 +15,10 @@ import openmm
 
 from pytest_mlff.analysis.geometry import wrap
 from pytest_mlff.gnn.composition import SPLITS, Composition, Kind, Split, State
-from pytest_mlff.simulation.openmm_system import exact_context, native_context, periodic_system
+from pytest_mlff.potentials import lennard_jones
+from pytest_mlff.simulation.openmm_system import exact_context, native_context, openmm_system
 from pytest_mlff.simulation.slabs import prepare_slab
-from pytest_mlff.simulation.systems import System, fcc_positions
+from pytest_mlff.systems.system import System, as_cell
 from pytest_mlff.units import ANGSTROM_PER_NM, BOLTZMANN_EV, KJ_PER_MOL_PER_EV
 
 MELT_TEMPERATURE = 300.0
@@ -129,10 +130,11 @@ def run_trajectory(trajectory: Trajectory, system: System) -> np.ndarray:
     state, (first, last) = trajectory.state, trajectory.state.temperatures
     dynamics = _Dynamics(state, system)
     if state.slab is not None:
-        dynamics.place(prepare_slab(state.slab, system, first, seed=trajectory.seed), first, trajectory.seed)
+        slab = prepare_slab(state.slab, system, first, calculator=lennard_jones(), seed=trajectory.seed)
+        dynamics.place(slab, first, trajectory.seed)
     else:
         cells = round((state.n_atoms / 4) ** (1 / 3))
-        lattice = fcc_positions((cells, cells, cells), state.box[0] / cells)
+        lattice = system.crystal.repeated((cells, cells, cells), np.diag(state.box)).positions
         hot = trajectory.kind == "liquid"
         dynamics.place(lattice, MELT_TEMPERATURE if hot else first, trajectory.seed)
         if hot:
@@ -183,7 +185,12 @@ def reference_forces(frames: np.ndarray, box: Any, system: System) -> np.ndarray
 
 
 def _native_system(n_atoms: int, box: Any, system: System) -> Any:
-    return periodic_system([system.mass] * n_atoms, box, system.potential().openmm_force(n_atoms))
+    masses = [_mass(system)] * n_atoms
+    return openmm_system(masses, lennard_jones().openmm_force(n_atoms), as_cell(box))
+
+
+def _mass(system: System) -> float:
+    return float(system.masses_of(system.crystal.numbers)[0])
 
 
 class _Dynamics:
@@ -191,9 +198,9 @@ class _Dynamics:
 
     def __init__(self, state: State, system: System) -> None:
         self._n_atoms, self._system = state.n_atoms, system
-        self._temperature = 0.0
+        self._temperature, chain = 0.0, system.thermostat
         self._integrator = openmm.NoseHooverIntegrator(
-            state.temperatures[0], system.collision_rate, system.timestep, system.chain_length, 1, 1
+            state.temperatures[0], chain.collision_rate, system.timestep, chain.chain_length, 1, 1
         )
         self._context = native_context(_native_system(state.n_atoms, state.box, system), self._integrator)
 
@@ -201,7 +208,7 @@ class _Dynamics:
         """Set positions in Å and draw velocities without net momentum."""
         velocity = np.random.default_rng([seed, 1]).standard_normal((self._n_atoms, 3))
         velocity -= velocity.mean(axis=0)
-        speed2 = BOLTZMANN_EV * KJ_PER_MOL_PER_EV * temperature / self._system.mass
+        speed2 = BOLTZMANN_EV * KJ_PER_MOL_PER_EV * temperature / _mass(self._system)
         self._context.setPositions(position / ANGSTROM_PER_NM)
         self._context.setVelocities(velocity * np.sqrt(speed2))
         self.heat(temperature)

@@ -149,6 +149,18 @@ def _touched(name: str, surroundings: Surroundings, watch: Watch) -> list[str]:
     return [f"loading {name} set {words} to {one_line(str(value), 160)}" for words, value in changed.items()]
 
 
+def load_calculator(spec: str, *, device: str = "auto") -> Any:
+    """Make the calculator of a spec, without a probe: that of a reference, which is trusted.
+
+    Raises
+    ------
+    SpecError
+        One line that says what was tried and what would work.
+    """
+    with about(spec), explained("loading", None):
+        return _load(_placed(parse_spec(spec), Path.cwd()), device)[1]
+
+
 def _told(caught: Sequence[warnings.WarningMessage]) -> list[str]:
     """Pick what the calculator warned its users of during the probe, once each."""
     to_users = [warning for warning in caught if issubclass(warning.category, UserWarning | RuntimeWarning)]

@@ -50,9 +50,9 @@ def check_offers(calculator: Any, found: Probe) -> list[str]:
     pair = np.stack(probe_positions()[1:])
     expected = np.stack(found.forces[1:])
     if callable(getattr(calculator, "batch_forces", None)):
-        with explained("batch_forces(positions, numbers, box)", None):
-            box = np.full(3, PROBE_BOX)
-            answer = calculator.batch_forces(pair, np.full(pair.shape[1], 18), box)
+        with explained("batch_forces(positions, numbers, cell)", None):
+            cell = PROBE_BOX * np.eye(3)
+            answer = calculator.batch_forces(pair, np.full(pair.shape[1], 18), cell)
         try:
             forces = real_numbers(answer, "forces", pair.shape)
         except ModelError as error:
@@ -101,11 +101,11 @@ def _in_cell(force: Any, positions: NDArray[np.float64], width: float) -> NDArra
     """Evaluate an OpenMM force on one probe configuration in a cubic cell, in eV/Å."""
     import openmm
 
-    from pytest_mlff.simulation.openmm_system import exact_context, periodic_system
+    from pytest_mlff.simulation.openmm_system import exact_context, openmm_system
 
     if isinstance(force, openmm.PythonForce):  # OpenMM loses what it raises, Ctrl-C included
         raise SpecError("openmm_force returns a PythonForce; leave it out: the gate makes one of get_forces itself")
-    system = periodic_system([39.948] * len(positions), [width] * 3, force)
+    system = openmm_system([39.948] * len(positions), force, width * np.eye(3))
     context = exact_context(system, openmm.VerletIntegrator(0.001))
     context.setPositions(positions / ANGSTROM_PER_NM)
     forces = context.getState(getForces=True).getForces(asNumpy=True)

@@ -8,6 +8,26 @@ Each is the argon reference, ``pytest_mlff.potentials.lennard_jones()``, with on
 """
 
 from pytest_mlff.mutants.calls import forgetful_copy, leaking_state, nan_after, slow
+from pytest_mlff.mutants.energies import (
+    constant_pressure,
+    many_body,
+    phase_offset,
+    scaled_energy,
+    scaled_stress,
+    swapped_shear,
+    unshifted_energy,
+)
+from pytest_mlff.mutants.forces import (
+    anisotropic,
+    crowding_force,
+    curl_force,
+    drift_force,
+    external_field,
+    flipped_axis,
+    float16,
+    force_noise,
+    swapped_axes,
+)
 from pytest_mlff.mutants.mutant import Mutant, Strength
 from pytest_mlff.mutants.neighbors import (
     late_list,
@@ -28,24 +48,6 @@ from pytest_mlff.mutants.pair import (
     wrong_hessian,
 )
 from pytest_mlff.mutants.registry import MUTANTS
-from pytest_mlff.mutants.results import (
-    anisotropic,
-    constant_pressure,
-    crowding_force,
-    curl_force,
-    drift_force,
-    external_field,
-    flipped_axis,
-    float16,
-    force_noise,
-    many_body,
-    phase_offset,
-    scaled_energy,
-    scaled_stress,
-    swapped_axes,
-    swapped_shear,
-    unshifted_energy,
-)
 from pytest_mlff.mutants.scaled import (
     engine_dependent,
     index_dependent,

@@ -1,6 +1,6 @@
 """Build ``reference_data/`` by one command: long native runs, their observables, and start configurations.
 
-``pytest-mlff reference build`` runs what is missing from its cache, in as many processes as it is given (they
+``pytest-mlff reference build SYSTEM`` runs what is missing from its cache, in as many processes as it is given (they
 share the work through the cache's locks), then measures and writes. Killed, it goes on where it was.
 """
 
@@ -24,7 +24,8 @@ from pytest_mlff.reference.runs import PLANS, SEED, reference_trajectory
 from pytest_mlff.settings.shipped import MANIFEST
 from pytest_mlff.simulation.cache import write_atomically
 from pytest_mlff.simulation.meter import Progress
-from pytest_mlff.simulation.systems import ARGON, System, state_points
+from pytest_mlff.systems.reading import load_system
+from pytest_mlff.systems.system import State, System
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -33,10 +34,10 @@ if TYPE_CHECKING:
 
 
 def build(
+    system_file: str,
     output: Path,
     *,
     cache_dir: Path,
-    system: System = ARGON,
     only: str | None = None,
     jobs: int = 1,
     progress: Progress | None = None,
@@ -45,12 +46,12 @@ def build(
 
     Parameters
     ----------
+    system_file : str
+        Name of a bundled system, or its TOML file.
     output : Path
         Folder to write into.
     cache_dir : Path
         Where trajectories are kept between calls.
-    system : System, optional
-        The material.
     only : str, optional
         A state point, ``parity``, ``crystal``, ``probe``, ``melting`` or ``pressure``: rebuild that part, keep the
         others; a file that holds nothing of it stays as it is, byte for byte.
@@ -64,9 +65,10 @@ def build(
     ReferenceDataError
         If ``only`` names no part.
     """
-    workshop = make_workshop(cache_dir, system=system, progress=progress)
+    system = load_system(system_file)
+    workshop = make_workshop(cache_dir, system, progress=progress)
     wanted = part_names(system) if only is None else [only]
-    _run_in_parallel(cache_dir, wanted, jobs)
+    _run_in_parallel(system_file, cache_dir, wanted, jobs)
     groups = _existing(output) if only else {}
     built: set[str] = set()
     for part in wanted:
@@ -77,13 +79,13 @@ def build(
     _write(output, groups, system, only, built)
 
 
-def _run_in_parallel(cache_dir: Path, wanted: list[str], jobs: int) -> None:
+def _run_in_parallel(system_file: str, cache_dir: Path, wanted: list[str], jobs: int) -> None:
     """Fill the cache with ``jobs - 1`` further processes; this one joins in when it measures."""
-    command = [sys.executable, "-m", "pytest_mlff.reference.build", str(cache_dir)]
+    command = [sys.executable, "-m", "pytest_mlff.reference.build", system_file, str(cache_dir)]
     helpers = [subprocess.Popen([*command, *reversed(wanted)]) for _ in range(jobs - 1)]
     try:
         if helpers:
-            run_trajectories(cache_dir, wanted)
+            run_trajectories(load_system(system_file), cache_dir, wanted)
     except BaseException:
         for helper in helpers:
             helper.terminate()
@@ -93,19 +95,22 @@ def _run_in_parallel(cache_dir: Path, wanted: list[str], jobs: int) -> None:
             helper.wait()
 
 
-def run_trajectories(cache_dir: Path, names: list[str]) -> None:
+def run_trajectories(system: System, cache_dir: Path, names: list[str]) -> None:
     """Run the trajectories of state points, and nothing else.
 
     Parameters
     ----------
+    system : System
+        The material.
     cache_dir : Path
         Where they are kept.
     names : list of str
         State points; other names are passed over.
     """
-    workshop = make_workshop(cache_dir)
+    workshop = make_workshop(cache_dir, system)
+    known = {state.name: state for state in system.states}
     for name in names:
-        state = state_points().get(name)
+        state = known.get(name)
         if state is not None:
             reference_trajectory(workshop, state, PLANS[state.phase, state.n_atoms])
 
@@ -129,7 +134,7 @@ def _write(
     output: Path, groups: dict[str, Groups], system: System, only: str | None = None, built: Collection[str] = ()
 ) -> None:
     """Write the files and the manifest, which tells a part that was built anew from the others."""
-    command = f"pytest-mlff reference build --system {system.name}"
+    command = f"pytest-mlff reference build {system.name}"
     origin, files = _origin(command), {}
     if only is not None:
         before = json.loads((output / MANIFEST).read_text())
@@ -148,12 +153,19 @@ def _write(
         "schema": 1,
         **origin,
         "seed": SEED,
-        "system": asdict(system),
-        "states": {name: asdict(state) for name, state in state_points(system).items()},
+        "system": system.identity,
+        "states": {state.name: _described(state) for state in system.states},
         "plans": {f"{phase}-{atoms}": asdict(plan) for (phase, atoms), plan in PLANS.items()},
         "files": files,
     }
     write_atomically(output / MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
+
+
+def _described(state: State) -> dict[str, Any]:
+    """Say of a state what a reader wants to know: its species by their numbers of atoms."""
+    found = asdict(state)
+    numbers = found.pop("numbers")
+    return {**found, "atoms": {str(each): numbers.count(each) for each in sorted(set(numbers))}}
 
 
 def _origin(command: str) -> dict[str, Any]:
@@ -179,4 +191,4 @@ def _netcdf(groups: Mapping[str, xr.Dataset]) -> bytes:
 
 
 if __name__ == "__main__":
-    run_trajectories(Path(sys.argv[1]), sys.argv[2:])
+    run_trajectories(load_system(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:])

@@ -9,18 +9,16 @@ import numpy as np
 from pytest_mlff.analysis.crystal import Crystal, supercell
 from pytest_mlff.simulation.derivatives import Forces, crystal_rows
 from pytest_mlff.simulation.relax import relax_sublattices
-from pytest_mlff.simulation.systems import FCC_BASIS, System
+from pytest_mlff.systems.system import System
 
 if TYPE_CHECKING:
     import xarray as xr
 
 
-def static_crystal(system: System, cells: int) -> Crystal:
-    """Crystal of the static lattice at zero pressure, with so many cubic cells along each edge."""
-    from ase.data import atomic_numbers
-
-    numbers = [atomic_numbers[system.symbol]] * len(FCC_BASIS)
-    return supercell(numbers, FCC_BASIS, system.lattice_parameter * np.eye(3), cells * np.eye(3))
+def static_crystal(system: System, repeats: int) -> Crystal:
+    """Crystal of the static lattice at zero pressure, its unit cell repeated so often along each of its vectors."""
+    unit = system.crystal
+    return supercell(unit.numbers, unit.fractions, unit.cell, repeats * np.eye(3))
 
 
 def respond(forces: Forces, crystal: Crystal) -> xr.Dataset:

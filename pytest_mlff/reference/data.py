@@ -9,7 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,7 @@ import numpy as np
 from pytest_mlff.errors import ReferenceDataError
 from pytest_mlff.settings.names import suggest
 from pytest_mlff.settings.shipped import MANIFEST, default_directory
+from pytest_mlff.systems.structure import Structure, fractions
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -27,6 +30,38 @@ CONFIGURATIONS = "configurations.nc"
 PRESSURE = "pressure.nc"
 ADDED = (PRESSURE,)
 """Files that later versions added to the first two, in the order in which they came."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Configurations:
+    """Configurations of the same atoms.
+
+    Attributes
+    ----------
+    positions : ndarray, shape (configuration, atom, xyz)
+        Wrapped into the cell, in Å, float64.
+    numbers : ndarray of int, shape (atom,)
+        Atomic numbers.
+    cells : ndarray, shape (configuration, 3, 3)
+        Cell vectors as rows, in Å.
+    """
+
+    positions: np.ndarray
+    numbers: np.ndarray
+    cells: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def __getitem__(self, which: int) -> Structure:
+        return Structure(numbers=self.numbers, positions=self.positions[which], cell=self.cells[which])
+
+    def __iter__(self) -> Iterator[Structure]:
+        return (self[which] for which in range(len(self)))
+
+    def taken(self, which: slice | np.ndarray) -> Configurations:
+        """Take some of them."""
+        return Configurations(self.positions[which], self.numbers, self.cells[which])
 
 
 class Reference:
@@ -64,10 +99,18 @@ class Reference:
     @property
     def contains(self) -> frozenset[str]:
         """Versions of which every file is here, unchanged: what was measured with them holds with this one."""
-        first = {name: found for name, found in self._checksums.items() if name not in ADDED}
+        first = [name for name in self._checksums if name not in ADDED]
         added = [name for name in ADDED if name in self._checksums]
-        steps = ({**first, **{name: self._checksums[name] for name in added[:n]}} for n in range(len(added) + 1))
-        return frozenset(map(_version, steps))
+        found = set()
+        for n in range(len(added) + 1):
+            names = first + added[:n]
+            for checksums in product(*map(self._equal, names)):
+                found.add(_version(dict(zip(names, checksums, strict=True))))
+        return frozenset(found)
+
+    def _equal(self, name: str) -> list[str]:
+        """Checksums of a file: its own, and those under which it held the same numbers in another layout."""
+        return [self._checksums[name], *self.manifest["files"][name].get("equal", ())]
 
     def observable(self, state: str, name: str) -> xr.Dataset:
         """One observable of one state point.
@@ -91,7 +134,7 @@ class Reference:
         """
         return self.observables[f"{state}/{name}"]
 
-    def configurations(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+    def configurations(self, name: str) -> Configurations:
         """Unpack a set of configurations.
 
         Parameters
@@ -101,10 +144,8 @@ class Reference:
 
         Returns
         -------
-        position : ndarray, shape (configuration, atom, xyz)
-            Wrapped into the cell, in Å, float64.
-        box : ndarray, shape (3,) or (configuration, 3)
-            Cell edges in Å; one per configuration where the set has several cells.
+        Configurations
+            All of the set.
 
         Raises
         ------
@@ -112,8 +153,9 @@ class Reference:
             If the reference has no such set.
         """
         found = self.all_configurations[name]
-        box = found["box"].values
-        return unpack(found["fraction"].values, box if box.ndim == 1 else box[:, None, :]), box
+        cell, packed = found["cell"].values, found["fraction"].values
+        cells = np.broadcast_to(cell, (len(packed), 3, 3))
+        return Configurations(unpack(packed, cell), found["numbers"].values, cells)
 
     @cached_property
     def observables(self) -> Mapping[str, xr.Dataset]:
@@ -174,41 +216,41 @@ class _Groups(Mapping[str, "xr.Dataset"]):
 
 
 _STEPS = 2**16
-"""Resolution of packed coordinates: an edge of 24 Å in steps of 0.4 mÅ."""
+"""Resolution of packed coordinates: a vector of 24 Å in steps of 0.4 mÅ."""
 
 
-def pack(position: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """Wrap positions into the cell and keep them as 16-bit fractions of its edges.
+def pack(position: np.ndarray, cell: np.ndarray) -> np.ndarray:
+    """Wrap positions into the cell and keep them as 16-bit fractions of its vectors.
 
     Parameters
     ----------
     position : ndarray, shape (..., xyz)
         In Å.
-    box : ndarray, shape (3,)
-        Cell edges in Å.
+    cell : ndarray, shape (3, 3)
+        Cell vectors as rows, in Å.
 
     Returns
     -------
     ndarray of uint16
         Same shape.
     """
-    steps = np.round(np.asarray(position, dtype=float) / box * _STEPS).astype(np.int64) % _STEPS
+    steps = np.round(fractions(np.asarray(position, dtype=float), cell) * _STEPS).astype(np.int64) % _STEPS
     return np.asarray(steps, dtype=np.uint16)
 
 
-def unpack(fraction: np.ndarray, box: np.ndarray) -> np.ndarray:
+def unpack(fraction: np.ndarray, cell: np.ndarray) -> np.ndarray:
     """Positions from packed fractions.
 
     Parameters
     ----------
     fraction : ndarray of uint16, shape (..., xyz)
         From :func:`pack`.
-    box : ndarray, shape (3,)
-        Cell edges in Å.
+    cell : ndarray, shape (3, 3) or (configuration, 3, 3)
+        Cell vectors as rows, in Å.
 
     Returns
     -------
     ndarray
         Positions in Å, float64; the same for everybody, since forces are computed from them.
     """
-    return np.asarray(fraction, dtype=float) * (np.asarray(box, dtype=float) / _STEPS)
+    return np.asarray(fraction, dtype=float) @ (np.asarray(cell, dtype=float) / _STEPS)

@@ -18,7 +18,6 @@ from pytest_mlff.reference.packing import number, packed
 from pytest_mlff.reference.runs import SEED
 from pytest_mlff.schema import Estimate
 from pytest_mlff.simulation.md import SEGMENT_FRAMES, Run, Workshop, engine_identity, simulate
-from pytest_mlff.simulation.protocols import PROTOCOLS
 from pytest_mlff.simulation.slabs import (
     BRACKET,
     COEXISTENCE_LADDER,
@@ -28,6 +27,7 @@ from pytest_mlff.simulation.slabs import (
     Rung,
     prepare_slab,
 )
+from pytest_mlff.systems.protocols import PROTOCOLS
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -62,16 +62,17 @@ def melting_part(workshop: Workshop) -> Iterator[tuple[str, xr.Dataset]]:
     """
     for row, rung in BRACKET.items():
         slabs = _slabs(workshop, rung, BRACKET_SLABS, Preparation())
-        yield f"slab/{rung.geometry.name}", packed(slabs, _box(workshop, rung))
+        state = rung.geometry.state(workshop.system, rung.temperature)
+        yield f"slab/{rung.geometry.name}", packed(slabs, state.numbers, state.cell)
         drift = rung_drift(workshop, rung, slabs, frames=BRACKET_FRAMES, seed=SEED, segment_frames=BRACKET_SEGMENT)
         yield f"{row}/drift", _drift(drift)
     for ladder in (PAPER_LADDER, COEXISTENCE_LADDER):
         rung = ladder.rungs[0]
         slabs = _slabs(workshop, rung, LADDER_SLABS, ladder.preparation)
-        box = _box(workshop, rung)
-        stored = packed(slabs, box)
+        state = rung.geometry.state(workshop.system, rung.temperature)
+        stored = packed(slabs, state.numbers, state.cell)
         yield f"slab/{ladder.name}", stored
-        kept = unpack(stored["fraction"].values[:LADDER_RUNS], np.array(box))
+        kept = unpack(stored["fraction"].values[:LADDER_RUNS], stored["cell"].values)
         found = melting_point(ladder, ladder_drifts(workshop, ladder, kept, seed=SEED))
         yield f"{ladder.name}/melting_point", number("T", found, "K")
 
@@ -83,13 +84,18 @@ def _slabs(workshop: Workshop, rung: Rung, count: int, preparation: Preparation)
         "geometry": asdict(rung.geometry),
         "temperature": rung.start_temperature,
         "preparation": asdict(preparation),
-        "system": asdict(workshop.system),
+        "system": workshop.system.identity,
         **engine_identity(),
     }
 
     def prepare(seed: int) -> dict[str, np.ndarray]:
         position = prepare_slab(
-            rung.geometry, workshop.system, rung.start_temperature, seed=seed, preparation=preparation
+            rung.geometry,
+            workshop.system,
+            rung.start_temperature,
+            calculator=workshop.model.calculator,
+            seed=seed,
+            preparation=preparation,
         )
         return {"position": position}
 
@@ -100,10 +106,6 @@ def _slabs(workshop: Workshop, rung: Rung, count: int, preparation: Preparation)
         found = workshop.cache.memo(key, partial(prepare, seed), workshop.meter, holds=["position"])
         slabs.append(found["position"])
     return np.stack(slabs)
-
-
-def _box(workshop: Workshop, rung: Rung) -> tuple[float, float, float]:
-    return rung.geometry.state(workshop.system, rung.temperature).box
 
 
 def rung_drift(

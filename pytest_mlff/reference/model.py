@@ -3,35 +3,38 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-from pytest_mlff.simulation.systems import ARGON, System
+from pytest_mlff.models.load import load_calculator
+from pytest_mlff.systems.system import System
 
 
 @dataclass(frozen=True)
 class ReferenceModel:
-    """The reference potential of a system, as :class:`pytest_mlff.schema.Model` describes a model.
+    """The reference calculator of a system, as :class:`pytest_mlff.schema.Model` describes a model."""
 
-    Attributes
-    ----------
-    system : System
-        The material.
-    """
-
-    system: System = ARGON
+    system: System
 
     name = "reference"
-    spec = "pytest_mlff.potentials:lennard_jones()"
-    provides = frozenset({"energy", "forces", "stress"})
     repeatable = True
 
     @property
-    def fingerprint(self) -> str:
-        """Its parameters: the potential's code is tested against ASE and LAMMPS."""
-        potential = self.system
-        return f"reference-lennard-jones-{potential.sigma}-{potential.epsilon}-{potential.cutoff}"
+    def spec(self) -> str:
+        """Spec of the calculator."""
+        return self.system.reference
 
     @property
+    def fingerprint(self) -> str:
+        """Its spec: the code of argon's potential is tested against ASE and LAMMPS."""
+        return f"reference {self.spec}"
+
+    @cached_property
     def calculator(self) -> Any:
-        """A fresh calculator of the potential."""
-        return self.system.potential()
+        """The calculator, made once."""
+        return load_calculator(self.spec)
+
+    @property
+    def provides(self) -> frozenset[str]:
+        """What the calculator lists of energy, forces and stress."""
+        return frozenset({"energy", "forces", "stress"}.intersection(self.calculator.implemented_properties))

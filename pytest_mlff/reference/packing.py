@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from pytest_mlff.reference.data import pack
 from pytest_mlff.schema import Estimate
@@ -16,28 +17,34 @@ EXACT = 10**6
 """Replicas of a number whose error is no scatter between replicas."""
 
 
-def packed(position: np.ndarray, box: Any) -> xr.Dataset:
-    """Make a data set of configurations of one cell.
+def packed(position: np.ndarray, numbers: ArrayLike, cells: ArrayLike) -> xr.Dataset:
+    """Make a data set of configurations of the same atoms.
 
     Parameters
     ----------
     position : ndarray, shape (configuration, atom, xyz)
         In Å, wrapped or not.
-    box : array_like, shape (3,)
-        Cell edges in Å.
+    numbers : array_like of int, shape (atom,)
+        Atomic numbers.
+    cells : array_like, shape (3, 3) or (configuration, 3, 3)
+        Cell vectors as rows, in Å: of all, or of each.
 
     Returns
     -------
     xr.Dataset
-        ``fraction`` (configuration, atom, xyz) as :func:`pytest_mlff.reference.data.pack` makes it, and ``box``.
+        ``fraction`` (configuration, atom, xyz) as :func:`pytest_mlff.reference.data.pack` makes it,
+        ``numbers`` (atom) and ``cell`` ([configuration,] vector, xyz).
     """
     import xarray as xr
 
-    box = np.asarray(box, dtype=float)
+    cells = np.asarray(cells, dtype=float)
+    each = np.broadcast_to(cells, (len(position), 3, 3))
+    fraction = np.stack([pack(one, cell) for one, cell in zip(position, each, strict=True)])
     return xr.Dataset(
         {
-            "fraction": (("configuration", "atom", "xyz"), pack(position, box), {"units": "edge/65536"}),
-            "box": (("xyz",), box, {"units": "Å"}),
+            "fraction": (("configuration", "atom", "xyz"), fraction, {"units": "vector/65536"}),
+            "numbers": (("atom",), np.asarray(numbers, dtype=np.uint8), {"units": "1"}),
+            "cell": (("configuration", "vector", "xyz")[-cells.ndim :], cells, {"units": "Å"}),
         }
     )
 

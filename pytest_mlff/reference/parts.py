@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from pytest_mlff.analysis.hessian import crystal_symmetry, symmetry_estimate
 from pytest_mlff.analysis.phonons import phonon_spectrum
 from pytest_mlff.errors import ReferenceDataError
 from pytest_mlff.reference.crystal import respond, static_crystal
-from pytest_mlff.reference.data import pack, unpack
+from pytest_mlff.reference.data import unpack
 from pytest_mlff.reference.melting import melting_part
 from pytest_mlff.reference.model import ReferenceModel
 from pytest_mlff.reference.observables import LIQUID, SOLID, measure
@@ -28,14 +28,9 @@ from pytest_mlff.simulation.forces import ModelForces
 from pytest_mlff.simulation.md import Workshop
 from pytest_mlff.simulation.meter import Meter, Progress
 from pytest_mlff.simulation.probe import PROBE_ATOMS, make_probe
-from pytest_mlff.simulation.protocols import STARTS
-from pytest_mlff.simulation.systems import (
-    ARGON,
-    LIQUID_DENSITIES,
-    StatePoint,
-    System,
-    state_points,
-)
+from pytest_mlff.systems.protocols import STARTS
+from pytest_mlff.systems.structure import Structure
+from pytest_mlff.systems.system import State, System, as_cell
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -45,18 +40,20 @@ if TYPE_CHECKING:
 PARITY_COUNTS = {256: 1000, 4000: 100}
 CRYSTAL_CELLS = (6, 8)
 """Cubic cells along an edge of the crystals whose spectra are kept: 864 and 2048 atoms."""
+PROBE_STATE, PROBE_CELLS = "100K-256", (3, 3, 3)
+"""State whose temperature and density the liquid probe has, and the unit cells that it is melted from."""
 PARITY_ONLY = "20K-solid-4000"
 """State that gives parity configurations and nothing else."""
 
 
-def make_workshop(cache_dir: Path, *, system: System = ARGON, progress: Progress | None = None) -> Workshop:
+def make_workshop(cache_dir: Path, system: System, *, progress: Progress | None = None) -> Workshop:
     """Services for runs of the reference.
 
     Parameters
     ----------
     cache_dir : Path
         Where trajectories are kept.
-    system : System, optional
+    system : System
         The material.
     progress : Progress, optional
         Where steps are reported to.
@@ -69,12 +66,12 @@ def make_workshop(cache_dir: Path, *, system: System = ARGON, progress: Progress
     return Workshop(ReferenceModel(system), system, Cache(cache_dir), Meter(progress=progress))
 
 
-def part_names(system: System = ARGON) -> list[str]:
+def part_names(system: System) -> list[str]:
     """Name the parts, those that need the longest runs first.
 
     Parameters
     ----------
-    system : System, optional
+    system : System
         The material.
 
     Returns
@@ -82,7 +79,7 @@ def part_names(system: System = ARGON) -> list[str]:
     list of str
         State points, ``parity``, ``crystal``, ``probe``, ``melting`` and ``pressure``.
     """
-    return [*(name for name in state_points(system) if name != PARITY_ONLY), *_PARTS]
+    return [*(state.name for state in system.states if state.name != PARITY_ONLY), *_PARTS]
 
 
 def measured_part(workshop: Workshop, name: str) -> Stream:
@@ -110,14 +107,14 @@ def measured_part(workshop: Workshop, name: str) -> Stream:
         raise ReferenceDataError(f"no part {name!r} of the reference; there are {', '.join(known)}")
     if name in _PARTS:
         return _PARTS[name](workshop)
-    return _state_part(workshop, state_points(workshop.system)[name])
+    return _state_part(workshop, workshop.system.state(name))
 
 
-def _state_part(workshop: Workshop, state: StatePoint) -> Stream:
+def _state_part(workshop: Workshop, state: State) -> Stream:
     trajectory = reference_trajectory(workshop, state, PLANS[state.phase, state.n_atoms])
     for name in LIQUID if state.phase == "liquid" else SOLID:
         yield f"{state.name}/{name}", _without_replicas(measure(name, trajectory))
-    yield f"start/{state.name}", packed(_spread(trajectory, STARTS), state.box)
+    yield f"start/{state.name}", packed(_spread(trajectory, STARTS), state.numbers, state.cell)
 
 
 def _without_replicas(observable: xr.Dataset) -> xr.Dataset:
@@ -136,74 +133,63 @@ def _spread(trajectory: xr.Dataset, count: int, *, offset: int = 0) -> np.ndarra
 
 def _parity_part(workshop: Workshop) -> Stream:
     """Held-out configurations: liquids of all three temperatures in turn, the crystal at 20 K."""
-    points = state_points(workshop.system)
     for atoms, count in PARITY_COUNTS.items():
-        liquids = [points[f"{temperature:g}K-{atoms}"] for temperature in LIQUID_DENSITIES]
-        for phase, states in (("liquid", liquids), ("solid", [points[f"20K-solid-{atoms}"]])):
+        for phase in ("liquid", "solid"):
+            states = [one for one in workshop.system.states if (one.phase, one.n_atoms) == (phase, atoms)]
             sets = []
             for state in states:
                 trajectory = reference_trajectory(workshop, state, PLANS[phase, atoms])
                 share = _spread(trajectory, -(-count // len(states)), offset=trajectory.sizes["frame"] // 128)
-                sets.append((share, state.box))
+                sets.append((share, state))
             yield f"parity/{phase}-{atoms}", _interleaved(sets, count)
 
 
-def _interleaved(sets: list[tuple[np.ndarray, Any]], count: int) -> xr.Dataset:
-    """Take configurations of several cells in turn, each with its own box."""
-    import xarray as xr
-
-    boxes = np.array([box for _, box in sets], dtype=float)
+def _interleaved(sets: list[tuple[np.ndarray, State]], count: int) -> xr.Dataset:
+    """Take configurations of several cells in turn, each with its own."""
     order = [(index % len(sets), index // len(sets)) for index in range(count)]
-    fractions = np.stack([pack(sets[which][0][row], boxes[which]) for which, row in order])
-    return xr.Dataset(
-        {
-            "fraction": (("configuration", "atom", "xyz"), fractions, {"units": "edge/65536"}),
-            "box": (("configuration", "xyz"), boxes[[which for which, _ in order]], {"units": "Å"}),
-        }
-    )
+    positions = np.stack([sets[which][0][row] for which, row in order])
+    return packed(positions, sets[0][1].numbers, [sets[which][1].cell for which, _ in order])
 
 
 def _crystal_part(workshop: Workshop) -> Stream:
     for n in CRYSTAL_CELLS:
         crystal = static_crystal(workshop.system, n)
-        rows = respond(ModelForces(workshop.model, workshop.system, np.diag(crystal.cell)), crystal)
+        rows = respond(ModelForces(workshop.model, workshop.system, crystal.numbers, crystal.cell), crystal)
         atoms = rows.sizes["atom"]
-        yield f"crystal-{atoms}/phonons", phonon_spectrum(rows, masses=workshop.system.mass)
+        yield f"crystal-{atoms}/phonons", phonon_spectrum(rows, masses=workshop.system.masses_of(crystal.numbers))
         yield f"crystal-{atoms}/symmetry", number("S", crystal_symmetry(rows))
 
 
 def _probe_part(workshop: Workshop) -> Stream:
     system = workshop.system
-    edge = (PROBE_ATOMS * system.sigma**3 / LIQUID_DENSITIES[100.0]) ** (1 / 3)
-    box = (edge, edge, edge)
-    state = StatePoint(name="probe", phase="liquid", temperature=100.0, n_atoms=PROBE_ATOMS, box=box)
+    whole = system.state(PROBE_STATE)
+    edge = (PROBE_ATOMS * whole.volume / whole.n_atoms) ** (1 / 3)
+    state = State(
+        name="probe",
+        phase="liquid",
+        temperature=whole.temperature,
+        numbers=whole.numbers[:PROBE_ATOMS],
+        cell=as_cell([edge, edge, edge]),
+        repeats=PROBE_CELLS,
+    )
     trajectory = reference_trajectory(workshop, state, Plan(replicas=1, equilibration_steps=1860, frames=1))
     raw = trajectory["position"].values[0, -1].astype(float)
     # packing may move each of a pair by 0.23 mÅ
     margin = 4 * STEP + 1e-3
-    probe = packed(make_probe(raw, np.array(box), cutoff=system.cutoff, margin=margin)[None], box)
-    yield "probe/liquid", probe
-    yield "probe-liquid/symmetry", probe_symmetry(workshop, unpack(probe["fraction"].values[0], np.array(box)), box)
+    probe = make_probe(raw, state.cell, cutoff=system.cutoff, margin=margin)
+    stored = packed(probe[None], state.numbers, state.cell)
+    yield "probe/liquid", stored
+    cell = stored["cell"].values
+    structure = Structure(
+        numbers=np.array(state.numbers), positions=unpack(stored["fraction"].values[0], cell), cell=cell
+    )
+    yield "probe-liquid/symmetry", probe_symmetry(workshop, structure)
 
 
-def probe_symmetry(workshop: Workshop, positions: np.ndarray, box: Any) -> xr.Dataset:
-    """Symmetry of the Hessian of the liquid probe.
-
-    Parameters
-    ----------
-    workshop : Workshop
-        Of the reference.
-    positions : ndarray, shape (atom, xyz)
-        The probe in Å.
-    box : array_like, shape (3,)
-        Edges in Å.
-
-    Returns
-    -------
-    xr.Dataset
-        ``S`` with its error.
-    """
-    hessian = dense_hessian(ModelForces(workshop.model, workshop.system, box), positions, step=STEP)
+def probe_symmetry(workshop: Workshop, probe: Structure) -> xr.Dataset:
+    """Symmetry of the Hessian of the liquid probe, by the workshop's model: ``S`` with its error."""
+    forces = ModelForces(workshop.model, workshop.system, probe.numbers, probe.cell)
+    hessian = dense_hessian(forces, probe.positions, step=STEP)
     return number("S", symmetry_estimate(hessian, step=STEP, force_noise=0.0))
 
 

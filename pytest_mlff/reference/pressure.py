@@ -19,7 +19,7 @@ from pytest_mlff.schema import Estimate
 from pytest_mlff.simulation.forces import ModelForces
 from pytest_mlff.simulation.md import Workshop
 from pytest_mlff.simulation.pressure import frame_pressures, pressure_frames
-from pytest_mlff.simulation.systems import StatePoint, state_points
+from pytest_mlff.systems.system import State, as_cell
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -54,9 +54,8 @@ def pressure_part(workshop: Workshop) -> Iterator[tuple[str, xr.Dataset]]:
     dataset : xr.Dataset
         ``pressure`` and ``bulk_modulus`` with their errors, in eV/Å³.
     """
-    points = state_points(workshop.system)
     moduli: dict[tuple[str, float], Estimate] = {}
-    for state in sorted(points.values(), key=lambda point: point.n_atoms):
+    for state in sorted(workshop.system.states, key=lambda point: point.n_atoms):
         kind = state.phase, state.temperature
         if (state.phase, state.n_atoms) not in PLANS:
             continue
@@ -84,7 +83,7 @@ def pressure_dataset(pressure: Estimate, modulus: Estimate) -> xr.Dataset:
 
 
 def measured_pressure(
-    workshop: Workshop, state: StatePoint, plan: Plan, *, volume: float = 1.0, seed: int = SEED
+    workshop: Workshop, state: State, plan: Plan, *, volume: float = 1.0, seed: int = SEED
 ) -> Estimate:
     """Run a state, or one that is strained evenly, and take its pressure.
 
@@ -92,7 +91,7 @@ def measured_pressure(
     ----------
     workshop : Workshop
         Of the reference.
-    state : StatePoint
+    state : State
         The state.
     plan : Plan
         Lengths.
@@ -107,19 +106,19 @@ def measured_pressure(
         In eV/Å³.
     """
     if volume != 1.0:
-        edges = tuple(volume ** (1 / 3) * edge for edge in state.box)
-        state = replace(state, name=f"{state.name}-volume-{volume:g}", box=edges)
+        cell = as_cell(volume ** (1 / 3) * np.array(state.cell))
+        state = replace(state, name=f"{state.name}-volume-{volume:g}", cell=cell)
     return trajectory_pressure(workshop, state, reference_trajectory(workshop, state, plan, seed=seed))
 
 
-def trajectory_pressure(workshop: Workshop, state: StatePoint, trajectory: xr.Dataset) -> Estimate:
+def trajectory_pressure(workshop: Workshop, state: State, trajectory: xr.Dataset) -> Estimate:
     """Take the pressure of a trajectory of the workshop's model.
 
     Parameters
     ----------
     workshop : Workshop
         With the model that made it.
-    state : StatePoint
+    state : State
         Where it ran.
     trajectory : xr.Dataset
         As ``schema`` describes it.
@@ -129,21 +128,20 @@ def trajectory_pressure(workshop: Workshop, state: StatePoint, trajectory: xr.Da
     Estimate
         In eV/Å³.
     """
-    forces = ModelForces(workshop.model, workshop.system, state.box)
+    forces = ModelForces(workshop.model, workshop.system, state.numbers, state.cell)
     wanted = list(pressure_frames(trajectory.sizes["frame"], state.n_atoms))
     virial = frame_pressures(forces, trajectory["position"].values[:, wanted])
-    volume = float(np.prod(state.box))
-    return mean_pressure(virial, atoms=state.n_atoms, volume=volume, temperature=state.temperature)
+    return mean_pressure(virial, atoms=state.n_atoms, volume=state.volume, temperature=state.temperature)
 
 
-def measured_modulus(workshop: Workshop, state: StatePoint, plan: Plan, *, seed: int = SEED) -> Estimate:
+def measured_modulus(workshop: Workshop, state: State, plan: Plan, *, seed: int = SEED) -> Estimate:
     """Take the bulk modulus of a state from runs at two other volumes.
 
     Parameters
     ----------
     workshop : Workshop
         Of the reference.
-    state : StatePoint
+    state : State
         The state.
     plan : Plan
         Lengths of either run.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pytest_mlff.simulation.md import Run, Workshop, simulate
-from pytest_mlff.simulation.systems import StatePoint, System, fcc_positions
+from pytest_mlff.systems.system import State
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -52,14 +52,14 @@ PLANS = {
 SEED = 20231
 
 
-def reference_trajectory(workshop: Workshop, state: StatePoint, plan: Plan, *, seed: int = SEED) -> xr.Dataset:
+def reference_trajectory(workshop: Workshop, state: State, plan: Plan, *, seed: int = SEED) -> xr.Dataset:
     """Run (or read from the cache) the reference trajectory of a state point.
 
     Parameters
     ----------
     workshop : Workshop
         With the reference potential as model.
-    state : StatePoint
+    state : State
         A liquid or solid state.
     plan : Plan
         Lengths.
@@ -71,22 +71,17 @@ def reference_trajectory(workshop: Workshop, state: StatePoint, plan: Plan, *, s
     xr.Dataset
         The trajectory.
     """
-    starts = _crystal(state, workshop.system)[None].repeat(plan.replicas, axis=0)
+    starts = workshop.system.lattice(state).positions[None].repeat(plan.replicas, axis=0)
     if state.phase == "liquid":
         starts = _melt(workshop, state, plan.replicas, seed=seed)
     run = Run(state=state, seed=seed, equilibration_steps=plan.equilibration_steps)
     return simulate(workshop, run, starts, n_frames=plan.frames)
 
 
-def _crystal(state: StatePoint, system: System) -> np.ndarray:
-    n_cells = round((state.n_atoms / 4) ** (1 / 3))
-    return fcc_positions((n_cells, n_cells, n_cells), state.box[0] / n_cells)
-
-
-def _melt(workshop: Workshop, state: StatePoint, count: int, *, seed: int = SEED) -> np.ndarray:
+def _melt(workshop: Workshop, state: State, count: int, *, seed: int = SEED) -> np.ndarray:
     """Take configurations of the hot liquid at the same density, two picoseconds apart."""
     hot = replace(state, name=f"melt-{state.name}", temperature=MELT_TEMPERATURE)
     run = Run(state=hot, seed=seed, equilibration_steps=1000)
-    start = _crystal(state, workshop.system)[None]
+    start = workshop.system.lattice(state).positions[None]
     trajectory = simulate(workshop, run, start, n_frames=count * MELT_SPACING)
     return np.asarray(trajectory["position"].values[0, MELT_SPACING - 1 :: MELT_SPACING])

@@ -23,8 +23,8 @@ from pytest_mlff.reference.runs import Plan
 from pytest_mlff.schema import Estimate
 from pytest_mlff.simulation.md import Run, Workshop, simulate
 from pytest_mlff.simulation.meter import Progress
-from pytest_mlff.simulation.protocols import PROTOCOLS
-from pytest_mlff.simulation.systems import StatePoint, state_points
+from pytest_mlff.systems.protocols import PROTOCOLS
+from pytest_mlff.systems.system import State, System
 from pytest_mlff.units import BAR
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ class Comparison:
 
 
 def verify(
+    system: System,
     *,
     cache_dir: Path,
     only: str | None = None,
@@ -78,6 +79,8 @@ def verify(
 
     Parameters
     ----------
+    system : System
+        The material.
     cache_dir : Path
         Where trajectories are kept.
     only : str, optional
@@ -99,8 +102,8 @@ def verify(
         If a file fails its checksum, or ``only`` names no part that can be verified.
     """
     reference = Reference(directory)
-    workshop = make_workshop(cache_dir, progress=progress)
-    liquids = {name: state for name, state in state_points(workshop.system).items() if state.phase == "liquid"}
+    workshop = make_workshop(cache_dir, system, progress=progress)
+    liquids = {state.name: state for state in system.states if state.phase == "liquid"}
     parts = ["crystal", "probe", "100K-256"] if only is None else [only]
     found: list[Comparison] = []
     for part in parts:
@@ -135,12 +138,11 @@ def _again(reference: Reference, workshop: Workshop, part: str) -> Iterator[tupl
     if part == "crystal":
         yield from measured_part(workshop, part)
     else:
-        positions, box = reference.configurations("probe/liquid")
-        yield "probe-liquid/symmetry", probe_symmetry(workshop, positions[0], box)
+        yield "probe-liquid/symmetry", probe_symmetry(workshop, reference.configurations("probe/liquid")[0])
 
 
-def _statistical(reference: Reference, workshop: Workshop, state: StatePoint) -> Iterator[Comparison]:
-    starts, _ = reference.configurations(f"start/{state.name}")
+def _statistical(reference: Reference, workshop: Workshop, state: State) -> Iterator[Comparison]:
+    starts = reference.configurations(f"start/{state.name}").positions
     run = Run(state=state, seed=SEED, equilibration_steps=CI.equilibration_steps)
     trajectory = simulate(workshop, run, starts[: CI.replicas], n_frames=CI.looks[-1])
     for name, variable in VARIABLES.items():
@@ -158,7 +160,7 @@ def _statistical(reference: Reference, workshop: Workshop, state: StatePoint) ->
 
 def _strained(reference: Reference, workshop: Workshop) -> Iterator[Comparison]:
     """Run the crystal and a liquid at their volume and at the other two, from lattices and melts of another seed."""
-    for state in (state_points(workshop.system)[name] for name in ("20K-solid-256", "100K-256")):
+    for state in (workshop.system.state(name) for name in ("20K-solid-256", "100K-256")):
         plan = Plan(replicas=CI.solid_replicas, equilibration_steps=CI.equilibration_steps, frames=CI.looks[0])
         again = {
             "pressure": measured_pressure(workshop, state, plan, seed=SEED),

@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import pytest
 
-from pytest_mlff.gate.catalogue import UNSTABLE
 from pytest_mlff.schema import Record
 from pytest_mlff.settings import Inconclusive
 
@@ -120,8 +119,9 @@ def _unfit_models(records: Sequence[Record]) -> Iterator[str]:
     for model in dict.fromkeys(record.model for record in records):
         own = [record for record in records if record.model == model]
         statuses = {record.status for record in own}
-        if any(record.status == "NOT_APPLICABLE" and record.reason.startswith(UNSTABLE) for record in own):
-            yield f"{model}: it does not survive the stability run, so most rows were not run"
+        blocking = dict.fromkeys(record.blocked_by for record in own if record.blocked_by)
+        if blocking:
+            yield f"{model}: it does not survive the {' and the '.join(blocking)} run, so most rows were not run"
         elif "NOT_APPLICABLE" in statuses and not statuses & _JUDGED:
             yield f"{model}: nothing was judged: no row that ran applies to this model"
 

@@ -23,7 +23,7 @@ from pytest_mlff.settings import Settings
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pytest_mlff.gate.catalogue import Row
+    from pytest_mlff.apparatus.declaration import Row
     from pytest_mlff.gate.forecast import Forecast
     from pytest_mlff.models.load import LoadedModel
 
@@ -269,7 +269,7 @@ class Run:
             "seed": settings.seed,
             "budget_s": settings.budget_s,
             "inconclusive": settings.inconclusive,
-            "config": {table: _builtin(content) for table, content in settings.config.items()},
+            "config": {"check": _builtin(settings.config)} if settings.config else {},
             "reference": self.reference,
             "started": datetime.fromtimestamp(self.started, UTC).isoformat(timespec="seconds"),
             "forecast": [forecast.to_dict() for forecast in self.forecasts],
@@ -285,7 +285,12 @@ class Run:
 
 
 def _builtin(content: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in content.items()}
+    """Give nested settings as plain builtins."""
+    found: dict[str, Any] = {}
+    for key, value in content.items():
+        nested = _builtin(value) if isinstance(value, Mapping) else value
+        found[key] = list(nested) if isinstance(nested, tuple) else nested
+    return found
 
 
 def _cache_notes(root: Path) -> list[str]:

@@ -8,7 +8,6 @@ from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pytest_mlff.gate.catalogue import HINTS
 from pytest_mlff.foreign import one_line
 from pytest_mlff.report.progress import format_time
 from pytest_mlff.report.records import describe_models
@@ -49,9 +48,10 @@ def failure_text(run: Run, record: Record, *, test: str | None = None) -> str:
         Several lines.
     """
     spec, settings = run.spec_of(record.model), run.settings
-    of_suite = any(row.id == record.check for row in run.rows)
+    of_suite = next((row for row in run.rows if row.id == record.check), None)
     command = rerun(record.check, settings, spec, test=None if of_suite else test)
-    return explain(in_printed_units(record), rerun=command, hints=HINTS)
+    hint = of_suite.declared.hint if of_suite else ""
+    return explain(in_printed_units(record), rerun=command, hint=hint)
 
 
 def header(run: Run) -> list[str]:

@@ -197,6 +197,7 @@ def rerun(check: str, settings: Settings, spec: str, *, test: str | None = None)
     """
     default = Settings()
     asked = {
+        "system": (settings.system, default.system),
         "protocol": (settings.protocol, default.protocol),
         "device": (settings.device, default.device),
         "seed": (settings.seed, default.seed),

@@ -1,6 +1,7 @@
 """The options of a run: one frozen object, the parsers that fill it, and the table of their spellings.
 
-The parsers serve argparse (``type=``) and the ini twins alike; later rooms never see a raw string.
+The parsers serve argparse (``type=``) and the ini twins alike, raise :class:`argparse.ArgumentTypeError` for what does
+not fit, and give what the run uses: later rooms never see a raw string.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pytest_mlff.errors import SpecError
 from pytest_mlff.foreign import one_line
 from pytest_mlff.settings.config import NO_CONFIG, Config
 from pytest_mlff.settings.names import shown, suggest
+from pytest_mlff.settings.systems import BUNDLED, known_system
 
 ProtocolName = Literal["smoke", "ci", "full"]
 Inconclusive = Literal["fail", "skip", "pass"]
@@ -30,6 +32,8 @@ class Settings:
     ----------
     models : tuple of str
         Spec strings of the models under test; empty when the plugin is not used.
+    system : str
+        The material: the name of a system.
     protocol : {"smoke", "ci", "full"}
         How long and how large to run.
     device : str
@@ -63,6 +67,7 @@ class Settings:
     """
 
     models: tuple[str, ...] = ()
+    system: str = BUNDLED[0]
     protocol: ProtocolName = "ci"
     device: str = "auto"
     seed: int = 0
@@ -98,23 +103,7 @@ _DURATION = re.compile(r"(?=.)(?:(?P<h>\d+(?:\.\d+)?)h)?(?:(?P<m>\d+(?:\.\d+)?)m
 
 
 def parse_duration(text: str) -> float:
-    """Duration such as ``"20m"``, ``"90s"``, ``"1h30m"`` or plain seconds.
-
-    Parameters
-    ----------
-    text : str
-        What the user typed.
-
-    Returns
-    -------
-    float
-        Seconds, positive.
-
-    Raises
-    ------
-    argparse.ArgumentTypeError
-        When it is no duration, or not a positive one.
-    """
+    """Seconds, positive, of a duration such as ``"20m"``, ``"90s"``, ``"1h30m"`` or plain seconds."""
     hint = "expected a positive duration such as 90s, 20m, 1h30m or a number of seconds"
     cleaned = "".join(text.split()).lower()
     match = _DURATION.fullmatch(cleaned)
@@ -128,23 +117,7 @@ def parse_duration(text: str) -> float:
 
 
 def parse_device(text: str) -> str:
-    """Device on which the model runs.
-
-    Parameters
-    ----------
-    text : str
-        ``auto``, ``cpu``, ``cuda`` or ``cuda:n``.
-
-    Returns
-    -------
-    str
-        The same, in lower case.
-
-    Raises
-    ------
-    argparse.ArgumentTypeError
-        For anything else.
-    """
+    """Device in lower case: ``auto``, ``cpu``, ``cuda`` or ``cuda:n``."""
     device = text.strip().lower()
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
         raise argparse.ArgumentTypeError(f"{shown(text)} is not a device: expected auto, cpu, cuda or cuda:N")
@@ -152,23 +125,7 @@ def parse_device(text: str) -> str:
 
 
 def parse_seed(text: str) -> int:
-    """Seed of the run.
-
-    Parameters
-    ----------
-    text : str
-        A non-negative whole number.
-
-    Returns
-    -------
-    int
-        The seed.
-
-    Raises
-    ------
-    argparse.ArgumentTypeError
-        For anything else.
-    """
+    """Seed: a non-negative whole number of at most 18 digits."""
     if not re.fullmatch(r"\d{1,18}", text.strip()):
         raise argparse.ArgumentTypeError(f"{shown(text)} is not a seed: expected a whole number >= 0")
     return int(text)
@@ -182,66 +139,26 @@ def _parse_choice(text: str, choices: tuple[str, ...], what: str) -> str:
     return word
 
 
+def parse_system(text: str) -> str:
+    """Name of a system."""
+    try:
+        return known_system(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{shown(text)}: {error}") from None
+
+
 def parse_protocol(text: str) -> str:
-    """Name of a protocol.
-
-    Parameters
-    ----------
-    text : str
-        ``smoke``, ``ci`` or ``full``.
-
-    Returns
-    -------
-    str
-        The same, in lower case.
-
-    Raises
-    ------
-    argparse.ArgumentTypeError
-        For anything else.
-    """
+    """Name of a protocol, in lower case."""
     return _parse_choice(text, get_args(ProtocolName), "a protocol")
 
 
 def parse_inconclusive(text: str) -> str:
-    """Answer to an INCONCLUSIVE record.
-
-    Parameters
-    ----------
-    text : str
-        ``fail``, ``skip`` or ``pass``.
-
-    Returns
-    -------
-    str
-        The same, in lower case.
-
-    Raises
-    ------
-    argparse.ArgumentTypeError
-        For anything else.
-    """
+    """Answer to an INCONCLUSIVE record, in lower case."""
     return _parse_choice(text, get_args(Inconclusive), "an answer to INCONCLUSIVE")
 
 
 def parse_bool(text: str) -> bool:
-    """Truth value of an ini twin of a flag.
-
-    Parameters
-    ----------
-    text : str
-        ``true``/``yes``/``on``/``1`` or ``false``/``no``/``off``/``0``.
-
-    Returns
-    -------
-    bool
-        Its meaning.
-
-    Raises
-    ------
-    argparse.ArgumentTypeError
-        For anything else.
-    """
+    """Truth value of an ini twin of a flag."""
     word = text.strip().lower()
     if word in ("true", "yes", "on", "1"):
         return True
@@ -322,6 +239,7 @@ class Option:
 
 OPTIONS = (
     Option("model", "models", str, "SPEC", "force field to test; repeatable; with no path, run the bundled suite"),
+    Option("system", "system", parse_system, "argon|FILE.toml", "the material (default: argon)"),
     Option(
         "protocol",
         "protocol",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 LARGEST = 2**53
@@ -106,3 +107,56 @@ def one_of(known: tuple[str, ...]) -> Callable[[Any], str]:
         return str(value)
 
     return parse
+
+
+def growing(value: Any) -> tuple[int, ...]:
+    """Accept a list of step counts that grow.
+
+    Parameters
+    ----------
+    value : object
+        From TOML.
+
+    Returns
+    -------
+    tuple of int
+        The numbers.
+
+    Raises
+    ------
+    ValueError
+        For anything else.
+    """
+    hint = "expected a list of step counts, each larger than the one before, such as [1160, 2320]"
+    if not isinstance(value, list) or not value:
+        raise ValueError(hint)
+    if any(isinstance(step, bool) or not isinstance(step, int) or not 1 <= step <= LARGEST for step in value):
+        raise ValueError(hint)
+    if any(later <= earlier for earlier, later in pairwise(value)):
+        raise ValueError(hint)
+    return tuple(value)
+
+
+def names(value: Any) -> tuple[str, ...]:
+    """Accept a list of names.
+
+    Parameters
+    ----------
+    value : object
+        From TOML.
+
+    Returns
+    -------
+    tuple of str
+        The names.
+
+    Raises
+    ------
+    ValueError
+        For anything else.
+    """
+    if not isinstance(value, list) or not value or not all(isinstance(name, str) and name for name in value):
+        raise ValueError('expected a list of names such as ["100K-256"]')
+    if len(set(value)) != len(value):
+        raise ValueError("expected each name once")
+    return tuple(value)

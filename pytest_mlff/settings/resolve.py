@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_mlff.errors import SpecError
-from pytest_mlff.settings.config import read_config
+from pytest_mlff.settings.config import Known, read_config
 from pytest_mlff.settings.options import OPTIONS, Option, Settings
 from pytest_mlff.settings.paths import at_home
 from pytest_mlff.settings.rootdir import environment_arguments, refuse_lost_settings
@@ -15,13 +15,15 @@ if TYPE_CHECKING:
     import pytest
 
 
-def resolve(config: pytest.Config) -> Settings:
+def resolve(config: pytest.Config, known: Known) -> Settings:
     """Collect the settings of a run: command line over ini over default.
 
     Parameters
     ----------
     config : pytest.Config
         With parsed options.
+    known : mapping of str to CheckTable
+        What the configuration file may hold.
 
     Returns
     -------
@@ -39,10 +41,10 @@ def resolve(config: pytest.Config) -> Settings:
     given["folder"] = config.invocation_params.dir
     given["standing"] = frozenset(option.name for option in OPTIONS if _stands(config, option))
     pyproject = config.rootpath / "pyproject.toml"
-    if "config_file" in given:
-        given["config"] = read_config(given["config_file"])
-    elif pyproject.is_file():
-        given["config"] = read_config(pyproject)
+    if "config_file" in given or pyproject.is_file():
+        given["config"], system = read_config(given.get("config_file", pyproject), known=known)
+        if system is not None:
+            given.setdefault("system", system)
     return Settings(**given)
 
 

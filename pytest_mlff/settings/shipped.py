@@ -10,13 +10,19 @@ from pytest_mlff.errors import ReferenceDataError
 MANIFEST = "manifest.json"
 
 
-def default_directory() -> Path:
-    """Where the reference data of this installation lie.
+def default_directory(system: str = "argon") -> Path:
+    """Where the reference data of a system that comes with the package lie.
+
+    Parameters
+    ----------
+    system : str, optional
+        Its name.
 
     Returns
     -------
     Path
-        ``_reference_data`` inside an installed package, else ``reference_data`` beside the package's sources.
+        Folder of that name in ``_reference_data`` inside an installed package, else in ``reference_data`` beside the
+        package's sources.
 
     Raises
     ------
@@ -24,9 +30,10 @@ def default_directory() -> Path:
         If neither is there.
     """
     package = Path(pytest_mlff.__file__).parent
-    for candidate in (package / "_reference_data", package.parent / "reference_data"):
+    for candidate in (package / "_reference_data" / system, package.parent / "reference_data" / system):
         if (candidate / MANIFEST).is_file():
             return candidate
     raise ReferenceDataError(
-        f"no reference data in {package} nor beside it; build them with `pytest-mlff reference build`"
+        f"no reference data of {system} in {package} nor beside it; build them with "
+        f"`pytest-mlff reference build {system}`"
     )

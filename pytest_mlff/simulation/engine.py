@@ -1,10 +1,10 @@
 """OpenMM behind one door: replicas of one state point, stepped by the same integrator on both sides.
 
-The reference (and any model that offers ``openmm_force``) runs as a native force, every other model as a
-``PythonForce`` around its calculator. What is specific to OpenMM, and measured: NaN forces from a PythonForce
-pass silently, an exception inside it arrives without its type, and a text that is no UTF-8 ends the process, so the
-wrapper keeps what happened; the state XML with integrator parameters resumes a Nosé–Hoover chain exactly. Systems and
-platforms: ``openmm_system``.
+The reference (and any model that offers ``openmm_force``) runs as a native force where OpenMM takes the cell, every
+other model as a ``PythonForce`` around its calculator, in any cell: OpenMM itself then needs none. What is specific to
+OpenMM, and measured: NaN forces from a PythonForce pass silently, an exception inside it arrives without its type, and
+a text that is no UTF-8 ends the process, so the wrapper keeps what happened; the state XML with integrator parameters
+resumes a Nosé–Hoover chain exactly. Systems and platforms: ``openmm_system``.
 """
 
 from __future__ import annotations
@@ -14,22 +14,23 @@ from typing import Any
 
 import numpy as np
 import openmm
-from scipy.spatial import cKDTree
 
 from pytest_mlff.errors import ModelError, UnstableError
 from pytest_mlff.schema import Model
 from pytest_mlff.simulation.forces import ModelForces, calling
 from pytest_mlff.simulation.frames import Frames, Stretch
 from pytest_mlff.simulation.meter import Meter
-from pytest_mlff.simulation.openmm_system import exact_context, native_context, periodic_system
+from pytest_mlff.simulation.openmm_system import exact_context, native_context, native_vectors, openmm_system
 from pytest_mlff.simulation.surroundings import surroundings_of
-from pytest_mlff.simulation.systems import StatePoint, System
+from pytest_mlff.simulation.velocities import thermal_velocities
+from pytest_mlff.systems.structure import Structure, close_pairs
+from pytest_mlff.systems.system import State, System
 from pytest_mlff.units import ANGSTROM_PER_NM, BOLTZMANN_EV, KJ_PER_MOL_PER_EV
 
 RUNAWAY_FACTOR = 3.0
 """A kinetic temperature above this multiple of the thermostat's ran away: nearly 40 s.d. for 256 atoms."""
 OVERLAP = 0.7
-"""Pairs closer than this many σ overlap: in the reference that costs 300 kT at 100 K."""
+"""Pairs closer than this part of the system's closest approach overlap: in argon that costs 300 kT at 100 K."""
 _OVERLAP_STRIDE = 5
 _LEFT = "the calculator raised"
 """All that OpenMM is told of an exception: it reads the text as C does, and dies of one that is no UTF-8."""
@@ -79,8 +80,8 @@ class Engine:
         The force field.
     system : System
         The material.
-    state : StatePoint
-        Temperature, size and cell.
+    state : State
+        Temperature, atoms and cell.
     seeds : sequence of int
         Of the velocities, one for each copy (the dynamics itself is deterministic). More than one copy only
         for a model that is batched.
@@ -99,7 +100,7 @@ class Engine:
         self,
         model: Model,
         system: System,
-        state: StatePoint,
+        state: State,
         *,
         seeds: Sequence[int] = (0,),
         meter: Meter | None = None,
@@ -107,11 +108,15 @@ class Engine:
         self.system, self.state, self.seeds = system, state, tuple(seeds)
         self.n_replicas = len(self.seeds)
         self.steps_done = 0
-        self.forces = ModelForces(model, system, state.box, meter)
+        self.forces = ModelForces(model, system, state.numbers, state.cell, meter)
+        self._masses = system.masses_of(state.numbers)
+        self._relative = (self._masses / self._masses[0])[:, np.newaxis]
+        self._vectors = native_vectors(state.cell)
         self._name = model.name
         self._last_sane: np.ndarray | None = None
         self._wrapper: _ForceWrapper | None = None
-        self.native = callable(getattr(model.calculator, "openmm_force", None)) and self.n_replicas == 1
+        offers = callable(getattr(model.calculator, "openmm_force", None))
+        self.native = offers and self.n_replicas == 1 and self._vectors is not None
         if self.native:
             try:
                 with calling("openmm_force", model), surroundings_of(model).around():
@@ -126,11 +131,10 @@ class Engine:
             self._context = self._make_context(openmm.PythonForce(self._wrapper))
 
     def _make_context(self, force: Any) -> Any:
-        if not self.native:
-            force.setUsesPeriodicBoundaryConditions(True)
-        masses = [self.system.mass] * (self.state.n_atoms * self.n_replicas)
-        omm = periodic_system(masses, self.state.box, force)
+        masses = np.tile(self._masses, self.n_replicas).tolist()
+        omm = openmm_system(masses, force, self._vectors if self.native else None)
         integrator = openmm.NoseHooverIntegrator(self.system.timestep)
+        thermostat = self.system.thermostat
         # the chain counts 3N degrees of freedom, but momentum is conserved: 3N − 3 carry the temperature
         chain_temperature = self.state.temperature * (1 - 1 / self.state.n_atoms)
         for replica in range(self.n_replicas):
@@ -139,10 +143,10 @@ class Engine:
                 list(range(first, first + self.state.n_atoms)),
                 [],
                 chain_temperature,
-                self.system.collision_rate,
+                thermostat.collision_rate,
                 1.0,  # of bonded pairs, of which there are none: must be positive
                 1.0,
-                self.system.chain_length,
+                thermostat.chain_length,
                 1,
                 1,
             )
@@ -159,18 +163,17 @@ class Engine:
         velocities = []
         for seed in self.seeds:
             rng = np.random.default_rng([seed, 0])
-            velocity = rng.standard_normal((self.state.n_atoms, 3))
-            velocity -= velocity.mean(axis=0)
+            velocity = thermal_velocities(rng, self._relative)
             # exact initial kinetic energy; thermostat and equilibration give it its fluctuations
-            kinetic = (velocity**2).sum() / (3 * self.state.n_atoms - 3)
+            kinetic = (self._relative * velocity**2).sum() / (3 * self.state.n_atoms - 3)
             velocities.append(velocity * np.sqrt(self._thermal_speed2() / kinetic))
         self._context.setPositions(positions.reshape(-1, 3).astype(float) / ANGSTROM_PER_NM)
         self._context.setVelocities(np.concatenate(velocities))
         self._last_sane = positions.reshape(-1, 3).astype(float)
 
     def _thermal_speed2(self) -> float:
-        """Variance of one velocity component in (nm/ps)²: kT in kJ/mol over amu."""
-        return BOLTZMANN_EV * KJ_PER_MOL_PER_EV * self.state.temperature / self.system.mass
+        """Variance of one velocity component of the first atom in (nm/ps)²: kT in kJ/mol over amu."""
+        return BOLTZMANN_EV * KJ_PER_MOL_PER_EV * self.state.temperature / float(self._masses[0])
 
     def equilibrate(self, n_steps: int) -> None:
         """Step without keeping frames, but with the same checks.
@@ -318,7 +321,8 @@ class Engine:
         bad = _non_finite(np.hstack([flat, velocity]))
         if len(bad):
             raise self._unstable("positions or velocities are not finite", bad)
-        speed2 = (velocity**2).sum(axis=1).reshape(self.n_replicas, -1)
+        # of atoms that are all as heavy as the first
+        speed2 = (self._relative * velocity.reshape(self.n_replicas, -1, 3) ** 2).sum(axis=2)
         freedom = 3 * self.state.n_atoms - 3
         temperature = speed2.sum(axis=1) / freedom / self._thermal_speed2() * self.state.temperature
         replica = int(np.argmax(temperature))
@@ -333,18 +337,15 @@ class Engine:
         return flat, temperature
 
     def _refuse_overlap(self, flat: np.ndarray) -> None:
-        limit = OVERLAP * self.system.sigma
+        limit = OVERLAP * self.system.closest_approach
+        numbers, cell = np.array(self.state.numbers), np.array(self.state.cell)
         for replica, positions in enumerate(flat.reshape(self.n_replicas, -1, 3)):
-            box = np.asarray(self.state.box)
-            pairs = cKDTree(np.mod(positions, box) % box, boxsize=box).query_pairs(limit)
+            pairs = close_pairs(Structure(numbers=numbers, positions=positions, cell=cell), limit)
             if pairs:
-                pair = sorted(pairs)[0]
-                distance = positions[pair[0]] - positions[pair[1]]
-                distance -= box * np.round(distance / box)
+                first, second, distance = pairs[0]
                 raise self._unstable(
-                    f"atoms overlap in {len(pairs)} pair(s): {np.linalg.norm(distance):.2f} Å apart, "
-                    f"below {limit:.2f} Å",
-                    np.array(pair) + replica * self.state.n_atoms,
+                    f"atoms overlap in {len(pairs)} pair(s): {distance:.2f} Å apart, below {limit:.2f} Å",
+                    np.array([first, second]) + replica * self.state.n_atoms,
                 )
 
     def _unstable(self, what: str, atoms: np.ndarray | None, when: str = "") -> UnstableError:

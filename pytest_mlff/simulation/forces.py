@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from pytest_mlff.errors import BudgetExhausted, ModelError
 from pytest_mlff.foreign import described, place, raise_interrupt
@@ -21,7 +22,8 @@ from pytest_mlff.schema import Model
 from pytest_mlff.simulation.answers import ask_energy, ask_forces, ask_stress, real_numbers
 from pytest_mlff.simulation.meter import Meter
 from pytest_mlff.simulation.surroundings import surroundings_of
-from pytest_mlff.simulation.systems import System, make_atoms, shortest_distance
+from pytest_mlff.systems.structure import Structure, make_atoms, shortest_distance
+from pytest_mlff.systems.system import System
 
 T = TypeVar("T")
 
@@ -30,17 +32,19 @@ _QUESTIONS: Mapping[str, Callable[[Any], Any]] = {"forces": ask_forces, "energy"
 
 
 class ModelForces:
-    """Callable ``positions → forces`` for copies of one periodic cell.
+    """Callable ``positions → forces`` for copies of the same atoms in one periodic cell.
 
     Parameters
     ----------
     model : Model
-        Its calculator may offer ``batch_forces(positions, numbers, box)`` for arrays (replica, atom, xyz);
+        Its calculator may offer ``batch_forces(positions, numbers, cell)`` for arrays (replica, atom, xyz);
         then all copies go into one call.
     system : System
         The material.
-    box : array_like, shape (3,) or (3, 3)
-        Cell edges in Å, or cell vectors as rows; a tilted or turned cell is not given to ``batch_forces``.
+    numbers : array_like of int, shape (atom,)
+        Atomic numbers.
+    cell : array_like, shape (3, 3)
+        Cell vectors as rows, in Å.
     meter : Meter, optional
         What every call passes; by default one without a limit that reports to nobody.
 
@@ -50,20 +54,22 @@ class ModelForces:
         Configurations evaluated so far.
     """
 
-    def __init__(self, model: Model, system: System, box: Any, meter: Meter | None = None) -> None:
+    def __init__(
+        self, model: Model, system: System, numbers: ArrayLike, cell: ArrayLike, meter: Meter | None = None
+    ) -> None:
         self.calls = 0
         self._meter = meter or Meter()
         self._calculator = model.calculator
         self._name = model.name
         self._surroundings = surroundings_of(model)
         self._system = system
-        self._box = np.asarray(box, dtype=float)
+        self._numbers, self._cell = np.asarray(numbers, dtype=int), np.asarray(cell, dtype=float)
         self._atoms: Any = None
 
     @property
     def batched(self) -> bool:
         """Whether the calculator takes all copies in one call."""
-        return self._box.ndim == 1 and callable(getattr(self._calculator, "batch_forces", None))
+        return callable(getattr(self._calculator, "batch_forces", None))
 
     def __call__(self, positions: np.ndarray) -> np.ndarray:
         """Evaluate one configuration (atom, xyz) or several (replica, atom, xyz).
@@ -193,9 +199,14 @@ class ModelForces:
         return self._ask(lambda: ask_stress(atoms), positions[None])
 
     def _placed(self, positions: np.ndarray) -> Any:
-        atoms = self._configured(len(positions))
-        atoms.positions = positions
-        return atoms
+        if self._atoms is None:
+            self._atoms = make_atoms(self._system, self._structure(positions))
+            self._atoms.calc = self._calculator
+        self._atoms.positions = positions
+        return self._atoms
+
+    def _structure(self, positions: np.ndarray) -> Structure:
+        return Structure(numbers=self._numbers, positions=positions, cell=self._cell)
 
     def _ask(self, evaluate: Callable[[], T], stack: np.ndarray) -> T:
         self.calls += len(stack)
@@ -214,25 +225,19 @@ class ModelForces:
     def _told(self, error: BaseException, stack: np.ndarray) -> ModelError:
         """Say what went wrong, where in the user's code, and on which structure."""
         told = error if isinstance(error, ModelError) else raised("the calculator", error, self._calculator)
-        images = [make_atoms(self._system, positions, self._box) for positions in stack]
-        distance = min(shortest_distance(positions, self._box) for positions in stack)
+        images = [make_atoms(self._system, self._structure(positions)) for positions in stack]
+        distance = min(shortest_distance(self._structure(positions)) for positions in stack)
         near = f", shortest distance {distance:.2f} Å" if np.isfinite(distance) else ""
         found = ModelError(f"{self._name}: {told} (force call {self.calls}, {stack.shape[1]} atoms{near})")
         found.images = images
         return found
 
     def _batch(self, stack: np.ndarray) -> np.ndarray:
-        numbers = self._configured(stack.shape[1]).numbers
-        return real_numbers(self._calculator.batch_forces(stack, numbers, self._box), "forces", stack.shape)
+        answer = self._calculator.batch_forces(stack, self._numbers, self._cell)
+        return real_numbers(answer, "forces", stack.shape)
 
     def _single(self, positions: np.ndarray) -> np.ndarray:
         return ask_forces(self._placed(positions))
-
-    def _configured(self, n_atoms: int) -> Any:
-        if self._atoms is None or len(self._atoms) != n_atoms:
-            self._atoms = make_atoms(self._system, np.zeros((n_atoms, 3)), self._box)
-            self._atoms.calc = self._calculator
-        return self._atoms
 
 
 def raised(what: str, error: BaseException, calculator: Any) -> ModelError:

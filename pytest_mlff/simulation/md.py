@@ -29,7 +29,8 @@ from pytest_mlff.simulation.frames import Frames, Stretch
 from pytest_mlff.simulation.locks import Wait
 from pytest_mlff.simulation.meter import Meter
 from pytest_mlff.simulation.surroundings import surroundings_of
-from pytest_mlff.simulation.systems import StatePoint, System, extended_xyz, make_atoms
+from pytest_mlff.systems.structure import Structure, extended_xyz, make_atoms
+from pytest_mlff.systems.system import State, System
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -59,7 +60,7 @@ class Run:
 
     Attributes
     ----------
-    state : StatePoint
+    state : State
         Where.
     seed : int
         Of velocities.
@@ -69,7 +70,7 @@ class Run:
         Frames per cached segment.
     """
 
-    state: StatePoint
+    state: State
     seed: int
     equilibration_steps: int
     segment_frames: int = SEGMENT_FRAMES
@@ -141,7 +142,7 @@ def simulate(workshop: Workshop, run: Run, starts: np.ndarray, *, n_frames: int)
     }
     trajectory = trajectory_dataset(
         merged["position"],
-        run.state.box,
+        np.diagonal(run.state.cell),
         workshop.system.frame_interval,
         state=run.state.name,
         force_calls=len(starts) * (run.equilibration_steps + n_frames * stride),
@@ -152,7 +153,7 @@ def simulate(workshop: Workshop, run: Run, starts: np.ndarray, *, n_frames: int)
 
 
 def _groups(workshop: Workshop, run: Run, starts: np.ndarray) -> list[_Group]:
-    batched = ModelForces(workshop.model, workshop.system, run.state.box).batched
+    batched = ModelForces(workshop.model, workshop.system, run.state.numbers, run.state.cell).batched
     members = [list(range(len(starts)))] if batched else [[replica] for replica in range(len(starts))]
     return [_Group(workshop, run, starts[group], group) for group in members]
 
@@ -198,7 +199,7 @@ class _Group:
             "kind": "trajectory",
             **engine_identity(),
             "model": workshop.model.fingerprint,
-            "system": asdict(workshop.system),
+            "system": workshop.system.identity,
             "run": described,
             "seed": self.seed,
             "starts": content_key({"positions": np.round(starts, 4).tolist()}),
@@ -310,8 +311,9 @@ class _Group:
             return error
         path = (self.workshop.keep or self.workshop.cache.root) / "unstable" / f"{self.key(0)}.xyz"
         try:
-            image = make_atoms(self.workshop.system, error.last_sane, self.run.state.box)
-            write_atomically(path, extended_xyz([image]))
+            state = self.run.state
+            last = Structure(numbers=np.array(state.numbers), positions=error.last_sane, cell=np.array(state.cell))
+            write_atomically(path, extended_xyz([make_atoms(self.workshop.system, last)]))
         except CacheError:  # a full disk must not hide what became of the model
             return error
         kept = UnstableError(f"{error}; last sane frame: {path}")

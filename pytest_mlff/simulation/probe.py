@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pytest_mlff.errors import ObservableError
+from pytest_mlff.systems.structure import fractions, widths
 
 FloatArray: TypeAlias = NDArray[np.float64]
 
@@ -22,7 +23,7 @@ PROBE_ATOMS = 108
 
 
 def make_probe(
-    positions: ArrayLike, box: ArrayLike, *, cutoff: float, margin: float = 0.04, max_iterations: int = 2000
+    positions: ArrayLike, cell: ArrayLike, *, cutoff: float, margin: float = 0.04, max_iterations: int = 2000
 ) -> FloatArray:
     """Move atoms as little as needed until no pair distance lies within ``margin`` of ``cutoff``.
 
@@ -34,8 +35,8 @@ def make_probe(
     ----------
     positions : array_like, shape (N, 3)
         A thermal configuration in Å; not changed.
-    box : array_like, shape (3,)
-        Edges of the orthorhombic cell in Å.
+    cell : array_like, shape (3, 3)
+        Cell vectors as rows, in Å.
     cutoff : float
         The cutoff in Å.
     margin : float
@@ -51,20 +52,20 @@ def make_probe(
     Raises
     ------
     ObservableError
-        If the window does not fit into half the box, or the sweeps do not end.
+        If the window does not fit into half the cell, or the sweeps do not end.
     """
-    edges = np.asarray(box, dtype=float)
-    start = np.array(positions, dtype=float)
-    if cutoff + margin >= 0.5 * edges.min():
+    vectors = np.asarray(cell, dtype=float)
+    start, width = np.array(positions, dtype=float), float(widths(vectors).min())
+    if cutoff + margin >= 0.5 * width:
         raise ObservableError(
-            f"cutoff + margin = {cutoff + margin:.3f} Å must stay below half the box "
-            f"({0.5 * edges.min():.3f} Å); use a larger system"
+            f"cutoff + margin = {cutoff + margin:.3f} Å must stay below half the cell's smallest width "
+            f"({0.5 * width:.3f} Å); use a larger system"
         )
     first, second = np.triu_indices(len(start), k=1)
     probe, target = start.copy(), 1.05 * margin  # aim a little past the edge, so that the sweeps end
     for _ in range(max_iterations):
         difference = probe[second] - probe[first]
-        difference -= edges * np.round(difference / edges)
+        difference -= np.round(fractions(difference, vectors)) @ vectors
         distance = np.linalg.norm(difference, axis=1)
         excess = distance - cutoff
         inside = np.abs(excess) <= margin

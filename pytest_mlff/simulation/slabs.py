@@ -8,14 +8,16 @@ then start from the same ones. May import ``openmm_system``, ``systems``, ``pote
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import openmm
 
 from pytest_mlff.errors import SpecError
-from pytest_mlff.simulation.openmm_system import native_context, periodic_system
-from pytest_mlff.simulation.systems import StatePoint, System, fcc_positions
+from pytest_mlff.potentials import ARGON_SIGMA
+from pytest_mlff.simulation.openmm_system import native_context, openmm_system
+from pytest_mlff.systems.system import State, System, as_cell
 from pytest_mlff.units import ANGSTROM_PER_NM
 
 
@@ -32,8 +34,8 @@ class SlabGeometry:
     solid_cells, liquid_cells : int
         Layers of cubic cells along z of either part.
     solid_density, liquid_density : float
-        Reduced densities ρσ³. The lateral spacing is the solid's, so the solid is not strained; the liquid's
-        layers are farther apart.
+        Reduced densities ρσ³ of cubic cells of four atoms, σ that of argon. The lateral spacing is the
+        solid's, so the solid is not strained; the liquid's layers are farther apart.
     """
 
     name: str
@@ -53,24 +55,14 @@ class SlabGeometry:
         """Fraction of the atoms in the part that stays solid."""
         return self.solid_cells / (self.solid_cells + self.liquid_cells)
 
-    def spacings(self, system: System) -> tuple[float, float]:
-        """Distances of the layers of cubic cells.
-
-        Parameters
-        ----------
-        system : System
-            The material.
-
-        Returns
-        -------
-        tuple of float
-            Lattice parameter of the solid, and spacing of the liquid part's layers along z, in Å.
-        """
-        solid = float(system.sigma * (4.0 / self.solid_density) ** (1 / 3))
+    @property
+    def spacings(self) -> tuple[float, float]:
+        """Lattice parameter of the solid, and spacing of the liquid part's layers of cubic cells along z, in Å."""
+        solid = float(ARGON_SIGMA * (4.0 / self.solid_density) ** (1 / 3))
         return solid, solid * self.solid_density / self.liquid_density
 
-    def state(self, system: System, temperature: float) -> StatePoint:
-        """State point of a run in this cell.
+    def state(self, system: System, temperature: float) -> State:
+        """State of a run in this cell.
 
         Parameters
         ----------
@@ -81,7 +73,7 @@ class SlabGeometry:
 
         Returns
         -------
-        StatePoint
+        State
             Named ``"slab-<geometry>-<T>K"``.
 
         Raises
@@ -89,19 +81,19 @@ class SlabGeometry:
         SpecError
             If an atom could see two images of another.
         """
-        solid, liquid = self.spacings(system)
+        solid, liquid = self.spacings
         lateral = self.lateral_cells * solid
         if lateral < 2 * system.cutoff:
             raise SpecError(
                 f"slab {self.name!r} is {lateral:.2f} Å wide; the potential needs {2 * system.cutoff:g} Å, "
                 f"that is {int(np.ceil(2 * system.cutoff / solid))} lateral cells"
             )
-        return StatePoint(
+        return State(
             name=f"slab-{self.name}-{temperature:g}K",
             phase="slab",
             temperature=temperature,
-            n_atoms=self.n_atoms,
-            box=(lateral, lateral, self.solid_cells * solid + self.liquid_cells * liquid),
+            numbers=system.crystal.numbers[:1] * self.n_atoms,
+            cell=as_cell([lateral, lateral, self.solid_cells * solid + self.liquid_cells * liquid]),
         )
 
 
@@ -122,9 +114,10 @@ def slab_sites(geometry: SlabGeometry, system: System) -> tuple[np.ndarray, np.n
     solid : ndarray of bool, shape (atom,)
         True for atoms of the part that stays solid.
     """
-    spacing, liquid_spacing = geometry.spacings(system)
+    spacing, liquid_spacing = geometry.spacings
     n, layers = geometry.lateral_cells, geometry.solid_cells + geometry.liquid_cells
-    sites = fcc_positions((n, n, layers), spacing)
+    crystal = replace(system.crystal, cell=as_cell([spacing, spacing, spacing]))
+    sites = crystal.repeated((n, n, layers)).positions
     depth = sites[:, 2] - geometry.solid_cells * spacing
     solid = depth < -1e-6 * spacing
     sites[~solid, 2] += depth[~solid] * (liquid_spacing / spacing - 1.0)
@@ -209,6 +202,7 @@ def prepare_slab(
     system: System,
     temperature: float,
     *,
+    calculator: Any,
     seed: int,
     preparation: Preparation | None = None,
 ) -> np.ndarray:
@@ -219,9 +213,11 @@ def prepare_slab(
     geometry : SlabGeometry
         The slab.
     system : System
-        The material and its reference potential.
+        The material.
     temperature : float
         Start temperature in K.
+    calculator : object
+        The reference; it offers ``openmm_force``.
     seed : int
         Of the velocities; another seed gives another melt.
     preparation : Preparation, optional
@@ -238,7 +234,7 @@ def prepare_slab(
         If the cell is too narrow for the potential.
     """
     plan = preparation or Preparation()
-    box = geometry.state(system, temperature).box
+    state = geometry.state(system, temperature)
     position, solid = slab_sites(geometry, system)
     stages = (
         (plan.melt_temperature, plan.melt_steps, solid),
@@ -247,28 +243,29 @@ def prepare_slab(
     )
     for stage, (kelvin, steps, held) in enumerate(stages):
         stage_seed = int(np.random.SeedSequence([seed, stage]).generate_state(1)[0] >> 1) or 1
-        position = _run_stage(system, position, box, kelvin, steps, held, stage_seed)
+        position = _run_stage(system, replace(state, temperature=kelvin), calculator, position, steps, held, stage_seed)
     return position
 
 
 def _run_stage(
     system: System,
+    state: State,
+    calculator: Any,
     position: np.ndarray,
-    box: tuple[float, float, float],
-    temperature: float,
     steps: int,
     held: np.ndarray,
     seed: int,
 ) -> np.ndarray:
     """Native NVT dynamics with some atoms held: OpenMM does not move atoms of mass zero."""
-    masses = np.where(held, 0.0, system.mass).tolist()
-    openmm_system = periodic_system(masses, box, system.potential().openmm_force(len(position)))
+    masses = np.where(held, 0.0, system.masses_of(state.numbers)).tolist()
+    omm = openmm_system(masses, calculator.openmm_force(len(position)), state.cell)
+    thermostat = system.thermostat
     integrator = openmm.NoseHooverIntegrator(
-        temperature, system.collision_rate, system.timestep, system.chain_length, 1, 1
+        state.temperature, thermostat.collision_rate, system.timestep, thermostat.chain_length, 1, 1
     )
-    context = native_context(openmm_system, integrator)
+    context = native_context(omm, integrator)
     context.setPositions(position / ANGSTROM_PER_NM)
-    context.setVelocitiesToTemperature(temperature, seed)
+    context.setVelocitiesToTemperature(state.temperature, seed)
     integrator.step(steps)
     final = context.getState(getPositions=True).getPositions(asNumpy=True)._value
     return np.asarray(final, dtype=float) * ANGSTROM_PER_NM

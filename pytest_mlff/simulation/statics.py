@@ -117,5 +117,5 @@ class StaticForces(ModelForces):
             refuse_non_finite(what, values, each)
         except NonFiniteError as error:
             refused = NonFiniteError(f"{self._name}: {error} (force call {self.calls}, {len(positions)} atoms)")
-            refused.structure = (positions, self._box)
+            refused.structure = self._structure(positions)
             raise refused from None

@@ -20,8 +20,8 @@ from pytest_mlff.analysis.interface import melting_temperature
 from pytest_mlff.analysis.msd import mean_squared_displacement
 from pytest_mlff.analysis.statistics import replica_estimate
 from pytest_mlff.apparatus.context import CheckContext
-from pytest_mlff.gate.assembly import build_context
 from pytest_mlff.errors import SpecError
+from pytest_mlff.gate.assembly import build_context
 from pytest_mlff.journal import Journal
 from pytest_mlff.models.load import load_model
 from pytest_mlff.reference.data import Reference
@@ -32,7 +32,6 @@ from pytest_mlff.settings import Settings
 from pytest_mlff.simulation.md import Run, simulate
 from pytest_mlff.simulation.meter import Meter, Progress
 from pytest_mlff.simulation.slabs import PAPER_LADDER, Rung
-from pytest_mlff.simulation.systems import state_point
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -70,9 +69,9 @@ class LongRun:
 
 def _liquid(state: str, context: CheckContext, replica: int) -> Values:
     """Run a replica of the liquid, and measure."""
-    start = context.reference.configurations(f"start/{state}")[0][replica]
+    start = context.reference.configurations(f"start/{state}").positions[replica]
     run = Run(
-        state=state_point(state, context.system),
+        state=context.system.state(state),
         seed=replica,
         equilibration_steps=context.protocol.equilibration_steps,
         segment_frames=_SEGMENT,
@@ -108,7 +107,7 @@ def measured(trajectory: xr.Dataset) -> Values:
 
 def _slab(rung: Rung, context: CheckContext, replica: int) -> Values:
     """Run a slab at one temperature of the paper's, and measure."""
-    start = context.reference.configurations(f"slab/{PAPER_LADDER.name}")[0][replica]
+    start = context.reference.configurations(f"slab/{PAPER_LADDER.name}").positions[replica]
     drift = rung_drift(
         context.workshop,
         rung,
@@ -203,7 +202,7 @@ def run(
         raise SpecError(f"no run {strange[0]!r}; there are {', '.join(RUNS)}")
     reference = Reference()
     for name in names or RUNS:
-        count = len(reference.configurations(RUNS[name].starts)[0])
+        count = len(reference.configurations(RUNS[name].starts))
         if replicas and max(replicas) >= count:
             raise SpecError(f"replica {max(replicas)} of {name}: the reference has starts 0 to {count - 1}")
     results = journal(output)

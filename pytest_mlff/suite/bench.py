@@ -24,8 +24,8 @@ from pytest_mlff.suite.collection import row_of
 if TYPE_CHECKING:
     import xarray as xr
 
-    from pytest_mlff.gate.catalogue import Row
     from pytest_mlff.apparatus.context import CheckContext
+    from pytest_mlff.apparatus.declaration import Row
 
 Timer = Callable[[Callable[[], None]], Sequence[float]]
 
@@ -53,17 +53,15 @@ def record_of_error(row: Row, model: str, error: BaseException) -> Record:
     Record
         As :mod:`~pytest_mlff.apparatus.failure` maps it; without a limit, which the user may have changed.
     """
-    from pytest_mlff.gate.catalogue import TABLE
     from pytest_mlff.apparatus.failure import reason_of, status_of
 
-    known = TABLE.get(row.key)
     return Record(
         check=row.id,
         model=model,
         status=status_of(error),
-        observable=known.observable if known else "",
-        unit=known.unit if known else "",
-        kind=known.kind if known else "info",
+        observable=row.declared.observable,
+        unit=row.declared.unit,
+        kind=row.declared.kind,
         reason=reason_of(error),
         traceback=traceback_text(error),
     )
@@ -331,7 +329,7 @@ def run_state(
     xr.Dataset
         The trajectory, from the cache as far as it is there.
     """
-    from pytest_mlff.simulation.protocols import protocol
+    from pytest_mlff.gate.catalogue import chosen_protocol
 
-    lengths = context.protocol if context.protocol.looks else protocol("ci", context.config)
+    lengths = context.protocol if context.protocol.looks else chosen_protocol("ci", context.config)
     return context.trajectory(state, replicas=replicas or lengths.replicas, frames=frames or lengths.looks[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pytest_mlff.gate.catalogue import Row
+from pytest_mlff.apparatus.declaration import Row
 
 
 def test_parity(mlff_row: Row, mlff_judge: Callable[[Row], None]) -> None:

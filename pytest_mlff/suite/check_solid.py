@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pytest_mlff.gate.catalogue import Row
+from pytest_mlff.apparatus.declaration import Row
 
 pytestmark = pytest.mark.solid
 

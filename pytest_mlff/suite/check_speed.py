@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_mlff.gate.catalogue import Row
+from pytest_mlff.apparatus.declaration import Row
 
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture

@@ -16,13 +16,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from pytest_mlff.gate.catalogue import Row
+    from pytest_mlff.apparatus.declaration import Row
     from pytest_mlff.schema import Model
 
 SUITE = Path(__file__).parent
-
-_DOMAIN = {"check_xpcs": "check_liquid", "check_phonons": "check_solid"}
-"""Files that use another file's trajectories or Hessian: they share its worker."""
 
 
 def add_suite(config: pytest.Config, *, beside_paths: bool) -> bool:
@@ -222,8 +219,8 @@ def in_catalogue_order(items: Sequence[pytest.Item], rows: Sequence[Row]) -> lis
     return result
 
 
-def worker_scope(nodeid: str, models: Collection[str]) -> str:
-    """Group of items that one xdist worker should run, because they share trajectories.
+def worker_scope(nodeid: str, models: Collection[str], workers: Mapping[str, str]) -> str:
+    """Group of items that one xdist worker should run, because they share force calls.
 
     Parameters
     ----------
@@ -231,17 +228,39 @@ def worker_scope(nodeid: str, models: Collection[str]) -> str:
         Id of an item.
     models : collection of str
         Names of the models, which begin the ids when there are several.
+    workers : mapping of str to str
+        By row id, the name that checks of one worker share.
 
     Returns
     -------
     str
-        One name for each model and domain of the suite; the id itself for a user's test.
+        One name for each model and worker; the id itself for a user's test.
     """
-    match = re.fullmatch(r"(?:.*/)?(check_\w+)\.py::\w+(?:\[(.*)\])?", nodeid)
+    match = re.fullmatch(r"(?:.*/)?check_\w+\.py::\w+\[(.*)\]", nodeid)
     if match is None:
         return nodeid
-    fitting = [name for name in models if (match[2] or "").startswith(f"{name}-")]
-    return f"{max(fitting, key=len, default='')}:{_DOMAIN.get(match[1], match[1])}"
+    fitting = [name for name in models if match[1].startswith(f"{name}-")]
+    model = max(fitting, key=len, default="")
+    row = match[1].removeprefix(f"{model}-") if model else match[1]
+    return f"{model}:{workers[row]}" if row in workers else nodeid
+
+
+def workers_of(rows: Sequence[Row]) -> dict[str, str]:
+    """Say which rows one xdist worker should run.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+        The catalogue of this run.
+
+    Returns
+    -------
+    dict of str to str
+        By row id the name that their checks share.
+    """
+    from pytest_mlff.gate.catalogue import CHECKS
+
+    return {row.id: CHECKS[row.check].worker or row.check for row in rows}
 
 
 def without_done(workload: Mapping[str, Mapping[str, bool]], *, killer: str) -> dict[str, dict[str, bool]]:
@@ -265,7 +284,7 @@ def without_done(workload: Mapping[str, Mapping[str, bool]], *, killer: str) -> 
     return {scope: rows for scope, rows in after.items() if not all(rows.values())}
 
 
-def scheduler(config: pytest.Config, log: object, models: Collection[str]) -> object | None:
+def scheduler(config: pytest.Config, log: object, models: Collection[str], rows: Sequence[Row]) -> object | None:
     """Give xdist a scheduler that keeps each domain on one worker, so that no trajectory is needed on two.
 
     Parameters
@@ -276,6 +295,8 @@ def scheduler(config: pytest.Config, log: object, models: Collection[str]) -> ob
         xdist's event log.
     models : collection of str
         Names of the models.
+    rows : sequence of Row
+        The catalogue of this run.
 
     Returns
     -------
@@ -286,9 +307,11 @@ def scheduler(config: pytest.Config, log: object, models: Collection[str]) -> ob
         return None
     from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped, unused-ignore]
 
+    workers = workers_of(rows)
+
     class DomainScheduling(LoadScopeScheduling):  # type: ignore[misc, unused-ignore]
         def _split_scope(self, nodeid: str) -> str:
-            return worker_scope(nodeid, models)
+            return worker_scope(nodeid, models, workers)
 
         def remove_node(self, node: Any) -> str | None:
             # xdist would run the row that killed a worker again, and hand its successor domains that are done: that

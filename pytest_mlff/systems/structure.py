@@ -77,14 +77,27 @@ def volume(cell: np.ndarray) -> float:
     return float(np.prod(np.diagonal(cell)) if right_angled(cell) else abs(np.linalg.det(cell)))
 
 
+def fractions(positions: np.ndarray, cell: np.ndarray) -> np.ndarray:
+    """Positions in units of the cell's vectors; in a right-angled cell quotients, to the last digit."""
+    if right_angled(cell):
+        return np.asarray(positions / np.diagonal(cell))
+    return np.asarray(positions @ np.linalg.inv(cell))
+
+
+def wrapped(positions: np.ndarray, cell: np.ndarray) -> np.ndarray:
+    """Put positions into the cell."""
+    if right_angled(cell):
+        return np.asarray(np.mod(positions, np.diagonal(cell)))
+    return np.asarray(np.mod(fractions(positions, cell), 1.0) @ cell)
+
+
 def widths(cell: np.ndarray) -> np.ndarray:
     """Distances of opposite faces in Å."""
     return np.asarray(1.0 / np.linalg.norm(np.linalg.inv(cell), axis=0))
 
 
 def shortest_distance(structure: Structure) -> float:
-    """Distance in Å of the two atoms that are nearest to each other, images of an atom included; NaN where a position
-    is not finite."""
+    """Distance in Å of the two nearest atoms, images of one included; NaN where a position is not finite."""
     from scipy.spatial import cKDTree
 
     if not np.isfinite(structure.positions).all():
@@ -110,12 +123,13 @@ def close_pairs(structure: Structure, limit: float) -> list[tuple[int, int, floa
         found = cKDTree(inside, boxsize=edges).query_pairs(limit)
         return [(first, second, _apart(structure, first, second, edges)) for first, second in sorted(found)]
     inside, everyone = _with_images(structure, int(np.ceil(limit / widths(structure.cell).min())))
-    n, near = len(inside), {}
+    n, near = len(inside), dict[tuple[int, int], float]()
     for first, others in enumerate(cKDTree(everyone).query_ball_point(inside, limit)):
         for other in others:
-            pair, distance = tuple(sorted((first, other % n))), float(np.linalg.norm(inside[first] - everyone[other]))
+            one, two = sorted((first, other % n))
+            distance = float(np.linalg.norm(inside[first] - everyone[other]))
             if other != first:  # the first n are the cell itself
-                near[pair] = min(distance, near.get(pair, distance))
+                near[one, two] = min(distance, near.get((one, two), distance))
     return [(first, second, near[first, second]) for first, second in sorted(near)]
 
 
@@ -125,8 +139,8 @@ def _apart(structure: Structure, first: int, second: int, edges: np.ndarray) -> 
 
 
 def _with_images(structure: Structure, layers: int) -> tuple[np.ndarray, np.ndarray]:
-    """Wrapped positions, and they and their images in so many layers of cells around them."""
-    inside = np.mod(structure.positions @ np.linalg.inv(structure.cell), 1.0) @ structure.cell
+    """Wrap the positions; and add their images in so many layers of cells around them, behind them."""
+    inside = wrapped(structure.positions, structure.cell)
     steps = range(-layers, layers + 1) if layers else (0,)
     shifts = np.array(sorted(product(steps, repeat=3), key=np.count_nonzero)) @ structure.cell
     return inside, (inside + shifts[:, None]).reshape(-1, 3)

@@ -190,7 +190,9 @@ class System:
             if state.name == name:
                 return state
         names = [state.name for state in self.states]
-        raise SpecError(f"no state {name!r} in the system {self.name}{suggest(name, names)}; there are {', '.join(names)}")
+        raise SpecError(
+            f"no state {name!r} in the system {self.name}{suggest(name, names)}; there are {', '.join(names)}"
+        )
 
     def lattice(self, state: State) -> Structure:
         """Perfect crystal that fills the cell of a state."""

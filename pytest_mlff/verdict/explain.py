@@ -6,7 +6,6 @@ Reads a record, decides nothing. Written for a developer who has to find a fault
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
 
 from pytest_mlff.schema import Record
 from pytest_mlff.verdict.format import (
@@ -16,14 +15,17 @@ from pytest_mlff.verdict.format import (
     format_number,
     format_tolerance,
 )
-from pytest_mlff.verdict.hints import NONE, hint
 from pytest_mlff.verdict.tolerances import Hint
 
 _WIDTH = 96
+_NO_NUMBER = (
+    "There is no number to say on which side the candidate lies. If the run broke off, look at stability, dimer and "
+    "hot first, and at the kept frame; else at rdf and parity."
+)
 _MEASURED = ("PASS", "FAIL", "INCONCLUSIVE", "INFO")
 
 
-def explain(record: Record, *, rerun: str, hints: Mapping[str, Hint] = NONE) -> str:
+def explain(record: Record, *, rerun: str, hint: Hint = "") -> str:
     """Tell the story of one row.
 
     Parameters
@@ -32,8 +34,8 @@ def explain(record: Record, *, rerun: str, hints: Mapping[str, Hint] = NONE) -> 
         The row's outcome; ``record.check`` is its key.
     rerun : str
         The command that runs this row again.
-    hints : mapping of str to str or (str, str), optional
-        What checks say of their own rows, by key.
+    hint : str or (str, str), optional
+        What a failure of the row usually means.
 
     Returns
     -------
@@ -51,13 +53,33 @@ def explain(record: Record, *, rerun: str, hints: Mapping[str, Hint] = NONE) -> 
     if record.reason:
         lines.append(("reason", record.reason))
     side = None if record.deviation is None else record.deviation > 0.0
-    if record.status == "FAIL" and (text := hint(record.check, too_high=side, declared=hints)):
+    if record.status == "FAIL" and (text := usual_cause(hint, too_high=side)):
         lines.append(("hint", text))
     if record.force_calls:
         looks = f", {record.looks} look{'s' if record.looks > 1 else ''}" if record.looks else ""
         lines.append(("cost", f"{record.force_calls} force calls, {record.wall_s:.0f} s{looks}"))
     lines.append(("rerun", rerun))
     return "\n".join(_aligned(label, text) for label, text in lines)
+
+
+def usual_cause(hint: Hint, *, too_high: bool | None) -> str:
+    """Choose what a failure on one side usually means.
+
+    Parameters
+    ----------
+    hint : str or (str, str)
+        Of the row.
+    too_high : bool or None
+        Whether the candidate came out above the reference; None where there is no number to say it.
+
+    Returns
+    -------
+    str
+        A few sentences; empty where nothing general can be said.
+    """
+    if isinstance(hint, str):
+        return hint
+    return _NO_NUMBER if too_high is None else hint[0 if too_high else 1]
 
 
 def _comparison(record: Record, unit: str) -> list[tuple[str, str]]:

@@ -12,7 +12,9 @@ import numpy as np
 
 from pytest_mlff import synthetic
 from pytest_mlff.reference.observables import LIQUID, measure
-from pytest_mlff.simulation.systems import state_point
+from pytest_mlff.systems.reading import load_system
+
+ARGON = load_system("argon")
 
 DIFFUSIVITY = 0.36
 # These keep one of the five shells that gamma_coherent keeps, through the same function.
@@ -30,7 +32,7 @@ def main(n_atoms: int, n_frames: int) -> None:
         n_replicas=1,
         n_frames=n_frames,
         n_atoms=n_atoms,
-        box=state_point(f"100K-{n_atoms}").box,
+        box=np.diagonal(ARGON.state(f"100K-{n_atoms}").cell),
         diffusivity=DIFFUSIVITY,
         frame_interval=synthetic.ARGON_FRAME_INTERVAL,
         rng=np.random.default_rng(0),

@@ -9,9 +9,12 @@ from pytest_mlff.analysis.phonons import phonon_spectrum
 from pytest_mlff.potentials import lennard_jones
 from pytest_mlff.reference.crystal import respond, static_crystal
 from pytest_mlff.simulation.derivatives import STEP
-from pytest_mlff.simulation.systems import ARGON, FCC_BASIS
+from pytest_mlff.systems.reading import load_system
 
-EDGE, MASS = ARGON.lattice_parameter, ARGON.mass
+ARGON = load_system("argon")
+
+
+EDGE, MASS = ARGON.crystal.cell[0][0], ARGON.masses_of([18])[0]
 
 
 class CountedForces:
@@ -42,7 +45,7 @@ def spectrum_of_phonopy(phonopy, cells):
     from phonopy.structure.atoms import PhonopyAtoms
 
     forces, start = CountedForces(cells), time.perf_counter()
-    unit = PhonopyAtoms(["Ar"] * 4, cell=np.eye(3) * EDGE, scaled_positions=FCC_BASIS, masses=[MASS] * 4)
+    unit = PhonopyAtoms(["Ar"] * 4, cell=np.eye(3) * EDGE, scaled_positions=ARGON.crystal.fractions, masses=[MASS] * 4)
     phonon = phonopy.Phonopy(unit, [cells] * 3, primitive_matrix="F", is_symmetry=False)
     phonon.generate_displacements(distance=STEP, is_plusminus=True)
     phonon.forces = [forces(cell.positions) for cell in phonon.supercells_with_displacements]

@@ -11,13 +11,17 @@ from ase import units
 from ase.calculators.calculator import Calculator, all_changes
 from ase.md.nose_hoover_chain import NoseHooverChainNVT
 
-from pytest_mlff.gate.catalogue import run_check
 from pytest_mlff.gate.assembly import build_context
+from pytest_mlff.gate.catalogue import run_check
+from pytest_mlff.gate.limits import check_tables
 from pytest_mlff.potentials import ARGON_CUTOFF, ARGON_EPSILON, ARGON_SIGMA, LennardJones
 from pytest_mlff.settings.config import validate_config
 from pytest_mlff.settings.options import Settings
 from pytest_mlff.simulation.engine import Engine
-from pytest_mlff.simulation.systems import ARGON, make_atoms, state_point
+from pytest_mlff.systems.reading import load_system
+from pytest_mlff.systems.structure import make_atoms
+
+ARGON = load_system("argon")
 
 DELAY = 0.02
 REPLICAS, STEPS = 3, 1160
@@ -72,14 +76,14 @@ def test_a_run_beside_its_force_calls(tmp_path, say, smallest):
     that one is worked out beside it.
     """
     steps = SHORTEST if smallest else STEPS
-    tables = {"liquid": {"replicas": REPLICAS, "looks": [steps]}}
-    settings = Settings(cache_dir=tmp_path, config=validate_config(tables, where="benchmark"))
+    tables = {"check": {"liquid": {"replicas": REPLICAS, "looks": [steps]}}}
+    settings = Settings(cache_dir=tmp_path, config=validate_config(tables, where="benchmark", known=check_tables()))
     calculator = SlowLennardJones(0.0 if smallest else DELAY)
     wall, cpu = time.perf_counter(), time.process_time()
     context = build_context(settings, Candidate(calculator))
     observables = context.reference.observables
     assert [observables[name] for name in observables if name.startswith(f"{STATE}/")]
-    assert len(context.starts(f"start/{STATE}", REPLICAS)[0]) == REPLICAS
+    assert len(context.starts(f"start/{STATE}", REPLICAS)) == REPLICAS
     once, once_cpu = time.perf_counter() - wall, time.process_time() - cpu
     records = [run_check(check, context) for check in ("stability", "liquid", "xpcs")]
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
@@ -102,18 +106,26 @@ def test_a_run_beside_its_force_calls(tmp_path, say, smallest):
     )
 
 
-def bare_openmm(n_atoms, box, temperature):
+def bare_openmm(n_atoms, cell, temperature):
     """OpenMM with a PythonForce that returns zeros, and nothing else: what our engine is built on."""
     zeros = np.zeros((n_atoms, 3))
     force = openmm.PythonForce(lambda state: (0.0, zeros))
     force.setUsesPeriodicBoundaryConditions(True)
     system = openmm.System()
-    system.setDefaultPeriodicBoxVectors(*(np.diag(box) / 10.0))
+    system.setDefaultPeriodicBoxVectors(*(np.array(cell) / 10.0))
     for _ in range(n_atoms):
-        system.addParticle(ARGON.mass)
+        system.addParticle(ARGON.masses_of([18])[0])
     system.addForce(force)
     integrator = openmm.NoseHooverIntegrator(ARGON.timestep)
-    chain = temperature * (1 - 1 / n_atoms), ARGON.collision_rate, 1.0, 1.0, ARGON.chain_length, 1, 1
+    chain = (
+        temperature * (1 - 1 / n_atoms),
+        ARGON.thermostat.collision_rate,
+        1.0,
+        1.0,
+        ARGON.thermostat.chain_length,
+        1,
+        1,
+    )
     integrator.addSubsystemThermostat(list(range(n_atoms)), [], *chain)
     return openmm.Context(system, integrator, openmm.Platform.getPlatformByName("Reference"))
 
@@ -123,22 +135,22 @@ def positions_of(context):
 
 
 def ase_dynamics(positions, state):
-    atoms = make_atoms(ARGON, positions, state.box)
+    atoms = make_atoms(ARGON, ARGON.lattice(state).at(positions))
     atoms.calc = Still()
-    thermal = np.sqrt(ARGON.mass * units.kB * state.temperature)
+    thermal = np.sqrt(ARGON.masses_of([18])[0] * units.kB * state.temperature)
     atoms.set_momenta(np.random.default_rng(0).normal(0.0, thermal, positions.shape))
     timestep = 1e3 * ARGON.timestep * units.fs
     return NoseHooverChainNVT(
-        atoms, timestep, temperature_K=state.temperature, tdamp=200 * units.fs, tchain=ARGON.chain_length
+        atoms, timestep, temperature_K=state.temperature, tdamp=200 * units.fs, tchain=ARGON.thermostat.chain_length
     )
 
 
 def test_a_step_beside_openmm_and_ase(race, say, gas):
-    steps, state = 500, state_point(STATE)
+    steps, state = 500, ARGON.state(STATE)
     position = gas(4, n_frames=1)[0]
     engine = Engine(Candidate(Still()), ARGON, state, seeds=[0])
     engine.start(position)
-    bare = bare_openmm(state.n_atoms, state.box, state.temperature)
+    bare = bare_openmm(state.n_atoms, state.cell, state.temperature)
     bare.setState(openmm.XmlSerializer.deserialize(engine.checkpoint()))
     found = race(lambda: engine.step(steps), lambda: bare.getIntegrator().step(steps), rounds=7)
     after = openmm.XmlSerializer.deserialize(engine.checkpoint())

@@ -9,8 +9,8 @@ from pytest_mlff.calibration import cost as module
 from pytest_mlff.calibration.cost import INVARIANCE_CALLS, at_look, cases, cost, gate_calls, outcomes
 from pytest_mlff.calibration.gate import FIELDS
 from pytest_mlff.errors import SpecError
-from pytest_mlff.simulation.protocols import PROTOCOLS
 from pytest_mlff.simulation.slabs import BRACKET
+from pytest_mlff.systems.protocols import PROTOCOLS
 from pytest_mlff.verdict.decide import student_quantile
 
 FIXED = {

@@ -13,8 +13,8 @@ import pytest
 from pytest_mlff.calibration.matrix import checks_of, contradictions, judged, strengths, the_slice
 from pytest_mlff.calibration.matrix_table import caught_by, judged_rows
 from pytest_mlff.checks import speed
-from pytest_mlff.gate.catalogue import rows
 from pytest_mlff.gate.assembly import build_context
+from pytest_mlff.gate.catalogue import rows
 from pytest_mlff.models.load import load_model
 from pytest_mlff.mutants import Mutant, Strength
 from pytest_mlff.potentials import LennardJones

@@ -9,6 +9,9 @@ from pytest_mlff.calibration.gate import DEFECT, run_gate
 from pytest_mlff.errors import ModelError
 from pytest_mlff.reference.model import ReferenceModel
 from pytest_mlff.schema import Record
+from pytest_mlff.systems.reading import load_system
+
+ARGON = load_system("argon")
 
 
 @pytest.mark.parametrize(
@@ -24,7 +27,7 @@ def test_rows_of_a_check_that_raises_are_errors_and_the_others_go_on(monkeypatch
 
     monkeypatch.setattr(gate, "run_check", run_check)
     fields = ("check", "status", "interval", "reason")
-    found = run_gate(ReferenceModel(), seed=0, protocol="ci", only=("phonons", "stability"), fields=fields)
+    found = run_gate(ReferenceModel(ARGON), seed=0, protocol="ci", only=("phonons", "stability"), fields=fields)
     assert [list(one.values()) for one in found] == [
         ["pdos", "ERROR", None, reason],
         ["negative_modes", "ERROR", None, reason],
@@ -38,5 +41,5 @@ def test_a_frame_in_the_folder_of_the_run_is_not_kept(monkeypatch):
         return {check: Record(check=check, model="m", status="FAIL", observable="", reason=reason)}
 
     monkeypatch.setattr(gate, "run_check", run_check)
-    (found,) = run_gate(ReferenceModel(), seed=0, protocol="ci", only=("stability",), fields=("reason",))
+    (found,) = run_gate(ReferenceModel(ARGON), seed=0, protocol="ci", only=("stability",), fields=("reason",))
     assert found == {"reason": "ran away (atoms 3, 4), at step 10)"}

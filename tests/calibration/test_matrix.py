@@ -12,8 +12,8 @@ from pytest_mlff.calibration import matrix
 from pytest_mlff.calibration.gate import DEFECT
 from pytest_mlff.calibration.matrix import FIELDS, checks_of, contradictions, detection, judged, measured, strengths
 from pytest_mlff.calibration.matrix_table import alone, group, judged_rows, table
-from pytest_mlff.gate.catalogue import TABLE
 from pytest_mlff.errors import SpecError
+from pytest_mlff.gate.catalogue import TABLE
 from pytest_mlff.mutants import MUTANTS
 
 ROOT = Path(__file__).parents[2]

@@ -26,8 +26,8 @@ from pytest_mlff.calibration.power import (
     smallest,
     table,
 )
-from pytest_mlff.gate.catalogue import TABLE
 from pytest_mlff.errors import SpecError
+from pytest_mlff.gate.catalogue import TABLE
 
 
 def value(row, status):

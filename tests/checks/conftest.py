@@ -7,12 +7,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from pytest_mlff.gate.catalogue import TABLE
 from pytest_mlff.apparatus.context import CheckContext
 from pytest_mlff.gate.assembly import build_context
+from pytest_mlff.gate.catalogue import TABLE
 from pytest_mlff.potentials import lennard_jones
 from pytest_mlff.settings import Settings
+from pytest_mlff.systems.reading import load_system
 from pytest_mlff.verdict.overrides import tolerances
+
+ARGON = load_system("argon")
 
 
 class Altered:
@@ -62,6 +65,7 @@ def nobody():
     """As much of a context as the judge looks at."""
     return SimpleNamespace(
         model=SimpleNamespace(name="candidate"),
+        system=load_system("argon"),
         tolerances=tolerances(TABLE, {}),
         protocol=SimpleNamespace(name="ci"),
     )
@@ -70,8 +74,7 @@ def nobody():
 @pytest.fixture
 def made_parity_sets(monkeypatch):
     """Parity sets made here: 50 shaken crystals of 256 atoms, whatever is shipped."""
-    from pytest_mlff.reference.data import Reference
-    from pytest_mlff.simulation.systems import fcc_positions, state_point
+    from pytest_mlff.reference.data import Configurations, Reference
 
     real = Reference.configurations
 
@@ -79,8 +82,9 @@ def made_parity_sets(monkeypatch):
         if not name.startswith("parity/"):
             return real(self, name)
         rng = np.random.default_rng(len(name))
-        box = np.array(state_point("100K-256").box)
-        lattice = fcc_positions((4, 4, 4), box[0] / 4)
-        return lattice + rng.normal(0.0, 0.25, (50, 256, 3)), np.stack([box] * 50)
+        argon = load_system("argon")
+        lattice = argon.lattice(argon.state("100K-256"))
+        positions = lattice.positions + rng.normal(0.0, 0.25, (50, 256, 3))
+        return Configurations(positions, lattice.numbers, np.stack([lattice.cell] * 50))
 
     monkeypatch.setattr(Reference, "configurations", configurations)

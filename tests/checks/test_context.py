@@ -5,27 +5,32 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pytest_mlff.gate import assembly as module
 from pytest_mlff.errors import CacheError, ReferenceDataError, SpecError
+from pytest_mlff.gate import assembly as module
 from pytest_mlff.reference.model import ReferenceModel
 from pytest_mlff.simulation.md import SEGMENT_FRAMES
-from pytest_mlff.simulation.protocols import STARTS
+from pytest_mlff.systems.protocols import STARTS
+from pytest_mlff.systems.reading import load_system
+
+ARGON = load_system("argon")
 
 
 def test_starts_are_different_ones_drawn_by_the_seed(context, altered):
     one, same, other = (context(altered(), seed=seed) for seed in (1, 1, 2))
-    starts, box = one.starts("start/100K-256", 8)
+    found = one.starts("start/100K-256", 8)
+    starts = found.positions
     assert starts.shape == (8, 256, 3)
     assert len({start.tobytes() for start in starts}) == 8
-    np.testing.assert_array_equal(starts, same.starts("start/100K-256", 8)[0])
-    assert not np.array_equal(starts, other.starts("start/100K-256", 8)[0])
-    np.testing.assert_array_equal(starts[:3], one.starts("start/100K-256", 3)[0])  # more replicas, same first
-    assert box.shape == (3,)
+    np.testing.assert_array_equal(starts, same.starts("start/100K-256", 8).positions)
+    assert not np.array_equal(starts, other.starts("start/100K-256", 8).positions)
+    np.testing.assert_array_equal(starts[:3], one.starts("start/100K-256", 3).positions)  # more replicas, same first
+    assert found.cells.shape == (8, 3, 3)
+    assert set(found.numbers.tolist()) == {18}
 
 
 def test_no_two_replicas_share_a_start(context, altered):
     here = context(altered())
-    starts, _ = here.starts("start/100K-256", STARTS)
+    starts = here.starts("start/100K-256", STARTS).positions
     assert len(np.unique(starts, axis=0)) == STARTS
     with pytest.raises(SpecError, match=r"65 replicas asked for; the reference has 64 configurations of 'start/100K"):
         here.starts("start/100K-256", STARTS + 1)
@@ -53,7 +58,9 @@ def test_memo_keeps_results_by_model_and_parts(context, altered):
 def lengths(context, monkeypatch, state, frames):
     """Segment length and steps of equilibration of the run behind a trajectory."""
     seen = []
-    monkeypatch.setattr(module, "simulate", lambda workshop, run, starts, n_frames: seen.append((run, n_frames)))
+    monkeypatch.setattr(
+        "pytest_mlff.apparatus.context.simulate", lambda workshop, run, starts, n_frames: seen.append((run, n_frames))
+    )
     context.trajectory(state, replicas=2, frames=frames)
     ((run, n_frames),) = seen
     assert n_frames == frames
@@ -68,17 +75,18 @@ def test_no_segment_is_longer_than_the_run(context, altered, monkeypatch):
 
 
 def test_a_limit_on_speed_is_one_for_all_sizes(context, altered):
-    found = context(altered(), config={"speed": {"max_ms_per_call": 12.0}}).tolerances
+    found = context(altered(), config={"speed": {"limits": {"ms_per_call": 12.0}}}).tolerances
     for size in (256, 2048, 4000):
         assert (found[f"ms_per_call-{size}"].kind, found[f"ms_per_call-{size}"].limit) == ("upper", 12.0)
     assert found["ms_per_step-256"].kind == "info"
-    both = {"speed": {"max_ms_per_call": 12.0}, "tolerances": {"ms_per_call-256": 3.0}}
-    assert context(altered(), config=both).tolerances["ms_per_call-256"].limit == 3.0
+    for both in ({"ms_per_call": 12.0, "ms_per_call-256": 3.0}, {"ms_per_call-256": 3.0, "ms_per_call": 12.0}):
+        found = context(altered(), config={"speed": {"limits": both}}).tolerances
+        assert [found[f"ms_per_call-{size}"].limit for size in (256, 2048)] == [3.0, 12.0]
 
 
 def test_what_cannot_be_used_is_refused(context, altered, tmp_path):
     with pytest.raises(SpecError, match="no tolerance row 'difusion'"):
-        context(altered(), config={"tolerances": {"difusion": 0.1}})
+        context(altered(), config={"liquid": {"limits": {"difusion": 0.1}}})
     (tmp_path / "file").touch()
     with pytest.raises(CacheError):
         context(altered(), cache_dir=tmp_path / "file")
@@ -104,7 +112,7 @@ def test_forces_that_do_not_repeat_are_not_kept_for_the_next_run(context, altere
         module._folder_of_this_run.cache_clear()
     monkeypatch.delenv("PYTEST_XDIST_TESTRUNUID")
     assert context(altered(repeatable=False)).cache.root != wild.cache.root  # a new run knows nothing
-    assert context(ReferenceModel()).cache.root == tmp_path / "cache"
+    assert context(ReferenceModel(ARGON)).cache.root == tmp_path / "cache"
 
 
 @pytest.mark.parametrize("repeatable", [True, False])

@@ -11,19 +11,21 @@ import xarray as xr
 
 from pytest_mlff.analysis.relaxation import decay_rate
 from pytest_mlff.analysis.xsvs import half_time
+from pytest_mlff.apparatus.parity import parity_forces
 from pytest_mlff.checks import melting
-from pytest_mlff.gate import curves
-from pytest_mlff.checks.forces import parity_forces
 from pytest_mlff.errors import BudgetExhausted
 from pytest_mlff.reference.data import Reference
 from pytest_mlff.reference.model import ReferenceModel
 from pytest_mlff.reference.observables import measure
 from pytest_mlff.simulation.budget import Budget
 from pytest_mlff.simulation.meter import Meter
-from pytest_mlff.simulation.protocols import PROTOCOLS
 from pytest_mlff.simulation.slabs import BRACKET
-from pytest_mlff.simulation.systems import ARGON, state_point
+from pytest_mlff.study import curves
 from pytest_mlff.synthetic import brownian_walkers
+from pytest_mlff.systems.protocols import PROTOCOLS
+from pytest_mlff.systems.reading import load_system
+
+ARGON = load_system("argon")
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +34,7 @@ def walkers():
         n_replicas=3,
         n_frames=60,
         n_atoms=256,
-        box=state_point("100K-256").box,
+        box=np.diagonal(ARGON.state("100K-256").cell),
         diffusivity=0.34,
         frame_interval=0.1078,
         rng=np.random.default_rng(0),
@@ -103,7 +105,7 @@ def test_a_model_that_has_not_run_has_no_curve(ran):
 
 
 def test_what_is_stored_of_the_reference_is_not_run(ran):
-    ran.model = ReferenceModel()
+    ran.model = ReferenceModel(ARGON)
     for found, state in ((curves.liquid_structure(ran), "100K-256"), (curves.solid_structure(ran), "20K-solid-256")):
         xr.testing.assert_identical(found, Reference().observable(state, "rdf"))
     assert ran.asked == []
@@ -148,7 +150,7 @@ def test_a_spent_budget_leaves_the_forces_that_are_in_the_cache(context, altered
 
 
 def test_the_reference_has_its_own_phonons(context):
-    found = curves.phonons(context(ReferenceModel()))
+    found = curves.phonons(context(ReferenceModel(ARGON)))
     width = float(np.diff(found["frequency"].values).mean())
     assert float(found["dos"].sum()) * width == pytest.approx(1.0)
     assert found["branch_frequency"].dims == ("q", "branch")
@@ -183,8 +185,8 @@ def test_the_slabs_of_a_curve_are_those_of_the_row(context, monkeypatch):
         given.append((rung, slabs.shape, how))
         return xr.Dataset({"drift_replica": ("replica", np.ones(len(slabs)))}, attrs={"force_calls": 7})
 
-    monkeypatch.setattr(melting, "rung_drift", rung_drift)
-    where = context(ReferenceModel(), protocol="ci", seed=5)
+    monkeypatch.setattr("pytest_mlff.reference.melting.rung_drift", rung_drift)
+    where = context(ReferenceModel(ARGON), protocol="ci", seed=5)
     melting.bracket_run(where, "melting_above", 30)
     assert given == [(BRACKET["melting_above"], (12, 512, 3), {"frames": 30, "seed": 5, "segment_frames": 15})]
     finding = melting._finding(where, SimpleNamespace(key="melting_above"), 30)

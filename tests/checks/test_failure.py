@@ -10,9 +10,9 @@ import pytest
 from ase.io import read
 
 from pytest_mlff import errors
-from pytest_mlff.gate.catalogue import rows, run_check
 from pytest_mlff.apparatus.failure import reason_of, status_of
 from pytest_mlff.foreign import described
+from pytest_mlff.gate.catalogue import rows, run_check
 
 
 @pytest.mark.parametrize(

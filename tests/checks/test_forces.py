@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 
+from pytest_mlff.apparatus import parity
 from pytest_mlff.checks import forces
 from pytest_mlff.gate.catalogue import rows
 from pytest_mlff.simulation.budget import Budget
@@ -105,7 +106,7 @@ def test_no_unit_is_named_for_forces_that_are_wrong_in_another_way(context, alte
 
 
 def test_results_are_kept_in_pieces(context, altered, monkeypatch):
-    monkeypatch.setattr(forces, "CHUNK", 8)
+    monkeypatch.setattr(parity, "CHUNK", 8)
 
     def fail(forces, call):
         if call == 18:

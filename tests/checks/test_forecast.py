@@ -13,6 +13,7 @@ import pytest
 from pytest_mlff.gate import forecast as module
 from pytest_mlff.gate.catalogue import able, rows, run_check
 from pytest_mlff.gate.forecast import Forecast, Line, forecast, planned_work
+from pytest_mlff.gate.limits import check_tables
 from pytest_mlff.report.summary import forecast_lines
 from pytest_mlff.settings.config import validate_config
 from pytest_mlff.simulation.budget import Budget
@@ -58,7 +59,9 @@ def test_smoke_is_foretold(context, altered):
 
 def test_a_short_ci_is_foretold(context, altered):
     checks = ("energy", "stability", "solid", "solid_pressure", "liquid", "pressure", "melting")
-    here = context(altered(), protocol="ci", config=validate_config(SHORT, where="test"))
+    here = context(
+        altered(), protocol="ci", config=validate_config({"check": SHORT}, where="test", known=check_tables())
+    )
     expected = foretold(here, checks)
     assert_alike(counted(here, checks), expected)
 
@@ -100,7 +103,7 @@ def test_the_pace_lies_on_a_line(context, altered):
 
 
 class PacedBatch(Paced):
-    def batch_forces(self, positions, numbers, box):
+    def batch_forces(self, positions, numbers, cell):
         time.sleep(0.02 + 0.005 * len(positions))
         return np.zeros(positions.shape)
 

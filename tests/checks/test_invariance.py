@@ -11,12 +11,11 @@ import numpy as np
 import pytest
 
 from pytest_mlff.checks import invariance
-from pytest_mlff.gate.catalogue import rows, run_check
+from pytest_mlff.gate.catalogue import TABLE, rows, run_check
 from pytest_mlff.potentials import lennard_jones
 from pytest_mlff.simulation.budget import Budget
 from pytest_mlff.simulation.meter import Meter
-from pytest_mlff.verdict.explain import explain
-from pytest_mlff.verdict.hints import hint
+from pytest_mlff.verdict.explain import explain, usual_cause
 
 ROWS = {row.key: row for row in rows("ci", {}) if row.check == "invariance"}
 EVERYTHING = frozenset({"energy", "forces", "stress"})
@@ -256,7 +255,7 @@ def test_a_broken_law_fails_its_row_and_spares_the_others(judged, broken, fails,
     for key in fails:
         record = records[key]
         assert record.candidate > record.tolerance
-        assert hint(key) in explain(record, rerun="").replace("\n             ", " ")
+        assert usual_cause(TABLE[key].hint, too_high=True) in explain(record, rerun="").replace("\n             ", " ")
         json.dumps(record.to_dict(), allow_nan=False)
 
 
@@ -335,7 +334,7 @@ def test_a_run_without_thermostat_counts_its_forces_cached_or_not(judged, kind, 
 
 def test_a_pair_on_the_cutoff_is_no_breach(judged, monkeypatch):
     """A truncated force in float32 jumps when rounding carries a pair over the cutoff."""
-    from pytest_mlff.apparatus.workbench import Structure, Workbench
+    from pytest_mlff.apparatus.workbench import Workbench
 
     class Single(Spoiled):
         def seen(self, atoms):
@@ -349,7 +348,7 @@ def test_a_pair_on_the_cutoff_is_no_breach(judged, monkeypatch):
         found = real(self, piece)
         positions = np.zeros((2, 3)) + 0.1
         positions[1, 0] += 8.5 - 1e-7
-        return Structure(positions, found.cell) if piece.atoms == 2 else found
+        return found.at(positions) if piece.atoms == 2 else found
 
     monkeypatch.setattr(Workbench, "structure", on_the_cutoff)
     record = judged(Single(), ["translation"])["translation"]
@@ -524,15 +523,19 @@ def test_a_model_that_refuses_small_cells_is_not_judged_by_them(judged):
     assert "twice the cutoff" in record.reason
 
 
-def test_a_batched_model_gets_turned_cells_one_by_one(judged):
+def test_a_batched_model_gets_turned_cells_too(judged):
+    cells = []
+
     class Batched(Spoiled):
-        def batch_forces(self, positions, numbers, box):
-            assert np.shape(box) == (3,)
+        def batch_forces(self, positions, numbers, cell):
             from ase import Atoms
 
-            return np.stack([self.get_forces(Atoms(numbers, p, cell=box, pbc=True)) for p in positions])
+            cells.append(cell)
+            return np.stack([self.get_forces(Atoms(numbers, p, cell=cell, pbc=True)) for p in positions])
 
     records = judged(Batched(), ["rotation", "dimer"])
+    assert {np.shape(cell) for cell in cells} == {(3, 3)}
+    assert any(np.count_nonzero(cell) > 3 for cell in cells)
     assert {record.status for record in records.values()} == {"PASS"}
     assert "quarter turns" not in records["rotation"].reason
 
@@ -619,7 +622,7 @@ def test_the_cost_stays_within_its_budget(context, protocol, calls):
 
 
 def test_a_users_limit_decides(judged):
-    config = {"tolerances": {"energy_forces": 0.2}}
+    config = {"invariance": {"limits": {"energy_forces": 0.2}}}
     assert judged(StrongerThanItsEnergy(), ["energy_forces"], config=config)["energy_forces"].status == "PASS"
 
 

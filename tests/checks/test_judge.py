@@ -7,16 +7,18 @@ import math
 
 import pytest
 
-from pytest_mlff.gate.catalogue import Row
+from pytest_mlff.apparatus.declaration import Row
 from pytest_mlff.apparatus.judging import Finding, judge, sequential, without_verdict
 from pytest_mlff.errors import BudgetExhausted, ModelError, UnstableError
+from pytest_mlff.gate.catalogue import TABLE
 from pytest_mlff.schema import Estimate, Record
+from pytest_mlff.systems.protocols import STATE_ATOMS
 
 LOOKS = (116, 232)
 
 
 def row(key: str, state: str = "100K-256") -> Row:
-    return Row(id=f"{key}-{state}", key=key, check="liquid", test="check_liquid.test_transport", state=state)
+    return Row(id=f"{key}-{state}", declared=TABLE[key], state=state, atoms=STATE_ATOMS[state])
 
 
 def diffusion(value: float, stderr: float, **kwargs) -> Finding:
@@ -204,7 +206,6 @@ def test_wall_time_grows_with_the_looks(nobody):
 
 
 def test_a_user_who_changes_the_limit_changes_the_verdict(nobody):
-    from pytest_mlff.gate.catalogue import TABLE
     from pytest_mlff.verdict.overrides import tolerances
 
     nobody.tolerances = tolerances(TABLE, {"diffusion": 0.3})

@@ -8,17 +8,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pytest_mlff.apparatus.survival import failure
 from pytest_mlff.checks import liquid, solid, xpcs
-from pytest_mlff.gate.catalogue import rows
 from pytest_mlff.gate.assembly import build_context
-from pytest_mlff.checks.stability import failure
+from pytest_mlff.gate.catalogue import rows
 from pytest_mlff.reference.model import ReferenceModel
 from pytest_mlff.schema import trajectory_dataset
 from pytest_mlff.settings import Settings
 from pytest_mlff.simulation.budget import Budget
 from pytest_mlff.simulation.meter import Meter
-from pytest_mlff.simulation.systems import ARGON
 from pytest_mlff.synthetic import brownian_walkers
+from pytest_mlff.systems.reading import load_system
+
+ARGON = load_system("argon")
 
 CI = {row.key: row for row in rows("ci", {})}
 LIQUID = [row for row in CI.values() if row.check == "liquid"]
@@ -29,7 +31,7 @@ def first_look(tmp_path_factory):
     """The reference as candidate of ``ci``, with the first look alone."""
     config = {"liquid": {"looks": (1160,)}}
     folder = tmp_path_factory.mktemp("cache")
-    return build_context(Settings(protocol="ci", seed=3, cache_dir=folder, config=config), ReferenceModel())
+    return build_context(Settings(protocol="ci", seed=3, cache_dir=folder, config=config), ReferenceModel(ARGON))
 
 
 def test_the_reference_reproduces_its_structure_and_diffusion(first_look):
@@ -61,15 +63,15 @@ def test_the_reference_reproduces_its_relaxation(first_look):
 
 def test_a_wrong_well_is_seen_in_the_structure_of_the_crystal(context):
     """With six tenths of the well depth the cage is softer: the shells of g(r) widen."""
-    soft = replace(ReferenceModel(replace(ARGON, epsilon=0.0062)))
-    good = solid.run(context(ReferenceModel(), protocol="ci"), [CI["solid_rdf"]])["solid_rdf"]
+    soft = ReferenceModel(replace(ARGON, reference="pytest_mlff.potentials:lennard_jones(epsilon=0.0062)"))
+    good = solid.run(context(ReferenceModel(ARGON), protocol="ci"), [CI["solid_rdf"]])["solid_rdf"]
     bad = solid.run(context(soft, protocol="ci"), [CI["solid_rdf"]])["solid_rdf"]
     assert (good.status, bad.status) == ("PASS", "FAIL")
     assert bad.interval[0] > 0.05 > good.interval[1]
 
 
 def test_a_spent_budget_is_no_error(context):
-    where = context(ReferenceModel(), protocol="ci")
+    where = context(ReferenceModel(ARGON), protocol="ci")
     now = [0.0]
     where = replace(where, meter=Meter(Budget(10.0, clock=lambda: now[0])))
     assert failure(where) == ""
@@ -90,7 +92,7 @@ def test_a_contrast_that_never_halves_is_said_to_be_a_bound(context):
         rng=np.random.default_rng(0),
     )
     trajectory = still.assign_attrs(force_calls=0)
-    found = xpcs._compare(context(ReferenceModel()), CI["xsvs_time"], xpcs.measure("xsvs_time", trajectory), "", 0)
+    found = xpcs._compare(context(ReferenceModel(ARGON)), CI["xsvs_time"], xpcs.measure("xsvs_time", trajectory), "", 0)
     assert found.note.startswith("a lower bound: the contrast stays above half")
     assert found.candidate.stderr == 0.0
 
@@ -98,7 +100,7 @@ def test_a_contrast_that_never_halves_is_said_to_be_a_bound(context):
 def test_net_force_is_the_rms_over_frames_of_the_force_on_an_atom(context):
     trajectory = trajectory_dataset(np.zeros((2, 3, 10, 3)), [20.0] * 3, 0.1, force_calls=60)
     trajectory["net_force"] = (("replica", "frame"), np.array([[3.0, 4.0, 0.0], [1.0, 2.0, 2.0]]))
-    found = liquid._finding(context(ReferenceModel(), protocol="ci"), CI["net_force"], trajectory)
+    found = liquid._finding(context(ReferenceModel(ARGON), protocol="ci"), CI["net_force"], trajectory)
     each = np.sqrt([25 / 3, 9 / 3]) / 10
     assert found.candidate.value == pytest.approx(each.mean())
     assert found.candidate.stderr == pytest.approx(each.std(ddof=1) / np.sqrt(2))

@@ -10,6 +10,9 @@ from pytest_mlff.checks import melting
 from pytest_mlff.gate.catalogue import rows
 from pytest_mlff.reference.model import ReferenceModel
 from pytest_mlff.simulation.slabs import PAPER_LADDER
+from pytest_mlff.systems.reading import load_system
+
+ARGON = load_system("argon")
 
 ROW = {row.key: row for row in rows("full", {})}["melting_point-full"]
 
@@ -24,8 +27,8 @@ def ladder(context, monkeypatch):
             xr.Dataset({"drift": ((), drift), "drift_replica": (("replica",), drift + spread), "x": ((), 0.0)})
             for drift in drifts
         ]
-        monkeypatch.setattr(melting, "ladder_drifts", lambda *args, **named: made)
-        return melting._finding(context(ReferenceModel(), protocol="full"), ROW, PAPER_LADDER.frames)
+        monkeypatch.setattr("pytest_mlff.reference.melting.ladder_drifts", lambda *args, **named: made)
+        return melting._finding(context(ReferenceModel(ARGON), protocol="full"), ROW, PAPER_LADDER.frames)
 
     return make
 

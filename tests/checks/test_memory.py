@@ -37,7 +37,7 @@ def test_what_is_kept_of_every_call_is_seen(context, altered):
 
 
 def test_a_limit_judges_it(context, altered):
-    limit = {"config": {"speed": {"max_mb_per_1000_calls": 50.0}}}
+    limit = {"config": {"memory": {"limits": {"memory_growth": 50.0}}}}
     assert record(context, altered, 200, **limit).status == "FAIL"
     kept = record(context, altered, 0, **limit)
     assert kept.status == "PASS"

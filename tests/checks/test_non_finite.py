@@ -22,9 +22,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from pytest_mlff.checks import speed, stability
-from pytest_mlff.gate.catalogue import TABLE, rows
-from pytest_mlff.gate.assembly import build_context
 from pytest_mlff.errors import MlffError
+from pytest_mlff.gate.assembly import build_context
+from pytest_mlff.gate.catalogue import TABLE, rows
 from pytest_mlff.potentials import lennard_jones
 from pytest_mlff.settings import Settings
 

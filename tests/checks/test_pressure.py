@@ -8,18 +8,21 @@ import numpy as np
 import pytest
 
 from pytest_mlff.analysis.pressure import mean_pressure
-from pytest_mlff.checks import pressure
+from pytest_mlff.apparatus import density
+from pytest_mlff.apparatus.parity import candidate_results, reference_results
 from pytest_mlff.gate.catalogue import run_check
-from pytest_mlff.checks.forces import candidate_results, reference_results
 from pytest_mlff.models.load import load_model
+from pytest_mlff.potentials import ARGON_EPSILON
 from pytest_mlff.reference.data import Reference
 from pytest_mlff.reference.model import ReferenceModel
 from pytest_mlff.reference.observables import estimate
 from pytest_mlff.simulation.budget import Budget
 from pytest_mlff.simulation.meter import Meter
 from pytest_mlff.simulation.pressure import virial_pressure
-from pytest_mlff.simulation.systems import ARGON, state_point
+from pytest_mlff.systems.reading import load_system
 from pytest_mlff.units import BAR
+
+ARGON = load_system("argon")
 
 SHORT = {"liquid": {"looks": (1160,)}, "solid": {"steps": 290}}
 STATE = "100K-256"
@@ -44,7 +47,7 @@ def mutant(call):
 
 
 def test_the_reference_has_its_own_density(own):
-    where = own(ReferenceModel())
+    where = own(ReferenceModel(ARGON))
     records = run_check("pressure", where) | run_check("solid_pressure", where)
     assert {record.status for record in records.values()} == {"PASS"}
     liquid, solid = records["pressure-liquid"], records["pressure-solid"]
@@ -73,16 +76,16 @@ def test_what_forces_do_not_show_the_pressure_does(own, call):
 
 
 def test_pressures_are_kept_for_each_replica(own, monkeypatch):
-    where = own(ReferenceModel())
+    where = own(ReferenceModel(ARGON))
     run_check("pressure", where)
     monkeypatch.setattr("pytest_mlff.simulation.pressure.virial_pressure", None)
     assert run_check("pressure", where)["pressure-liquid"].status == "PASS"
 
 
 def test_a_budget_that_ends_among_the_frames_leaves_the_row_undecided(own, monkeypatch, tmp_path):
-    from pytest_mlff.checks.stability import failure
+    from pytest_mlff.apparatus.survival import failure
 
-    where = own(ReferenceModel())
+    where = own(ReferenceModel(ARGON))
     assert failure(where) == ""
     now = iter([0.0, *[1.0] * 200])
     trajectory = where.trajectory(STATE, replicas=8, frames=116)
@@ -138,7 +141,7 @@ def test_smoke_shows_the_pressure_and_judges_it_from_300_configurations_on(conte
     where = context(mutant(call), config={"forces": {"configurations": count}})
     records = run_check("pressure", where) | run_check("solid_pressure", where)
     assert [record.status for record in records.values()] == statuses
-    assert pressure.PAIRED_FROM == 300
+    assert density.PAIRED_FROM == 300
     for record in records.values():
         assert record.force_calls == count
         assert "to first order in the error" in record.reason
@@ -146,17 +149,19 @@ def test_smoke_shows_the_pressure_and_judges_it_from_300_configurations_on(conte
 
 def test_paired_configurations_alone_give_another_pressure_than_the_candidates_own_runs(own, context):
     """A well that is 5 % too shallow: its own runs and the covariance agree, the paired difference is far off."""
-    shallow = ReferenceModel(replace(ARGON, epsilon=0.95 * ARGON.epsilon))
-    point, stored = state_point(STATE), estimate(Reference().observable(STATE, "pressure"), "pressure")
+    shallow = ReferenceModel(
+        replace(ARGON, reference=f"pytest_mlff.potentials:lennard_jones(epsilon={0.95 * ARGON_EPSILON})")
+    )
+    point, stored = ARGON.state(STATE), estimate(Reference().observable(STATE, "pressure"), "pressure")
     where = own(shallow)
     trajectory = where.trajectory(STATE, replicas=8, frames=116)
-    virial = pressure._virial(where, STATE, trajectory)
-    found = mean_pressure(virial, atoms=256, volume=float(np.prod(point.box)), temperature=point.temperature)
+    virial = density._virial(where, STATE, trajectory)
+    found = mean_pressure(virial, atoms=256, volume=point.volume, temperature=point.temperature)
     shift, error = BAR * (found.value - stored.value), BAR * np.hypot(found.stderr, stored.stderr)
 
     count = 300
     paired = context(shallow, config={"forces": {"configurations": count}})
-    shifts = {state.name: one for state, one in pressure.paired_shifts(paired, "liquid", count)}
+    shifts = {state.name: one for state, one in density.paired_shifts(paired, "liquid", count)}
     corrected = BAR * shifts[STATE].value
     sides = [results(paired, "liquid-256", count)["stress"][1::3] for results in (candidate_results, reference_results)]
     means = [np.mean([virial_pressure(stress) for stress in side]) for side in sides]  # every third is of this state

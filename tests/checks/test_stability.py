@@ -7,11 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pytest_mlff.checks import liquid, solid, stability, xpcs
+from pytest_mlff.apparatus.survival import failure
+from pytest_mlff.checks import liquid, solid, xpcs
 from pytest_mlff.gate.catalogue import rows, run_check
 from pytest_mlff.reference.model import ReferenceModel
 from pytest_mlff.simulation.budget import Budget
 from pytest_mlff.simulation.meter import Meter
+from pytest_mlff.systems.reading import load_system
+
+ARGON = load_system("argon")
 
 
 def judged(context):
@@ -20,7 +24,7 @@ def judged(context):
 
 
 def test_the_reference_survives(context):
-    record = judged(context(ReferenceModel()))
+    record = judged(context(ReferenceModel(ARGON)))
     assert (record.status, record.force_calls) == ("PASS", 250)
     assert "survived 250 steps at 100K-256" in record.reason
     assert (record.candidate, record.tolerance) == (0.0, 0.0)
@@ -44,10 +48,10 @@ def test_a_model_that_breaks_down_fails_with_step_time_atoms_and_the_frame_befor
 def test_the_failure_is_remembered(context, altered):
     model = altered(spoil)
     where = context(model)
-    first = stability.failure(where)
+    first = failure(where)
     calls = model.calculator.calls
-    assert stability.failure(where) == first
-    assert stability.failure(context(model)) == first
+    assert failure(where) == first
+    assert failure(context(model)) == first
     assert model.calculator.calls == calls
 
 

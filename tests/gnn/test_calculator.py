@@ -97,7 +97,7 @@ def test_a_batch_is_its_members_one_by_one(argon):
     calculator = GnnCalculator(checkpoint(), device="cpu", dtype="float64")
     copies = [argon(seed) for seed in range(3)]
     stack = np.stack([atoms.positions for atoms in copies])
-    together = calculator.batch_forces(stack, copies[0].numbers, np.full(3, EDGE))
+    together = calculator.batch_forces(stack, copies[0].numbers, EDGE * np.eye(3))
     for atoms, forces in zip(copies, together, strict=True):
         atoms.calc = GnnCalculator(checkpoint(), device="cpu", dtype="float64")
         np.testing.assert_allclose(forces, atoms.get_forces(), rtol=0, atol=1e-13)
@@ -110,7 +110,7 @@ def test_a_batch_is_one_pass(argon, monkeypatch):
         FoldedNetwork, "__call__", lambda self, kinds, edges: passes.append(len(kinds)) or evaluate(self, kinds, edges)
     )
     atoms = argon()
-    GnnCalculator(checkpoint(), device="cpu").batch_forces([atoms.positions] * 3, atoms.numbers, np.full(3, EDGE))
+    GnnCalculator(checkpoint(), device="cpu").batch_forces([atoms.positions] * 3, atoms.numbers, EDGE * np.eye(3))
     assert passes == [3 * len(atoms)]
 
 
@@ -120,9 +120,9 @@ def test_forces_have_no_memory(argon):
     used = GnnCalculator(checkpoint(), device="cpu")
     for _ in range(20):
         fresh.positions += 0.05 * rng.standard_normal(fresh.positions.shape)
-        used.batch_forces(fresh.positions[None], fresh.numbers, np.full(3, EDGE))
-    aged = used.batch_forces(fresh.positions[None], fresh.numbers, np.full(3, EDGE))
-    new = GnnCalculator(checkpoint(), device="cpu").batch_forces(fresh.positions[None], fresh.numbers, np.full(3, EDGE))
+        used.batch_forces(fresh.positions[None], fresh.numbers, EDGE * np.eye(3))
+    aged = used.batch_forces(fresh.positions[None], fresh.numbers, EDGE * np.eye(3))
+    new = GnnCalculator(checkpoint(), device="cpu").batch_forces(fresh.positions[None], fresh.numbers, EDGE * np.eye(3))
     np.testing.assert_array_equal(aged, new)
 
 

@@ -10,8 +10,11 @@ import pytest
 from pytest_mlff.errors import SpecError
 from pytest_mlff.gnn.composition import SPLITS, composition_names, load_composition
 from pytest_mlff.gnn.sampling import trajectories
+from pytest_mlff.potentials import ARGON_SIGMA
 from pytest_mlff.reference.runs import SEED
-from pytest_mlff.simulation.systems import ARGON, LIQUID_DENSITIES, SOLID_LATTICE_PARAMETER
+from pytest_mlff.systems.reading import load_system
+
+ARGON = load_system("argon")
 
 OURS = ("liquid", "liquid+solid", "liquid-narrow", "paper")
 PAGE = (Path(__file__).parents[2] / "docs" / "dataset.md").read_text(encoding="utf-8")
@@ -61,7 +64,7 @@ def frames_by_split(composition):
 
 def reduced_density(state):
     x, y, z = state.box
-    return state.n_atoms * ARGON.sigma**3 / (x * y * z)
+    return state.n_atoms * ARGON_SIGMA**3 / (x * y * z)
 
 
 def test_the_compositions_there_are():
@@ -79,10 +82,12 @@ def test_ours_have_about_the_same_size(name):
 def test_the_liquids_surround_the_state_points():
     (run,) = load_composition("liquid").runs
     found = {(state.temperatures[0], round(reduced_density(state), 3)) for state in run.states}
-    assert set(LIQUID_DENSITIES.items()) <= found
+    known = [state for state in ARGON.states if state.phase == "liquid"]
+    densities = {one.temperature: round(one.n_atoms * ARGON_SIGMA**3 / one.volume, 3) for one in known}
+    assert set(densities.items()) <= found
     assert len(found) == 12
     (narrow,) = load_composition("liquid-narrow").runs
-    assert [round(reduced_density(state), 3) for state in narrow.states] == [LIQUID_DENSITIES[100.0]]
+    assert [round(reduced_density(state), 3) for state in narrow.states] == [densities[100.0]]
     half = load_composition("liquid+solid").runs[0]
     assert half.states == run.states
 
@@ -90,7 +95,7 @@ def test_the_liquids_surround_the_state_points():
 def test_the_crystal_at_20_kelvin_is_the_references():
     solid = load_composition("liquid+solid").runs[1]
     (state,) = [state for state in solid.states if state.temperatures == (20.0, 20.0)]
-    assert state.box[0] == pytest.approx(4 * SOLID_LATTICE_PARAMETER, abs=1e-9)
+    assert state.box[0] == pytest.approx(ARGON.state("20K-solid-256").cell[0][0], abs=1e-9)
 
 
 def test_the_papers_ramp():

@@ -66,32 +66,32 @@ def test_any_cell_is_searched(gas, cell, pbc):
 @pytest.mark.parametrize("plain", [True, False])
 def test_forces_are_those_of_the_cpu(gas, dtype, tolerance, plain):
     point = checkpoint(layer_norm=not plain, smooth_cutoff=not plain)
-    stack, numbers, box = np.stack([gas(40, EDGE, seed=seed) for seed in range(3)]), np.full(40, 18), np.full(3, EDGE)
+    stack, numbers, cell = np.stack([gas(40, EDGE, seed=seed) for seed in range(3)]), np.full(40, 18), EDGE * np.eye(3)
     here, there = (GnnCalculator(point, device=device, dtype=dtype) for device in ("cpu", "cuda"))
-    expected, found = (calculator.batch_forces(stack, numbers, box) for calculator in (here, there))
+    expected, found = (calculator.batch_forces(stack, numbers, cell) for calculator in (here, there))
     assert {there.network.centres.device.type, there._edges._near.sender.device.type} == {"cuda"}
     assert np.abs(found - expected).max() <= tolerance * np.abs(expected).max()
     there._evaluate.block = 100
-    assert np.abs(there.batch_forces(stack, numbers, box) - expected).max() <= tolerance * np.abs(expected).max()
+    assert np.abs(there.batch_forces(stack, numbers, cell) - expected).max() <= tolerance * np.abs(expected).max()
 
 
 def test_a_new_calculator_goes_on_with_the_same_bits(gas):
     """As a continued run has one, whose list of neighbours is new."""
-    position, numbers, box = gas(40, EDGE)[np.newaxis], np.full(40, 18), np.full(3, EDGE)
+    position, numbers, cell = gas(40, EDGE)[np.newaxis], np.full(40, 18), EDGE * np.eye(3)
     old, rng = GnnCalculator(checkpoint(), device="cuda"), np.random.default_rng(0)
     for _ in range(4):
         position = position + rng.uniform(-0.1, 0.1, size=position.shape)
-        forces = old.batch_forces(position, numbers, box)
+        forces = old.batch_forces(position, numbers, cell)
         np.testing.assert_array_equal(
-            GnnCalculator(checkpoint(), device="cuda").batch_forces(position, numbers, box), forces
+            GnnCalculator(checkpoint(), device="cuda").batch_forces(position, numbers, cell), forces
         )
 
 
 def test_model_b_has_the_forces_of_the_cpu(gas):
     """In float32, whose sums go in another order there."""
-    stack, numbers, box = gas(40, EDGE)[np.newaxis], np.full(40, 18), np.full(3, EDGE)
+    stack, numbers, cell = gas(40, EDGE)[np.newaxis], np.full(40, 18), EDGE * np.eye(3)
     expected, found = (
-        GnnCalculator(builtin_path("model-b"), device=device).batch_forces(stack, numbers, box)
+        GnnCalculator(builtin_path("model-b"), device=device).batch_forces(stack, numbers, cell)
         for device in ("cpu", "cuda")
     )
     assert np.abs(found - expected).max() <= 1e-4 * np.abs(expected).max()

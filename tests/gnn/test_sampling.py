@@ -11,10 +11,25 @@ from pytest_mlff.analysis.interface import solid_atoms
 from pytest_mlff.analysis.statistics import replica_estimate
 from pytest_mlff.gnn.composition import GEOMETRIES, State, load_composition
 from pytest_mlff.gnn.sampling import Trajectory, frame_temperatures, reference_forces, run_trajectory
-from pytest_mlff.simulation.systems import ARGON, SOLID_LATTICE_PARAMETER, fcc_positions, make_atoms
+from pytest_mlff.potentials import lennard_jones
+from pytest_mlff.systems.reading import load_system
+from pytest_mlff.systems.structure import Structure, make_atoms
+from pytest_mlff.systems.system import as_cell
 from pytest_mlff.units import BOLTZMANN_EV
 
-CRYSTAL = 4 * SOLID_LATTICE_PARAMETER
+ARGON = load_system("argon")
+
+
+def fcc_positions(n_cells, edge):
+    """Perfect crystal of cubic cells."""
+    return replace(ARGON.crystal, cell=as_cell([edge] * 3)).repeated(n_cells).positions
+
+
+def at(positions, box):
+    return Structure(numbers=np.full(len(positions), 18), positions=positions, cell=np.diag(box))
+
+
+CRYSTAL = ARGON.state("20K-solid-256").cell[0][0]
 
 
 def trajectory(kind, temperatures, edge, **lengths):
@@ -63,7 +78,10 @@ def test_a_liquid_is_molten_and_a_crystal_is_not(liquid, frames):
 def test_a_slab_is_both():
     geometry = GEOMETRIES["below"]
     state = State(
-        temperatures=(60.0, 60.0), box=geometry.state(ARGON, 60.0).box, n_atoms=geometry.n_atoms, slab=geometry
+        temperatures=(60.0, 60.0),
+        box=tuple(np.diagonal(geometry.state(ARGON, 60.0).cell)),
+        n_atoms=geometry.n_atoms,
+        slab=geometry,
     )
     plan = replace(trajectory("slab", (60.0, 60.0), 1.0, frames=1, equilibration_steps=0), state=state)
     (frame,) = run_trajectory(plan, ARGON)
@@ -72,13 +90,13 @@ def test_a_slab_is_both():
 
 def test_forces_are_the_references_to_the_last_digits(liquid, frames):
     forces = reference_forces(frames[:1], liquid.state.box, ARGON)[0]
-    atoms = make_atoms(ARGON, frames[0].astype(float), liquid.state.box)
-    atoms.calc = ARGON.potential()
+    atoms = make_atoms(ARGON, at(frames[0].astype(float), liquid.state.box))
+    atoms.calc = lennard_jones()
     assert np.abs(forces - atoms.get_forces()).max() < 1e-10 * np.abs(forces).max()
 
 
 def squared_displacement(frame):
-    shift = frame - fcc_positions((4, 4, 4), SOLID_LATTICE_PARAMETER)
+    shift = frame - fcc_positions((4, 4, 4), CRYSTAL / 4)
     shift -= CRYSTAL * np.rint(shift / CRYSTAL)
     return float(((shift - shift.mean(axis=0)) ** 2).sum(axis=1).mean())
 
@@ -95,8 +113,8 @@ def test_a_ramp_heats():
 def test_the_crystals_of_the_composition_are_free_of_pressure(kelvin):
     (state,) = [one for one in load_composition("liquid+solid").runs[1].states if one.temperatures[0] == kelvin]
     plan = trajectory("solid", (kelvin, kelvin), state.box[0], frames=100, spacing_steps=40, equilibration_steps=1000)
-    atoms = make_atoms(ARGON, np.zeros((256, 3)), state.box)
-    atoms.calc = ARGON.potential()
+    atoms = make_atoms(ARGON, at(np.zeros((256, 3)), state.box))
+    atoms.calc = lennard_jones()
     kinetic = 255 * BOLTZMANN_EV * kelvin / atoms.get_volume()
     pressures = []
     for frame in run_trajectory(plan, ARGON):

@@ -27,6 +27,9 @@ from pytest_mlff.gnn.edges import Edges
 from pytest_mlff.gnn.graph import EdgeFinder
 from pytest_mlff.gnn.network import NetworkConfig, initialised, weights_at_cutoff
 from pytest_mlff.gnn.training import TrainingConfig, _turn, train
+from pytest_mlff.systems.reading import load_system
+
+ARGON = load_system("argon")
 
 NETWORK = NetworkConfig(cutoff=5.5, hidden=16, layers=2, radial_functions=8)
 SHORT = TrainingConfig(steps=25, learning_rate=3e-3, final_learning_rate=1e-3, validation_steps=6)

@@ -92,8 +92,8 @@ def test_offers_that_agree_leave_no_note(user_module: Write) -> None:
     user_module(
         "mod2",
         "class Rich(Spring):\n"
-        "    def batch_forces(self, positions, numbers, box):\n"
-        "        return -self.stiffness * (positions - box / 2)\n",
+        "    def batch_forces(self, positions, numbers, cell):\n"
+        "        return -self.stiffness * (positions - cell.diagonal() / 2)\n",
     )
     for spec in ("mod2:Rich()", "pytest_mlff.potentials:lennard_jones()"):
         assert load_model(spec).notes == ()
@@ -194,7 +194,7 @@ class Noisy(Spring):
         super().calculate(*args, **kwargs)
         self.sign = -self.sign if len(self.atoms) == 4 else self.sign
         self.results["forces"] = self.results["forces"] + self.sign * self.noise
-    def batch_forces(self, positions, numbers, box):
+    def batch_forces(self, positions, numbers, cell):
         return -self.stiffness * (positions - 11.0) + self.offset
 """
     user_module("mod44", source)

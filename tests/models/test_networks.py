@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pytest_mlff.ablation import SHIPPED, cells
 from pytest_mlff.errors import SpecError
 from pytest_mlff.models import networks
 from pytest_mlff.models.load import load_model
+from pytest_mlff.study.ablation import SHIPPED, cells
 
 
 @pytest.fixture

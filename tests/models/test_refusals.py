@@ -160,11 +160,11 @@ class Popped(Net):
             "batch_forces: the model's forces have shape (32, 3) and type float64; expected (2, 32, 3) real",
         ),
         ("return np.full_like(positions, np.nan)", "batch_forces disagrees with get_forces by nan"),
-        ("raise OSError('no room')", "batch_forces(positions, numbers, box) raised OSError: no room ("),
+        ("raise OSError('no room')", "batch_forces(positions, numbers, cell) raised OSError: no room ("),
     ],
 )
 def test_a_batched_call_that_is_not_the_calculator(offer: str, said: str, user_module: Write) -> None:
-    source = f"class Rich(Spring):\n    def batch_forces(self, positions, numbers, box):\n        {offer}\n"
+    source = f"class Rich(Spring):\n    def batch_forces(self, positions, numbers, cell):\n        {offer}\n"
     user_module("mod14", source)
     assert said in refusal("mod14:Rich()")
 
@@ -193,7 +193,7 @@ class Noisy(Spring):
     def calculate(self, *args, **kwargs):
         super().calculate(*args, **kwargs)
         self.results["forces"] += 1e-9 * np.random.default_rng().normal(size=(len(self.atoms), 3))
-    def batch_forces(self, positions, numbers, box):
+    def batch_forces(self, positions, numbers, cell):
         return -0.0102 * (positions - 11)
     def openmm_force(self, n_atoms):
         raise NotImplementedError

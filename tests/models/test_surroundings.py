@@ -12,7 +12,9 @@ import pytest
 from pytest_mlff.models.load import LoadedModel, load_model
 from pytest_mlff.simulation.forces import ModelForces
 from pytest_mlff.simulation.surroundings import current
-from pytest_mlff.simulation.systems import ARGON
+from pytest_mlff.systems.reading import load_system
+
+ARGON = load_system("argon")
 
 torch = pytest.importorskip("torch")
 Write = Callable[..., Path]
@@ -31,7 +33,7 @@ NOTE = "loading {} set torch's default dtype to float64"
 
 
 def some_forces(model: LoadedModel) -> np.ndarray:
-    return ModelForces(model, ARGON, np.full(3, 22.0))(np.random.default_rng(0).random((5, 3)) * 22.0)
+    return ModelForces(model, ARGON, [18] * 5, 22.0 * np.eye(3))(np.random.default_rng(0).random((5, 3)) * 22.0)
 
 
 def single(forces: np.ndarray) -> bool:

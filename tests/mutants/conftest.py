@@ -7,7 +7,7 @@ import pytest
 from ase import Atoms
 
 from pytest_mlff.mutants import MUTANTS, Mutant, Strength
-from pytest_mlff.simulation.systems import fcc_positions
+from pytest_mlff.systems.reading import load_system
 
 STRENGTHS = [(mutant, strength) for mutant in MUTANTS.values() for strength in mutant.strengths]
 
@@ -28,5 +28,6 @@ def spec(mutant: Mutant, strength: Strength) -> str:
 def liquid() -> Atoms:
     """108 atoms about FCC sites at liquid density, in a cell wider than twice the cutoff; all inside the cell."""
     edge = 3 * 5.9
-    positions = fcc_positions((3, 3, 3), 5.9) + np.random.default_rng(1).normal(scale=0.25, size=(108, 3))
+    crystal = load_system("argon").crystal.repeated((3, 3, 3), edge * np.eye(3))
+    positions = crystal.positions + np.random.default_rng(1).normal(scale=0.25, size=(108, 3))
     return Atoms("Ar108", positions % edge, cell=[edge] * 3, pbc=True)

@@ -11,13 +11,17 @@ import pytest
 
 from pytest_mlff import mutants
 from pytest_mlff.analysis.parity import force_parity
-from pytest_mlff.gate.catalogue import TABLE
 from pytest_mlff.errors import SpecError
+from pytest_mlff.gate.catalogue import TABLE
 from pytest_mlff.models.load import load_model
 from pytest_mlff.models.spec import parse_spec
 from pytest_mlff.mutants import MUTANTS
-from pytest_mlff.reference.data import Reference
-from pytest_mlff.simulation.systems import ARGON, make_atoms
+from pytest_mlff.potentials import lennard_jones
+from pytest_mlff.reference.data import Configurations, Reference
+from pytest_mlff.systems.reading import load_system
+from pytest_mlff.systems.structure import make_atoms
+
+ARGON = load_system("argon")
 
 COUNTS = {"liquid-256": 8, "solid-256": 4, "liquid-4000": 2, "solid-4000": 2}
 """Parity configurations that are looked at; ``ci`` has 100 and 5."""
@@ -62,19 +66,18 @@ def test_the_loader_refuses_what_goes_bad_while_it_looks():
 
 
 @pytest.fixture(scope="module")
-def parity_sets() -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Positions, cells and exact forces by set."""
+def parity_sets() -> dict[str, tuple[Configurations, np.ndarray]]:
+    """Configurations and exact forces by set."""
     reference, sets = Reference(), {}
     for name, count in COUNTS.items():
-        positions, boxes = reference.configurations(f"parity/{name}")
-        boxes = np.broadcast_to(boxes, (len(positions), 3))[:count]
-        sets[name] = positions[:count], boxes, np.stack(list(_forces(ARGON.potential(), positions[:count], boxes)))
+        chosen = reference.configurations(f"parity/{name}").taken(slice(count))
+        sets[name] = chosen, np.stack(list(_forces(lennard_jones(), chosen)))
     return sets
 
 
-def _forces(calculator: object, positions: np.ndarray, boxes: np.ndarray) -> Iterator[np.ndarray]:
-    for position, box in zip(positions, boxes, strict=True):
-        atoms = make_atoms(ARGON, position, box)
+def _forces(calculator: object, chosen: Configurations) -> Iterator[np.ndarray]:
+    for structure in chosen:
+        atoms = make_atoms(ARGON, structure)
         atoms.calc = calculator
         yield atoms.get_forces()
 
@@ -83,8 +86,8 @@ def test_force_errors_are_on_the_side_of_the_limit_that_is_expected(mutant, stre
     if mutant.name == "nan_after":
         pytest.skip("its forces are right until they are none")
     calculator = mutant.make(strength)
-    for name, (positions, boxes, exact) in parity_sets.items():
-        found = force_parity(np.stack(list(_forces(calculator, positions, boxes))), exact)
+    for name, (chosen, exact) in parity_sets.items():
+        found = force_parity(np.stack(list(_forces(calculator, chosen))), exact)
         error, row = float(found["one_minus_r2"]), TABLE[f"parity-{name}"]
         if row.key in strength.fails:
             assert error > row.limit
@@ -94,8 +97,8 @@ def test_force_errors_are_on_the_side_of_the_limit_that_is_expected(mutant, stre
 
 @pytest.mark.parametrize("wanted", [1e-4, 2e-3])
 def test_frozen_noise_has_the_force_error_that_is_asked_for(wanted, parity_sets):
-    positions, boxes, exact = parity_sets["liquid-4000"]
-    found = force_parity(np.stack(list(_forces(mutants.frozen_noise(wanted), positions, boxes))), exact)
+    chosen, exact = parity_sets["liquid-4000"]
+    found = force_parity(np.stack(list(_forces(mutants.frozen_noise(wanted), chosen))), exact)
     assert float(found["one_minus_r2"]) == pytest.approx(wanted, rel=0.05)
 
 

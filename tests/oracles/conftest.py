@@ -13,6 +13,9 @@ import numpy as np
 import pytest
 
 from pytest_mlff.potentials import ARGON_CUTOFF, ARGON_EPSILON, ARGON_SIGMA
+from pytest_mlff.systems.reading import load_system
+
+ARGON = load_system("argon")
 
 
 def load(name: str) -> ModuleType:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from ase import Atoms
@@ -12,15 +14,24 @@ from pytest_mlff.potentials import lennard_jones
 from pytest_mlff.reference.data import Reference
 from pytest_mlff.reference.observables import estimate
 from pytest_mlff.simulation.pressure import virial_pressure
-from pytest_mlff.simulation.systems import state_point
+from pytest_mlff.systems.reading import load_system
+from pytest_mlff.systems.system import as_cell
 from pytest_mlff.units import BAR, BOLTZMANN_EV
+
+ARGON = load_system("argon")
+
+
+def fcc_positions(n_cells, edge):
+    """Perfect crystal of cubic cells."""
+    return replace(ARGON.crystal, cell=as_cell([edge] * 3)).repeated(n_cells).positions
+
 
 STATES = ("100K-256", "20K-solid-256")
 
 
 def configurations(state: str, count: int) -> tuple[np.ndarray, np.ndarray]:
-    positions, box = Reference().configurations(f"start/{state}")
-    return positions[:count], box
+    found = Reference().configurations(f"start/{state}")
+    return found.positions[:count], np.diagonal(found.cells[0])
 
 
 def atoms_of(positions: np.ndarray, box: np.ndarray) -> Atoms:
@@ -65,7 +76,7 @@ def test_the_virial_pressure_is_minus_the_slope_of_the_energy(state):
 def test_the_stored_pressure_is_that_of_the_start_configurations(state):
     """Which come from other runs of the reference."""
     positions, box = configurations(state, 64)
-    point, stored = state_point(state), estimate(Reference().observable(state, "pressure"), "pressure")
+    point, stored = ARGON.state(state), estimate(Reference().observable(state, "pressure"), "pressure")
     each = np.array([virial_pressure(stress_of(one, box)) for one in positions])
     found = each.mean() + kinetic_pressure(point.n_atoms, float(np.prod(box)), point.temperature)
     error = np.hypot(each.std(ddof=1) / 8.0, stored.stderr)
@@ -75,10 +86,9 @@ def test_the_stored_pressure_is_that_of_the_start_configurations(state):
 
 def test_the_bulk_modulus_of_the_crystal_is_that_of_its_energy_curve():
     """Static and harmonic: B = V d²E/dV² of the perfect crystal at the same density, with the thermal part of 20 K."""
-    from pytest_mlff.simulation.systems import fcc_positions
 
-    point = state_point("20K-solid-256")
-    edge, volume = point.box[0] / 4, float(np.prod(point.box))
+    point = ARGON.state("20K-solid-256")
+    edge, volume = point.cell[0][0] / 4, point.volume
     scales = np.linspace(-0.01, 0.01, 9)
     pressures = []
     for scale in scales:
@@ -98,7 +108,7 @@ def test_the_bulk_modulus_of_the_liquid_is_that_of_a_fit_over_more_volumes(tmp_p
     from pytest_mlff.reference.pressure import measured_pressure
     from pytest_mlff.reference.runs import Plan
 
-    workshop, point = make_workshop(tmp_path), state_point("100K-256")
+    workshop, point = make_workshop(tmp_path, ARGON), ARGON.state("100K-256")
     plan = Plan(replicas=6, equilibration_steps=500, frames=116)
     volumes = np.array([0.95, 0.975, 1.0, 1.025, 1.05])
     found = [measured_pressure(workshop, point, plan, volume=volume, seed=99) for volume in volumes]

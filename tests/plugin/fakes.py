@@ -24,9 +24,9 @@ import pytest
 from _pytest import outcomes
 
 from pytest_mlff import errors
+from pytest_mlff.errors import SpecError
 from pytest_mlff.gate import catalogue
 from pytest_mlff.gate.catalogue import TABLE
-from pytest_mlff.errors import SpecError
 from pytest_mlff.schema import Record
 
 
@@ -140,7 +140,7 @@ def judge_time(ctx, row, seconds):
 
 # Whole modules, not attributes: importing the real ones takes seconds in every process.
 STAND_INS = {
-    "pytest_mlff.apparatus.context": {"build_context": build_context},
+    "pytest_mlff.gate.assembly": {"build_context": build_context},
     "pytest_mlff.checks.speed": {
         "benchmark_target": benchmark_target,
         "judge_time": judge_time,

@@ -9,20 +9,20 @@ PROBE = "def test_own(mlff_context):\n    assert mlff_context.settings.config ==
 
 def test_the_file_named_wins_over_pyproject(gate, pytester):
     pytester.makepyfile(test_own=PROBE.format(expected={"liquid": {"replicas": 4}}))
-    pytester.maketoml("[liquid]\nreplicas = 4\n").rename(pytester.path / "gate.toml")
-    pytester.makepyprojecttoml("[tool.mlff.solid]\nreplicas = 6\n")
+    pytester.maketoml("[check.liquid]\nreplicas = 4\n").rename(pytester.path / "gate.toml")
+    pytester.makepyprojecttoml("[tool.mlff.check.solid]\nreplicas = 6\n")
     gate("--mlff-model=a", "--mlff-config=gate.toml", "test_own.py").assert_outcomes(passed=1)
 
 
 def test_pyproject_of_the_rootdir(gate, pytester):
-    pytester.makepyprojecttoml("[tool.pytest.ini_options]\n[tool.mlff.solid]\nreplicas = 6\n")
+    pytester.makepyprojecttoml("[tool.pytest.ini_options]\n[tool.mlff.check.solid]\nreplicas = 6\n")
     pytester.makepyfile(test_own=PROBE.format(expected={"solid": {"replicas": 6}}))
     gate("--mlff-model=a", "test_own.py").assert_outcomes(passed=1)
 
 
 def test_from_the_ini_file_beside_it(gate, pytester, monkeypatch):
     pytester.makeini("[pytest]\nmlff_config = settings/gate.toml\n")
-    pytester.mkdir("settings").joinpath("gate.toml").write_text("[forces]\nconfigurations = 9\n")
+    pytester.mkdir("settings").joinpath("gate.toml").write_text("[check.forces]\nconfigurations = 9\n")
     below = pytester.mkdir("below")
     below.joinpath("test_own.py").write_text(PROBE.format(expected={"forces": {"configurations": 9}}))
     monkeypatch.chdir(below)
@@ -32,10 +32,11 @@ def test_from_the_ini_file_beside_it(gate, pytester, monkeypatch):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[liquid\nreplicas = 4", "*gate.toml:1: not valid TOML: *"),
-        ("[liquids]\n", "*gate.toml: unknown table [[]liquids] (did you mean 'liquid'?)*"),
-        ("[tolerances]\nrfd = 0.1\n", "*no tolerance row 'rfd' (did you mean 'rdf'*"),
-        ("[liquid]\nstate_points = ['1K-7']\n", "*1K-7*"),
+        ("[check.liquid\nreplicas = 4", "*gate.toml:1: not valid TOML: *"),
+        ("[check.liquids]\n", "*gate.toml: unknown check [[]check.liquids] (did you mean 'liquid'?)*"),
+        ("[tolerances]\nrdf = 0.1\n", "*[[]tolerances] is gone; write [[]check.liquid] limits = { rdf = 0.1 }*"),
+        ("[check.liquid]\nlimits = { rdf = 3 }\n", "*tolerance of 'rdf' is 3.0; it is a fraction*"),
+        ("[check.liquid]\nstate_points = ['1K-7']\n", "*1K-7*"),
     ],
 )
 def test_what_is_wrong_in_it_is_one_usage_error(gate, pytester, calls, text, message):

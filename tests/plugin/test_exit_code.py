@@ -231,7 +231,7 @@ def test_only_benchmarks_in_addopts_is_a_gate_that_judged_little(gate, pytester)
 def test_rows_without_a_verdict_may_be_skipped(gate, pytester):
     result = gate("--mlff-model=a", "--benchmark-skip")
     assert (result.ret, result.parseoutcomes()) == (0, {"passed": 54, "skipped": 6})
-    pytester.makefile(".toml", gate="[speed]\nmax_ms_per_call = 100\n")
+    pytester.makefile(".toml", gate="[check.speed]\nlimits = { ms_per_call = 100 }\n")
     result = gate("--mlff-model=a", "--benchmark-skip", "--mlff-config=gate.toml")
     assert result.ret == 1
     assert "3 of 60 planned rows left no record (ms_per_call-256, ms_per_call-2048, ms_per" in result.outlines[-1]

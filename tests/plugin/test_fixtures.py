@@ -37,13 +37,14 @@ def test_all_of_them(gate, pytester):
 def test_a_protocol_without_liquid_runs_lends_the_lengths_of_ci():
     from types import SimpleNamespace
 
-    from pytest_mlff.simulation.protocols import PROTOCOLS, protocol
+    from pytest_mlff.gate.catalogue import chosen_protocol
     from pytest_mlff.suite.bench import run_state
+    from pytest_mlff.systems.protocols import PROTOCOLS
 
     def lent(config):
         return run_state(
             SimpleNamespace(
-                protocol=protocol("smoke", config),
+                protocol=chosen_protocol("smoke", config),
                 config=config,
                 trajectory=lambda state, *, replicas, frames: (state, replicas, frames),
             ),

@@ -41,10 +41,10 @@ def test_it_holds_every_record_of_the_run(gate, pytester):
 
 
 def test_the_configuration_is_in_it(gate, pytester):
-    pytester.path.joinpath("gate.toml").write_text("[liquid]\nlooks = [580, 1160]\n[tolerances]\nrdf = 0.04\n")
+    pytester.path.joinpath("gate.toml").write_text("[check.liquid]\nlooks = [580, 1160]\nlimits = { rdf = 0.04 }\n")
     gate("--mlff-model=a", "--mlff-json=run.json", "--mlff-config=gate.toml", "-k", "rdf")
     config = read(pytester.path / "run.json")["run"]["config"]
-    assert config == {"liquid": {"looks": [580, 1160]}, "tolerances": {"rdf": 0.04}}
+    assert config == {"check": {"liquid": {"looks": [580, 1160], "limits": {"rdf": 0.04}}}}
 
 
 def test_several_models_are_told_apart(gate, pytester):

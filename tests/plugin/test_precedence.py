@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from pytest_mlff.gate.limits import check_tables
 from pytest_mlff.settings import OPTIONS as KNOWN
 from pytest_mlff.settings import Settings, resolve
 
 # (option, ini text, its value, command-line text, its value)
 OPTIONS = [
     ("models", "mlff_model", "a", ("a",), "--mlff-model=b", ("b",)),
+    ("system", "mlff_system", "argon", "argon", "--mlff-system=argon", "argon"),
     ("protocol", "mlff_protocol", "smoke", "smoke", "--mlff-protocol=full", "full"),
     ("device", "mlff_device", "cpu", "cpu", "--mlff-device=cuda", "cuda"),
     ("seed", "mlff_seed", "3", 3, "--mlff-seed=0", 0),
@@ -32,7 +34,7 @@ def test_precedence(pytester, plugin_args, field, ini, written, from_ini, typed,
         pytester.path.joinpath(name).write_text("")
 
     def value(*args):
-        found = getattr(resolve(pytester.parseconfig(*plugin_args, *args)), field)
+        found = getattr(resolve(pytester.parseconfig(*plugin_args, *args), check_tables()), field)
         return found.relative_to(pytester.path) if isinstance(found, Path) else found
 
     assert value() == getattr(Settings(), field)
@@ -50,7 +52,7 @@ def test_the_home_folder_is_found_without_a_shell(pytester, plugin_args, monkeyp
     (option,) = (option for option in KNOWN if option.name == name)
 
     def value(*args):
-        return getattr(resolve(pytester.parseconfig(*plugin_args, *args)), option.field)
+        return getattr(resolve(pytester.parseconfig(*plugin_args, *args), check_tables()), option.field)
 
     assert value(f"{option.flag}=~/x") == pytester.path / "home" / "x"
     pytester.makeini(f"[pytest]\n{option.ini} = ~/x\n")

@@ -67,7 +67,7 @@ def test_a_conftest_that_changes_the_directory_moves_no_path(real_gate, pytester
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
     pytester.makeconftest("import os\nos.chdir('away')\n")
     pytester.makepyfile(plain=SPRING, test_own="def test_own(mlff_model):\n    pass\n")
-    pytester.makefile(".toml", gate="[liquid]\nreplicas = 4\n")
+    pytester.makefile(".toml", gate="[check.liquid]\nreplicas = 4\n")
     options = ("--mlff-config=gate.toml", "--mlff-json=gate.json")
     real_gate("--mlff-model=plain.py", *options, "test_own.py").assert_outcomes(passed=1)
     assert (pytester.path / "gate.json").is_file()

@@ -87,25 +87,29 @@ def test_a_distribution_of_the_users_choice_stays():
 
     for chosen in ("no", "worksteal", "loadfile", "each"):
         config = SimpleNamespace(getoption=lambda name, default, chosen=chosen: chosen)
-        assert scheduler(config, None, ["a"]) is None
+        assert scheduler(config, None, ["a"], ()) is None
 
 
 @pytest.mark.parametrize(
     ("nodeid", "models", "scope"),
     [
-        ("check_liquid.py::test_structure[rdf]", ["a"], ":check_liquid"),
-        ("check_xpcs.py::test_contrast[xsvs_time]", ["a"], ":check_liquid"),
-        ("lib/suite/check_phonons.py::test_density_of_states[pdos]", ["a"], ":check_solid"),
-        ("check_liquid.py::test_structure[a-rdf]", ["a", "a-2"], "a:check_liquid"),
-        ("check_liquid.py::test_structure[a-2-rdf]", ["a", "a-2"], "a-2:check_liquid"),
+        ("check_liquid.py::test_structure[rdf]", ["a"], ":liquid"),
+        ("check_xpcs.py::test_contrast[xsvs_time]", ["a"], ":liquid"),
+        ("lib/suite/check_phonons.py::test_density_of_states[pdos]", ["a"], ":solid"),
+        ("check_liquid.py::test_structure[a-rdf]", ["a", "a-2"], "a:liquid"),
+        ("check_liquid.py::test_structure[a-2-rdf]", ["a", "a-2"], "a-2:liquid"),
+        ("check_speed.py::test_memory[memory_growth]", ["a"], ":speed"),
+        ("check_melting.py::test_melting[melting_below]", ["a"], ":melting"),
+        ("check_liquid.py::test_structure[unknown]", ["a"], "check_liquid.py::test_structure[unknown]"),
         ("test_own.py::test_own[rdf]", ["a"], "test_own.py::test_own[rdf]"),
         ("test_check_all.py::TestA::test_b", ["a"], "test_check_all.py::TestA::test_b"),
     ],
 )
 def test_what_shares_a_worker(nodeid, models, scope):
-    from pytest_mlff.suite.collection import worker_scope
+    from pytest_mlff.gate.catalogue import rows
+    from pytest_mlff.suite.collection import worker_scope, workers_of
 
-    assert worker_scope(nodeid, models) == scope
+    assert worker_scope(nodeid, models, workers_of(rows("ci", {}))) == scope
 
 
 NOTES = """
@@ -138,7 +142,7 @@ def test_only_the_controller_removes_what_was_shared(monkeypatch, repeatable, se
     from pytest_mlff.suite.collection import remove_shared
 
     gone = []
-    monkeypatch.setattr(context, "remove_shared_folder", gone.append)
+    monkeypatch.setattr(assembly, "remove_shared_folder", gone.append)
     dsession = SimpleNamespace(nodemanager=SimpleNamespace(testrunuid="abc123")) if session else None
     config = SimpleNamespace(pluginmanager=SimpleNamespace(get_plugin={"dsession": dsession}.get))
     remove_shared(config, [SimpleNamespace(repeatable=True), SimpleNamespace(repeatable=repeatable)])

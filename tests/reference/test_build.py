@@ -20,7 +20,10 @@ from pytest_mlff.reference.pressure import pressure_dataset
 from pytest_mlff.reference.runs import PLANS, Plan, reference_trajectory
 from pytest_mlff.schema import Estimate, trajectory_dataset
 from pytest_mlff.simulation import md
-from pytest_mlff.simulation.systems import ARGON, state_point, state_points
+from pytest_mlff.systems.reading import load_system
+from pytest_mlff.systems.system import as_cell
+
+ARGON = load_system("argon")
 
 
 def numbered(replicas: int, frames: int) -> xr.Dataset:
@@ -58,17 +61,18 @@ def test_picks_with_an_offset_are_held_out():
 
 
 def test_sets_of_several_cells_alternate():
-    sets = [(np.full((3, 2, 3), 1.0 + which), (10.0 + which,) * 3) for which in range(2)]
+    states = [replace(ARGON.states[0], numbers=(18, 18), cell=as_cell([10.0 + which] * 3)) for which in range(2)]
+    sets = [(np.full((3, 2, 3), 1.0 + which), state) for which, state in enumerate(states)]
     found = parts._interleaved(sets, 5)
-    assert found["box"].values[:, 0].tolist() == [10.0, 11.0, 10.0, 11.0, 10.0]
-    back = found["fraction"].values[:, 0, 0] / 65536 * found["box"].values[:, 0]
+    assert found["cell"].values[:, 0, 0].tolist() == [10.0, 11.0, 10.0, 11.0, 10.0]
+    back = found["fraction"].values[:, 0, 0] / 65536 * found["cell"].values[:, 0, 0]
     np.testing.assert_allclose(back, [1.0, 2.0, 1.0, 2.0, 1.0], atol=1e-3)
 
 
 def test_parts_are_all_states_but_the_one_for_parity_alone():
-    names = parts.part_names()
+    names = parts.part_names(ARGON)
     assert "20K-solid-4000" not in names
-    assert set(state_points()) - set(names) == {"20K-solid-4000"}
+    assert {state.name for state in ARGON.states} - set(names) == {"20K-solid-4000"}
     assert {"parity", "crystal", "probe", "melting", "pressure"} <= set(names)
     with pytest.raises(ReferenceDataError, match="no part 'glass' of the reference; there are 95K-256, "):
         parts.measured_part(SimpleNamespace(system=ARGON), "glass")
@@ -97,7 +101,7 @@ def short_segments(init):
 def empty(tmp_path):
     """Reference data that hold nothing but one observable and one configuration."""
     number = xr.Dataset({"S": ((), 1.0, {"units": "1"}), "S_stderr": ((), 0.0, {"units": "1"})})
-    probe = parts.packed(np.ones((1, 2, 3)), (10.0, 10.0, 10.0))
+    probe = parts.packed(np.ones((1, 2, 3)), [18, 18], 10.0 * np.eye(3))
     groups = {OBSERVABLES: {"crystal-864/symmetry": number}, CONFIGURATIONS: {"probe/liquid": probe}}
     module._write(tmp_path / "data", groups, ARGON)
     return tmp_path
@@ -105,19 +109,19 @@ def empty(tmp_path):
 
 def test_one_part_is_rebuilt_and_the_others_are_kept(short, empty):
     state = "20K-solid-256"
-    build(empty / "data", cache_dir=empty / "cache", only=state)
+    build("argon", empty / "data", cache_dir=empty / "cache", only=state)
     reference = Reference(empty / "data")
     assert set(reference.observables) == {"crystal-864/symmetry", f"{state}/rdf"}
     g = reference.observable(state, "rdf")
     assert g.attrs["replicas"] == 2
     assert not [name for name in g.data_vars if "replica" in g[name].dims]
-    starts, box = reference.configurations(f"start/{state}")
-    assert starts.shape == (4, 256, 3)
-    np.testing.assert_allclose(box, state_point(state).box)
+    starts = reference.configurations(f"start/{state}")
+    assert starts.positions.shape == (4, 256, 3)
+    np.testing.assert_allclose(starts.cells[0], ARGON.state(state).cell)
     manifest = json.loads((empty / "data" / MANIFEST).read_text())
     assert manifest["plans"]["solid-256"] == {"replicas": 2, "equilibration_steps": 20, "frames": 8}
     before = reference.version
-    build(empty / "data", cache_dir=empty / "cache", only=state)
+    build("argon", empty / "data", cache_dir=empty / "cache", only=state)
     assert Reference(empty / "data").version == before  # the same runs give the same bytes
 
 
@@ -133,7 +137,7 @@ def test_a_part_of_its_own_file_leaves_the_others_as_they_are(empty, monkeypatch
 
     monkeypatch.setitem(parts._PARTS, "pressure", one_state)
     monkeypatch.setattr(module, "_netcdf", only_pressures(module._netcdf))
-    build(empty / "data", cache_dir=empty / "cache", only="pressure")
+    build("argon", empty / "data", cache_dir=empty / "cache", only="pressure")
     after = Reference(empty / "data")
     assert {name: (empty / "data" / name).read_bytes() for name in old} == old
     assert after.version != before.version
@@ -143,7 +147,7 @@ def test_a_part_of_its_own_file_leaves_the_others_as_they_are(empty, monkeypatch
     for name, wanted in zip(("pressure", "bulk_modulus"), pair, strict=True):
         assert estimate(stored, name) == wanted
     assert set(after.observables) == {"crystal-864/symmetry", "100K-256/pressure"}
-    build(empty / "data", cache_dir=empty / "cache", only="pressure")
+    build("argon", empty / "data", cache_dir=empty / "cache", only="pressure")
     assert Reference(empty / "data").version == after.version
 
 
@@ -159,20 +163,20 @@ def test_the_manifest_says_which_part_was_built_when_and_with_what(short, empty,
     first = json.loads((empty / "data" / MANIFEST).read_text())
     assert "rebuilt" not in first
     monkeypatch.setattr(module, "version", lambda name: "7.7.7")
-    build(empty / "data", cache_dir=empty / "cache", only="20K-solid-256")
+    build("argon", empty / "data", cache_dir=empty / "cache", only="20K-solid-256")
     again = json.loads((empty / "data" / MANIFEST).read_text())
     for name in ("command", "created", "versions", "python"):
         assert again[name] == first[name]
     (part,) = again["rebuilt"].values()
     assert set(again["rebuilt"]) == {"20K-solid-256"}
-    assert part["command"] == "pytest-mlff reference build --system argon --only 20K-solid-256"
+    assert part["command"] == "pytest-mlff reference build argon --only 20K-solid-256"
     assert set(part["versions"].values()) == {"7.7.7"}
 
 
 def test_a_part_that_is_none_is_refused_and_nothing_is_written(empty):
     before = Reference(empty / "data").version
     with pytest.raises(ReferenceDataError, match="no part 'glass'"):
-        build(empty / "data", cache_dir=empty / "cache", only="glass")
+        build("argon", empty / "data", cache_dir=empty / "cache", only="glass")
     assert Reference(empty / "data").version == before
 
 
@@ -180,22 +184,22 @@ def test_a_liquid_starts_from_different_melts(tmp_path, monkeypatch):
     """Melted at 300 K: by then the lattice is forgotten and the replicas differ."""
     monkeypatch.setattr(md.Run, "__init__", short_segments(md.Run.__init__))
     monkeypatch.setattr(runs, "MELT_SPACING", 10)
-    workshop, state = parts.make_workshop(tmp_path), state_point("100K-256")
+    workshop, state = parts.make_workshop(tmp_path, ARGON), ARGON.state("100K-256")
     starts = runs._melt(workshop, state, 2)
     assert starts.shape == (2, 256, 3)
-    lattice = runs._crystal(state, ARGON)
+    lattice = ARGON.lattice(state).positions
     for start in starts:
         moved = np.linalg.norm(start - lattice, axis=1)
-        assert np.sqrt(np.mean(moved**2)) > 0.5 * state.box[0] / 4 / np.sqrt(2)
+        assert np.sqrt(np.mean(moved**2)) > 0.5 * state.cell[0][0] / 4 / np.sqrt(2)
     assert np.abs(starts[0] - starts[1]).max() > 2.0
 
 
 def test_a_crystal_starts_from_its_lattice(tmp_path, monkeypatch):
     monkeypatch.setattr(md.Run, "__init__", short_segments(md.Run.__init__))
-    workshop, state = parts.make_workshop(tmp_path), state_point("20K-solid-256")
+    workshop, state = parts.make_workshop(tmp_path, ARGON), ARGON.state("20K-solid-256")
     found = reference_trajectory(workshop, state, replace(SHORT, frames=4))
     assert found["position"].shape == (2, 4, 256, 3)
-    moved = found["position"].values - runs._crystal(state, ARGON)
+    moved = found["position"].values - ARGON.lattice(state).positions
     assert 0.05 < np.sqrt(np.mean(moved**2)) < 0.3  # thermal motion at 20 K
 
 
@@ -214,15 +218,15 @@ def test_helper_processes_end_with_the_build(tmp_path, monkeypatch):
             self.ended.append("wait")
 
     monkeypatch.setattr(module.subprocess, "Popen", Helper)
-    monkeypatch.setattr(module, "run_trajectories", lambda cache_dir, names: None)
-    module._run_in_parallel(tmp_path, ["a", "b"], 3)
+    monkeypatch.setattr(module, "run_trajectories", lambda system, cache_dir, names: None)
+    module._run_in_parallel("argon", tmp_path, ["a", "b"], 3)
     assert [helper.ended for helper in started] == [["wait"], ["wait"]]
     assert started[0].command[-2:] == ["b", "a"]  # from the other end
 
-    def fail(cache_dir, names):
+    def fail(system, cache_dir, names):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(module, "run_trajectories", fail)
     with pytest.raises(KeyboardInterrupt):
-        module._run_in_parallel(tmp_path, ["a"], 2)
+        module._run_in_parallel("argon", tmp_path, ["a"], 2)
     assert started[-1].ended == ["terminate", "wait"]

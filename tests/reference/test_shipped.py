@@ -9,19 +9,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.spatial import cKDTree
 
 from pytest_mlff.gate.catalogue import TABLE
 from pytest_mlff.reference.data import CONFIGURATIONS, OBSERVABLES, PRESSURE, Reference
 from pytest_mlff.reference.observables import LIQUID, SOLID, VARIABLES, estimate
-from pytest_mlff.simulation.systems import ARGON, state_points
+from pytest_mlff.systems.reading import load_system
+from pytest_mlff.systems.structure import shortest_distance
+
+ARGON = load_system("argon")
 
 reference = Reference()
 STARTS = sorted(name for name in reference.all_configurations if name.startswith("start/"))
 LIQUIDS = sorted(
-    name
-    for name, state in state_points().items()
-    if state.phase == "liquid" and f"start/{name}" in reference.all_configurations
+    state.name
+    for state in ARGON.states
+    if state.phase == "liquid" and f"start/{state.name}" in reference.all_configurations
 )
 
 
@@ -62,7 +64,7 @@ def test_all_of_it_is_small():
 def test_the_manifest_says_where_the_data_come_from():
     assert reference.manifest["command"].startswith("pytest-mlff reference build")
     assert {"openmm", "numpy", "pytest-mlff"} <= reference.manifest["versions"].keys()
-    assert reference.manifest["system"]["epsilon"] == ARGON.epsilon
+    assert reference.manifest["system"] == json.loads(json.dumps(ARGON.identity))
     assert isinstance(reference.manifest["seed"], int)
 
 
@@ -72,35 +74,27 @@ def test_there_are_liquids():
 
 @pytest.mark.parametrize("name", STARTS)
 def test_starts_are_64_different_configurations_of_their_state(name):
-    position, box = reference.configurations(name)
-    state = state_points()[name.removeprefix("start/")]
-    assert position.shape[0] >= 64
-    assert position.shape[1:] == (state.n_atoms, 3)
-    np.testing.assert_allclose(box, state.box, rtol=1e-12)
-    for one, other in pairwise(position):
+    found, state = reference.configurations(name), ARGON.state(name.removeprefix("start/"))
+    assert len(found) >= 64
+    assert found.numbers.tolist() == list(state.numbers)
+    np.testing.assert_array_equal(found.cells[0], state.cell)
+    for one, other in pairwise(found.positions):
         assert np.abs(one - other).max() > 0.2
 
 
 @pytest.mark.parametrize("name", STARTS)
 def test_no_start_has_overlapping_atoms(name):
-    position, box = reference.configurations(name)
-    for frame in position:
-        nearest = cKDTree(frame, boxsize=box).query(frame, k=2)[0][:, 1]
-        assert 2.8 < nearest.min() < 3.6
+    for structure in reference.configurations(name):
+        assert 2.8 < shortest_distance(structure) < 3.6
 
 
 @pytest.mark.parametrize("name", sorted(n for n in reference.all_configurations if n.startswith("parity/")))
 def test_parity_configurations_are_held_out_from_the_starts(name):
-    position, boxes = reference.configurations(name)
-    assert len(position) >= 100
-    boxes = np.broadcast_to(boxes, (len(position), 3))
+    held_out = reference.configurations(name)
+    assert len(held_out) >= 100
     for start in STARTS:
-        others, box = reference.configurations(start)
-        if others.shape[1] != position.shape[1]:
-            continue
-        same_cell = np.abs(boxes - box).max(axis=1) < 1e-6
-        known = {frame.tobytes() for frame in others}
-        assert not [frame for frame in position[same_cell] if frame.tobytes() in known]
+        known = {structure.positions.tobytes() for structure in reference.configurations(start)}
+        assert not [one for one in held_out if one.positions.tobytes() in known]
 
 
 @pytest.mark.parametrize("state", LIQUIDS)
@@ -145,9 +139,10 @@ def test_the_crystal_is_a_crystal():
 
 
 def test_the_probe_is_free_of_pairs_near_the_cutoff():
-    position, box = reference.configurations("probe/liquid")
-    apart = position[0][:, None] - position[0][None]
+    probe = reference.configurations("probe/liquid")[0]
+    box, position = np.diagonal(probe.cell), probe.positions
+    apart = position[:, None] - position[None]
     apart -= box * np.round(apart / box)
-    distance = np.linalg.norm(apart, axis=-1)[np.triu_indices(len(position[0]), k=1)]
+    distance = np.linalg.norm(apart, axis=-1)[np.triu_indices(len(position), k=1)]
     assert np.abs(distance - ARGON.cutoff).min() > 0.04
     assert float(estimate(reference.observable("probe-liquid", "symmetry"), "S").value) >= 0.999

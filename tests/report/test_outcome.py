@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_mlff.gate.catalogue import UNSTABLE
 from pytest_mlff.report.outcome import Cell, Evidence, decide_exit
 from pytest_mlff.schema import Record
 
@@ -14,8 +13,8 @@ ROWS = ("rdf", "pdos", "speed")
 CELLS = tuple(Cell("a", row) for row in ROWS)
 
 
-def record(check: str, status: str, *, model: str = "a", reason: str = "") -> Record:
-    return Record(check=check, model=model, status=status, observable="", reason=reason)
+def record(check: str, status: str, *, model: str = "a", blocked_by: str = "") -> Record:
+    return Record(check=check, model=model, status=status, observable="", blocked_by=blocked_by)
 
 
 def evidence(*records: Record, **known) -> Evidence:
@@ -68,10 +67,10 @@ def passed(*rows: str) -> list[Record]:
         (evidence(*passed("rdf", "speed")), 6, 6, ["(pdos)"]),
         # models
         (
-            evidence(*passed("rdf", "pdos"), record("speed", "NOT_APPLICABLE", reason=f"{UNSTABLE} (hot)")),
+            evidence(*passed("rdf", "pdos"), record("speed", "NOT_APPLICABLE", blocked_by="stability")),
             0,
             1,
-            ["a: it"],
+            ["a: it does not survive the stability run"],
         ),
         (evidence(*[record(row, "NOT_APPLICABLE") for row in ROWS]), 0, 1, ["a: nothing was judged"]),
         (evidence(*passed(*ROWS), record("rdf", "NOT_APPLICABLE", model="b")), 0, 1, ["b: nothing was judged"]),

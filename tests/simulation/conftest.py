@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,7 +15,16 @@ from pytest_mlff.simulation.cache import Cache
 from pytest_mlff.simulation.engine import Engine
 from pytest_mlff.simulation.md import Workshop
 from pytest_mlff.simulation.meter import Meter
-from pytest_mlff.simulation.systems import ARGON, StatePoint, fcc_positions
+from pytest_mlff.systems.reading import load_system
+from pytest_mlff.systems.system import State, as_cell
+
+ARGON = load_system("argon")
+
+
+def fcc_positions(n_cells, edge):
+    """Perfect crystal of cubic cells."""
+    return replace(ARGON.crystal, cell=as_cell([edge] * 3)).repeated(n_cells).positions
+
 
 EDGE = 3.4 * (108 / 0.76) ** (1 / 3)
 
@@ -40,11 +50,11 @@ class Batched:
         self.alter = alter or (lambda forces, call: forces)
         self.potential = lennard_jones()
 
-    def batch_forces(self, positions, numbers, box):
+    def batch_forces(self, positions, numbers, cell):
         from ase import Atoms
 
         self.sizes.append(len(positions))
-        stack = [self.potential.get_forces(Atoms(numbers, x, cell=box, pbc=True)) for x in positions]
+        stack = [self.potential.get_forces(Atoms(numbers, x, cell=cell, pbc=True)) for x in positions]
         return self.alter(np.stack(stack), len(self.sizes))
 
 
@@ -67,17 +77,17 @@ def batched():
 @pytest.fixture(scope="session")
 def small():
     """108 atoms of the liquid at 100 K."""
-    return StatePoint(name="small", phase="liquid", temperature=100.0, n_atoms=108, box=(EDGE,) * 3)
+    return State(name="small", phase="liquid", temperature=100.0, numbers=(18,) * 108, cell=as_cell([EDGE] * 3))
 
 
 @pytest.fixture(scope="session")
 def liquid(small):
     """Four configurations of that liquid, 2 ps apart, in Å."""
-    hot = StatePoint(name="hot", phase="liquid", temperature=300.0, n_atoms=108, box=small.box)
-    melt = Engine(ReferenceModel(), ARGON, hot, seeds=[1])
+    hot = State(name="hot", phase="liquid", temperature=300.0, numbers=(18,) * 108, cell=small.cell)
+    melt = Engine(ReferenceModel(ARGON), ARGON, hot, seeds=[1])
     melt.start(fcc_positions((3, 3, 3), EDGE / 3)[None])
     melt.equilibrate(1000)
-    engine = Engine(ReferenceModel(), ARGON, small, seeds=[2])
+    engine = Engine(ReferenceModel(ARGON), ARGON, small, seeds=[2])
     engine.start(melt.sample(1).position[:, 0])
     engine.equilibrate(400)
     return engine.sample(76).position[0, 18::19].astype(float)

@@ -8,7 +8,9 @@ import pytest
 from pytest_mlff.errors import ModelError
 from pytest_mlff.simulation.answers import real_numbers
 from pytest_mlff.simulation.forces import ModelForces
-from pytest_mlff.simulation.systems import ARGON
+from pytest_mlff.systems.reading import load_system
+
+ARGON = load_system("argon")
 
 BAD = {
     "complex": (np.zeros((2, 3), complex), "shape (2, 3) and type complex128"),
@@ -44,7 +46,9 @@ def test_they_are_refused_at_every_call(kind, way):
         answer = next(answers)
         return answer[None] if way == "batch_forces" and isinstance(answer, np.ndarray) else answer
 
-    forces = ModelForces(SimpleNamespace(name="m", calculator=SimpleNamespace(**{way: call})), ARGON, np.full(3, 20.0))
+    forces = ModelForces(
+        SimpleNamespace(name="m", calculator=SimpleNamespace(**{way: call})), ARGON, [18] * 2, 20.0 * np.eye(3)
+    )
     positions = np.array([[1.0, 1.0, 1.0], [1.0, 1.0, 4.5]])
     forces(positions)
     forces(positions)
@@ -61,7 +65,7 @@ def test_they_are_refused_at_every_call(kind, way):
 )
 def test_an_energy_of_one_number_is_that_number(answer):
     calculator = SimpleNamespace(get_potential_energy=lambda atoms: answer)
-    energy = ModelForces(SimpleNamespace(name="m", calculator=calculator), ARGON, np.full(3, 20.0)).energy(
+    energy = ModelForces(SimpleNamespace(name="m", calculator=calculator), ARGON, [18], 20.0 * np.eye(3)).energy(
         np.zeros((1, 3))
     )
     assert type(energy) is float
@@ -102,7 +106,7 @@ def test_what_is_no_energy_is_refused(answer, said):
 def test_a_stress_of_another_shape_is_told(shape):
     """ASE asserts it without a word."""
     calculator = SimpleNamespace(get_stress=lambda atoms: np.zeros(shape))
-    model = ModelForces(SimpleNamespace(name="m", calculator=calculator), ARGON, np.full(3, 20.0))
+    model = ModelForces(SimpleNamespace(name="m", calculator=calculator), ARGON, [18], 20.0 * np.eye(3))
     with pytest.raises(ModelError, match=r"stress has shape .* expected \(6,\) real numbers in eV/Å³"):
         model.stress(np.zeros((1, 3)))
 
@@ -111,7 +115,7 @@ def test_a_stress_may_come_as_a_matrix():
     matrix = np.array([[1.0, 6.0, 5.0], [6.0, 2.0, 4.0], [5.0, 4.0, 3.0]])
     for answer in (matrix, matrix.tolist(), np.arange(1.0, 7.0)):
         calculator = SimpleNamespace(get_stress=lambda atoms, answer=answer: answer)
-        model = ModelForces(SimpleNamespace(name="m", calculator=calculator), ARGON, np.full(3, 20.0))
+        model = ModelForces(SimpleNamespace(name="m", calculator=calculator), ARGON, [18], 20.0 * np.eye(3))
         np.testing.assert_array_equal(model.stress(np.zeros((1, 3))), matrix)
 
 
@@ -123,7 +127,7 @@ def test_a_buffer_that_the_calculator_uses_again_is_copied():
         return buffer
 
     forces = ModelForces(
-        SimpleNamespace(name="m", calculator=SimpleNamespace(get_forces=get_forces)), ARGON, [20.0] * 3
+        SimpleNamespace(name="m", calculator=SimpleNamespace(get_forces=get_forces)), ARGON, [18] * 2, 20.0 * np.eye(3)
     )
     stack = np.arange(12.0).reshape(2, 2, 3)
     np.testing.assert_array_equal(forces(stack), stack)

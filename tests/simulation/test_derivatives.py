@@ -161,9 +161,9 @@ def test_noise_is_found_again():
 @pytest.fixture(scope="module")
 def liquid():
     """Shipped liquid probe of 108 atoms, its forces, and the mean eigenvalue of its Hessian."""
-    positions, box = Reference().configurations("probe/liquid")
-    forces = argon(box)
-    return positions[0], forces, np.trace(dense_hessian(forces, positions[0])) / positions[0].size
+    probe = Reference().configurations("probe/liquid")[0]
+    forces = argon(np.diagonal(probe.cell))
+    return probe.positions, forces, np.trace(dense_hessian(forces, probe.positions)) / probe.positions.size
 
 
 def test_the_curvature_of_a_liquid_is_that_of_all_atoms_and_not_of_the_one_that_is_drawn(liquid):

@@ -13,7 +13,15 @@ from pytest_mlff.reference.model import ReferenceModel
 from pytest_mlff.reference.observables import estimate, measure
 from pytest_mlff.simulation.engine import RUNAWAY_FACTOR, Engine
 from pytest_mlff.simulation.md import Run, simulate
-from pytest_mlff.simulation.systems import ARGON, StatePoint, fcc_positions, state_point
+from pytest_mlff.systems.reading import load_system
+from pytest_mlff.systems.system import State, Thermostat, as_cell
+
+ARGON = load_system("argon")
+
+
+def fcc_positions(n_cells, edge):
+    """Perfect crystal of cubic cells."""
+    return replace(ARGON.crystal, cell=as_cell([edge] * 3)).repeated(n_cells).positions
 
 
 def started(model, state, positions, *, seeds=(3,)):
@@ -27,7 +35,7 @@ def velocities(engine):
 
 
 def test_native_force_and_calculator_give_the_same_trajectory(plain, small, liquid):
-    native, python = started(ReferenceModel(), small, liquid[0]), started(plain(), small, liquid[0])
+    native, python = started(ReferenceModel(ARGON), small, liquid[0]), started(plain(), small, liquid[0])
     assert native.native
     assert not python.native
     a, b = native.sample(10).position, python.sample(10).position
@@ -51,12 +59,12 @@ def test_python_force_continues_bit_by_bit_from_its_checkpoint(plain, small, liq
 
 
 def test_native_force_continues_from_its_checkpoint_up_to_rounding(small, liquid):
-    whole = started(ReferenceModel(), small, liquid[0])
+    whole = started(ReferenceModel(ARGON), small, liquid[0])
     whole.sample(3)
     checkpoint, rest = whole.checkpoint(), whole.sample(8)
     found = []
     for _ in range(2):
-        again = Engine(ReferenceModel(), ARGON, small)
+        again = Engine(ReferenceModel(ARGON), ARGON, small)
         again.restore(checkpoint, 30)
         found.append(again.sample(8).position)
     np.testing.assert_array_equal(found[0], found[1])
@@ -79,7 +87,7 @@ def test_thermostat_chain_is_part_of_the_checkpoint(plain, small, liquid):
 def test_temperature_is_the_thermostats_over_3n_minus_3_degrees_of_freedom():
     """32 atoms: counting 3N would give 96.9 K."""
     box = (11.78,) * 3
-    state = StatePoint(name="tiny", phase="liquid", temperature=100.0, n_atoms=32, box=box)
+    state = State(name="tiny", phase="liquid", temperature=100.0, numbers=(18,) * 32, cell=as_cell(box))
     calculator = lennard_jones(cutoff=5.0)
     model = type("Model", (), {"name": "short", "calculator": calculator})()
     runs = []
@@ -97,26 +105,26 @@ def test_temperature_is_the_thermostats_over_3n_minus_3_degrees_of_freedom():
 
 
 def test_velocities_have_the_temperature_and_no_momentum(small, liquid):
-    engine = started(ReferenceModel(), small, liquid[0])
+    engine = started(ReferenceModel(ARGON), small, liquid[0])
     velocity = velocities(engine)
     np.testing.assert_allclose(velocity.sum(axis=0), 0.0, atol=1e-9)
-    kelvin = (velocity**2).sum() * ARGON.mass / (8.314462618e-3 * (3 * 108 - 3))
+    kelvin = (velocity**2).sum() * ARGON.masses_of([18])[0] / (8.314462618e-3 * (3 * 108 - 3))
     assert kelvin == pytest.approx(100.0, rel=1e-6)
     engine.sample(20)
     np.testing.assert_allclose(velocities(engine).sum(axis=0), 0.0, atol=1e-3)
 
 
 def test_the_seed_decides(small, liquid):
-    one, same, other = (started(ReferenceModel(), small, liquid[0], seeds=[s]) for s in (1, 1, 2))
+    one, same, other = (started(ReferenceModel(ARGON), small, liquid[0], seeds=[s]) for s in (1, 1, 2))
     a, b, c = (engine.sample(5).position for engine in (one, same, other))
     np.testing.assert_array_equal(a, b)
     assert np.abs(a - c).max() > 0.1
 
 
 def test_frames_are_unwrapped(small, liquid):
-    shift = np.array([3.0, -2.0, 1.0]) * small.box
-    near = started(ReferenceModel(), small, liquid[0]).sample(2).position
-    far = started(ReferenceModel(), small, liquid[0] + shift).sample(2).position
+    shift = np.array([3.0, -2.0, 1.0]) @ small.cell
+    near = started(ReferenceModel(ARGON), small, liquid[0]).sample(2).position
+    far = started(ReferenceModel(ARGON), small, liquid[0] + shift).sample(2).position
     np.testing.assert_allclose(far - shift, near, atol=1e-3)
 
 
@@ -268,8 +276,8 @@ def test_overlapping_atoms_end_the_run(plain, small, liquid):
 
 
 def test_overlap_is_seen_across_the_boundary(plain, small):
-    positions = fcc_positions((3, 3, 3), small.box[0] / 3)
-    positions[1] = positions[0] + np.array([small.box[0] - 1.0, 0.0, 0.0])  # near its image only
+    positions = fcc_positions((3, 3, 3), small.cell[0][0] / 3)
+    positions[1] = positions[0] + np.array([small.cell[0][0] - 1.0, 0.0, 0.0])  # near its image only
     with pytest.raises(
         UnstableError, match=r"overlap in 1 pair\(s\): 1\.\d\d Å.*\(atoms 0, 1\), at step 1 \(0.01 ps\)"
     ):
@@ -280,7 +288,7 @@ def test_a_native_run_that_blows_up_is_unstable_too(small, liquid):
     positions = liquid[0].copy()
     positions[1] = positions[0] + 1e-4
     with pytest.raises(UnstableError, match=r"reference at small: .*between step 0 and 10"):
-        started(ReferenceModel(), small, positions).sample(1)
+        started(ReferenceModel(ARGON), small, positions).sample(1)
 
 
 def test_net_force_is_removed_and_recorded(plain, small, liquid):
@@ -321,12 +329,14 @@ def test_a_cutoff_that_openmm_refuses_goes_through_the_calculator(small, liquid)
 @pytest.mark.slow
 def test_structure_and_dynamics_do_not_depend_on_the_collision_rate(workshop):
     """5/ps is ours, 0.02/ps is the paper's: D, Γ_s and g(r) agree within error, 8 × 25 ps each."""
-    state = state_point("100K-256")
-    starts, _ = Reference().configurations("start/100K-256")
+    state = ARGON.state("100K-256")
+    starts = Reference().configurations("start/100K-256").positions
     run = Run(state=state, seed=1, equilibration_steps=186)
     found = {}
     for rate in (5.0, 0.02):
-        shop = replace(workshop(ReferenceModel()), system=replace(ARGON, collision_rate=rate))
+        shop = replace(
+            workshop(ReferenceModel(ARGON)), system=replace(ARGON, thermostat=Thermostat(collision_rate=rate))
+        )
         trajectory = simulate(shop, run, starts[:8], n_frames=232)
         assert trajectory["temperature"].values.mean() == pytest.approx(100.0, abs=2.0)
         found[rate] = trajectory

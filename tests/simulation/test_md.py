@@ -25,7 +25,10 @@ from pytest_mlff.simulation.budget import Budget
 from pytest_mlff.simulation.cache import CacheWarning
 from pytest_mlff.simulation.md import Run, simulate
 from pytest_mlff.simulation.meter import NoProgress
-from pytest_mlff.simulation.systems import ARGON
+from pytest_mlff.systems.reading import load_system
+from pytest_mlff.systems.system import Thermostat, as_cell
+
+ARGON = load_system("argon")
 
 STEPS_PER_SEGMENT = 20
 
@@ -51,7 +54,7 @@ def test_a_trajectory_is_what_the_schema_says(workshop, plain, run, small, liqui
     assert found["position"].shape == (2, 3, 108, 3)
     assert found["position"].dtype == np.float32
     np.testing.assert_allclose(found["time"], [0.0, 0.1078, 0.2156])
-    np.testing.assert_allclose(found["box"], small.box)
+    np.testing.assert_allclose(found["box"], np.diagonal(small.cell))
     assert found["temperature"].dims == found["net_force"].dims == ("replica", "frame")
     assert found["temperature"].attrs["units"] == "K"
     np.testing.assert_allclose(found["net_force"], 1.08, rtol=1e-6)
@@ -68,7 +71,7 @@ def test_replicas_start_where_they_are_told_with_velocities_of_their_own(worksho
 
 @pytest.mark.parametrize("native", [True, False])
 def test_continuing_is_one_long_run_bit_by_bit(workshop, plain, run, liquid, native):
-    model = ReferenceModel() if native else plain()
+    model = ReferenceModel(ARGON) if native else plain()
     long = simulate(workshop(model, folder="long"), run, liquid[:1], n_frames=8)
     grown = workshop(model, folder="grown")
     for frames in (1, 4, 8):
@@ -134,12 +137,14 @@ def test_progress_ends_where_it_said(workshop, plain, run, liquid):
 
 CHANGES = {
     "fingerprint": lambda shop, run, starts: (
-        replace(shop, model=ReferenceModel(replace(ARGON, epsilon=0.011))),
+        replace(
+            shop, model=ReferenceModel(replace(ARGON, reference="pytest_mlff.potentials:lennard_jones(epsilon=0.011)"))
+        ),
         run,
         starts,
     ),
     "system": lambda shop, run, starts: (
-        replace(shop, system=replace(ARGON, collision_rate=1.0)),
+        replace(shop, system=replace(ARGON, thermostat=Thermostat(collision_rate=1.0))),
         run,
         starts,
     ),
@@ -148,7 +153,7 @@ CHANGES = {
         replace(run, state=replace(run.state, temperature=101.0)),
         starts,
     ),
-    "box": lambda shop, run, starts: (shop, replace(run, state=replace(run.state, box=(18.0,) * 3)), starts),
+    "box": lambda shop, run, starts: (shop, replace(run, state=replace(run.state, cell=as_cell([18.0] * 3))), starts),
     "seed": lambda shop, run, starts: (shop, replace(run, seed=6), starts),
     "equilibration": lambda shop, run, starts: (shop, replace(run, equilibration_steps=20), starts),
     "segments": lambda shop, run, starts: (shop, replace(run, segment_frames=3), starts),
@@ -162,13 +167,13 @@ def key_of(shop, run, starts) -> str:
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_the_key_changes_with_whatever_changes_the_trajectory(workshop, run, liquid, change):
-    before = (workshop(ReferenceModel()), run, liquid[:1])
+    before = (workshop(ReferenceModel(ARGON)), run, liquid[:1])
     assert key_of(*before) == key_of(*before)
     assert key_of(*CHANGES[change](*before)) != key_of(*before)
 
 
 def test_the_key_changes_with_the_engine_the_package_and_openmm(workshop, run, liquid, monkeypatch):
-    asked = (workshop(ReferenceModel()), run, liquid[:1])
+    asked = (workshop(ReferenceModel(ARGON)), run, liquid[:1])
     keys = [key_of(*asked)]
     monkeypatch.setattr(md, "ENGINE_VERSION", md.ENGINE_VERSION + 1)
     keys.append(key_of(*asked))
@@ -180,13 +185,13 @@ def test_the_key_changes_with_the_engine_the_package_and_openmm(workshop, run, l
 
 
 def test_each_replica_and_segment_has_its_own_key(workshop, run, liquid):
-    groups = md._groups(workshop(ReferenceModel()), run, np.stack([liquid[0]] * 3))
+    groups = md._groups(workshop(ReferenceModel(ARGON)), run, np.stack([liquid[0]] * 3))
     keys = {group.key(segment) for group in groups for segment in (-1, 0, 1)}
     assert len(keys) == 9
 
 
 def test_the_velocities_of_a_replica_alone_are_those_its_key_says(workshop, run, liquid):
-    for group in md._groups(workshop(ReferenceModel()), run, liquid[:3]):
+    for group in md._groups(workshop(ReferenceModel(ARGON)), run, liquid[:3]):
         assert group.seeds == [group.seed] == [group.parts["seed"]]
 
 
@@ -284,7 +289,7 @@ def test_a_spent_budget_ends_a_run_at_any_step_and_nothing_is_lost(request, work
 
 def test_a_native_run_keeps_its_boundaries(workshop, run, liquid):
     now = iter(range(1000))
-    shop = workshop(ReferenceModel(), budget=Budget(6.0, clock=lambda: float(next(now))))
+    shop = workshop(ReferenceModel(ARGON), budget=Budget(6.0, clock=lambda: float(next(now))))
     with pytest.raises(BudgetExhausted, match=r"before step \d1 at small"):
         simulate(shop, run, liquid[:1], n_frames=100)
     assert not parts(shop.cache.root)
@@ -323,7 +328,7 @@ def test_the_last_sane_frame_is_kept_as_extended_xyz(workshop, plain, run, small
         simulate(shop, run, liquid[:1], n_frames=8)
     atoms = ase.io.read(str(caught.value).split("last sane frame: ")[1])
     assert atoms.get_chemical_symbols() == ["Ar"] * 108
-    np.testing.assert_allclose(atoms.cell.lengths(), small.box)
+    np.testing.assert_allclose(atoms.cell.array, small.cell)
     np.testing.assert_allclose(atoms.positions, caught.value.last_sane, atol=1e-7)
     good = simulate(workshop(plain(), folder="good"), run, liquid[:1], n_frames=3)
     np.testing.assert_allclose(atoms.positions, position(good)[0, frame - 1], atol=1e-4)
@@ -369,7 +374,8 @@ from pytest_mlff.simulation import md
 from pytest_mlff.simulation.cache import Cache
 from pytest_mlff.simulation.md import Run, Workshop, simulate
 from pytest_mlff.simulation.meter import Meter
-from pytest_mlff.simulation.systems import ARGON, StatePoint
+from pytest_mlff.systems.reading import load_system
+from pytest_mlff.systems.system import State, as_cell
 
 root, starts_file, log, pause, n_frames, md.CHECKPOINT_S = *sys.argv[1:-1], float(sys.argv[-1])
 potential, calls = lennard_jones(), 0
@@ -387,9 +393,9 @@ model = SimpleNamespace(
     name="fake", fingerprint="fake", repeatable=True, calculator=SimpleNamespace(get_forces=get_forces)
 )
 edge = 3.4 * (108 / 0.76) ** (1 / 3)
-state = StatePoint(name="small", phase="liquid", temperature=100.0, n_atoms=108, box=(edge,) * 3)
+state = State(name="small", phase="liquid", temperature=100.0, numbers=(18,) * 108, cell=as_cell([edge] * 3))
 run = Run(state=state, seed=5, equilibration_steps=10, segment_frames=2)
-workshop = Workshop(model, ARGON, Cache(Path(root)), Meter())
+workshop = Workshop(model, load_system("argon"), Cache(Path(root)), Meter())
 Path(log + ".ready").touch()
 while not Path(starts_file).with_suffix(".go").exists():
     time.sleep(0.002)

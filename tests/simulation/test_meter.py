@@ -12,7 +12,9 @@ from pytest_mlff.simulation import meter as module
 from pytest_mlff.simulation.budget import Budget
 from pytest_mlff.simulation.forces import ModelForces
 from pytest_mlff.simulation.meter import Meter, NoProgress
-from pytest_mlff.simulation.systems import ARGON
+from pytest_mlff.systems.reading import load_system
+
+ARGON = load_system("argon")
 
 
 class Seen(NoProgress):
@@ -97,7 +99,7 @@ def test_a_stack_of_configurations_is_left_between_two_of_them(plain, batched, s
             return forces
 
         model.calculator.alter = tick
-        forces = ModelForces(model, ARGON, small.box, Meter(budget))
+        forces = ModelForces(model, ARGON, small.numbers, small.cell, Meter(budget))
         if made == 2:
             with pytest.raises(BudgetExhausted):
                 forces(liquid)
@@ -107,7 +109,7 @@ def test_a_stack_of_configurations_is_left_between_two_of_them(plain, batched, s
 
 
 def test_a_spent_budget_is_no_fault_of_the_model(plain, small, liquid):
-    forces = ModelForces(plain(), ARGON, small.box, Meter(Budget(0.0)))
+    forces = ModelForces(plain(), ARGON, small.numbers, small.cell, Meter(Budget(0.0)))
     for ask in (forces, forces.energy, forces.energy_and_forces, forces.stress):
         with pytest.raises(BudgetExhausted, match="before a force call"):
             ask(liquid[0])

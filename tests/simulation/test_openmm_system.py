@@ -5,14 +5,14 @@ import openmm
 import pytest
 
 from pytest_mlff.potentials import lennard_jones
-from pytest_mlff.simulation.openmm_system import exact_context, native_context, periodic_system
+from pytest_mlff.simulation.openmm_system import exact_context, native_context, openmm_system
 from pytest_mlff.units import ANGSTROM_PER_NM
 
 BOX = (18.0, 19.0, 21.5)
 
 
 def pair(masses=(39.948, 0.0)):
-    return periodic_system(masses, BOX, lennard_jones().openmm_force(len(masses)))
+    return openmm_system(masses, lennard_jones().openmm_force(len(masses)), np.diag(BOX))
 
 
 def test_cell_and_masses_are_those_given():

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from pytest_mlff.potentials import lennard_jones
+from pytest_mlff.potentials import ARGON_EPSILON, ARGON_SIGMA, lennard_jones
 from pytest_mlff.simulation.forces import ModelForces
 from pytest_mlff.simulation.pressure import PRESSURE_STRIDE, frame_pressures, pressure_frames, virial_pressure
-from pytest_mlff.simulation.systems import ARGON, fcc_positions
+from pytest_mlff.systems.reading import load_system
+from pytest_mlff.systems.system import as_cell
+
+ARGON = load_system("argon")
+
+
+def fcc_positions(n_cells, edge):
+    """Perfect crystal of cubic cells."""
+    return replace(ARGON.crystal, cell=as_cell([edge] * 3)).repeated(n_cells).positions
 
 
 def model(calculator):
@@ -19,7 +28,7 @@ def model(calculator):
 
 @pytest.mark.parametrize(("edge", "sign"), [(5.0, 1.0), (5.6, -1.0)])
 def test_a_compressed_crystal_has_a_positive_pressure(edge, sign):
-    forces = ModelForces(model(lennard_jones()), ARGON, np.full(3, 4 * edge))
+    forces = ModelForces(model(lennard_jones()), ARGON, [18] * 256, 4 * edge * np.eye(3))
     found = frame_pressures(forces, np.stack([[fcc_positions((4, 4, 4), edge)] * 3] * 2))
     assert found.shape == (2, 3)
     assert (sign * found > 1e-4).all()
@@ -37,8 +46,8 @@ def test_frames_are_taken_from_the_first_on(atoms, stride):
 
 
 def test_one_call_gives_forces_energy_and_stress():
-    positions, box = fcc_positions((3, 3, 3), 5.4) + 0.1 * np.sin(np.arange(324.0)).reshape(-1, 3), np.full(3, 16.2)
-    forces = ModelForces(model(lennard_jones()), ARGON, box)
+    positions = fcc_positions((3, 3, 3), 5.4) + 0.1 * np.sin(np.arange(324.0)).reshape(-1, 3)
+    forces = ModelForces(model(lennard_jones()), ARGON, [18] * 108, 16.2 * np.eye(3))
     found = forces.results(positions, {"energy", "forces", "stress"})
     assert forces.calls == 1
     assert set(forces.results(positions, {"forces"})) == {"forces"}
@@ -49,11 +58,11 @@ def test_one_call_gives_forces_energy_and_stress():
 
 def test_forces_of_a_batched_model_come_the_batched_way():
     class Batched(type(lennard_jones())):
-        def batch_forces(self, positions, numbers, box):
+        def batch_forces(self, positions, numbers, cell):
             return np.full(positions.shape, 7.0)
 
-    potential = Batched(epsilon=ARGON.epsilon, sigma=ARGON.sigma, cutoff=ARGON.cutoff)
-    forces = ModelForces(model(potential), ARGON, np.full(3, 21.0))
+    potential = Batched(epsilon=ARGON_EPSILON, sigma=ARGON_SIGMA, cutoff=ARGON.cutoff)
+    forces = ModelForces(model(potential), ARGON, [18] * 256, 21.0 * np.eye(3))
     found = forces.results(fcc_positions((4, 4, 4), 5.25), {"energy", "forces"})
     assert (found["forces"] == 7.0).all()
     assert found["energy"] < 0.0

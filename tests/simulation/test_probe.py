@@ -69,7 +69,7 @@ def first_peak(positions, box):
 
 def test_probe_is_free_of_pairs_near_the_cutoff_and_still_that_liquid(liquid):
     positions, box = liquid
-    probe = make_probe(positions, box, cutoff=CUTOFF, margin=4 * STEP)
+    probe = make_probe(positions, np.diag(box), cutoff=CUTOFF, margin=4 * STEP)
     assert pairs_near(positions, box, CUTOFF, 4 * STEP) > 40
     assert pairs_near(probe, box, CUTOFF, 4 * STEP) == 0
     moved = np.linalg.norm(probe - positions, axis=1)
@@ -81,13 +81,13 @@ def test_probe_is_free_of_pairs_near_the_cutoff_and_still_that_liquid(liquid):
     forces = argon_forces(box)
     before, after = (np.sqrt(np.mean(forces(x) ** 2)) for x in (positions, probe))
     assert after == pytest.approx(before, rel=0.1)
-    np.testing.assert_array_equal(make_probe(positions, box, cutoff=CUTOFF, margin=4 * STEP), probe)
+    np.testing.assert_array_equal(make_probe(positions, np.diag(box), cutoff=CUTOFF, margin=4 * STEP), probe)
 
 
 def test_exact_potential_is_symmetric_on_the_probe_and_not_on_the_thermal_liquid(liquid):
     positions, box = liquid
     forces = argon_forces(box)
-    probe = make_probe(positions, box, cutoff=CUTOFF, margin=4 * STEP)
+    probe = make_probe(positions, np.diag(box), cutoff=CUTOFF, margin=4 * STEP)
     assert symmetry(dense_hessian(forces, probe, step=STEP)) >= 0.999
     # with 70 pairs near the cutoff the step sees the jump of the truncation
     assert symmetry(dense_hessian(forces, positions, step=STEP)) < 0.998
@@ -95,23 +95,23 @@ def test_exact_potential_is_symmetric_on_the_probe_and_not_on_the_thermal_liquid
 
 def test_probe_survives_single_precision(liquid):
     positions, box = liquid
-    probe = make_probe(positions, box, cutoff=CUTOFF, margin=0.0401).astype(np.float32)
+    probe = make_probe(positions, np.diag(box), cutoff=CUTOFF, margin=0.0401).astype(np.float32)
     assert pairs_near(probe.astype(float), box, CUTOFF, 0.04) == 0
 
 
 def test_two_atoms_go_to_the_nearer_edge():
-    box = np.full(3, 20.0)
+    cell = 20.0 * np.eye(3)
     for start, sign in ((8.49, -1), (8.51, 1)):
-        probe = make_probe([[0, 0, 0], [start, 0, 0]], box, cutoff=8.5, margin=0.04)
+        probe = make_probe([[0, 0, 0], [start, 0, 0]], cell, cutoff=8.5, margin=0.04)
         assert probe[1, 0] - probe[0, 0] == pytest.approx(8.5 + sign * 0.042)
         assert not probe[:, 1:].any()
-    across = make_probe([[0.2, 0, 0], [11.69, 0, 0]], box, cutoff=8.5, margin=0.04)
+    across = make_probe([[0.2, 0, 0], [11.69, 0, 0]], cell, cutoff=8.5, margin=0.04)
     assert 20.0 - (across[1, 0] - across[0, 0]) == pytest.approx(8.542)
 
 
 def test_impossible_probes_are_refused(liquid):
     positions, box = liquid
-    with pytest.raises(ObservableError, match="half the box"):
-        make_probe(positions, box, cutoff=8.86, margin=0.04)
+    with pytest.raises(ObservableError, match="half the cell"):
+        make_probe(positions, np.diag(box), cutoff=8.86, margin=0.04)
     with pytest.raises(ObservableError, match="pairs still within"):
-        make_probe(positions, box, cutoff=8.0, margin=0.8, max_iterations=20)
+        make_probe(positions, np.diag(box), cutoff=8.0, margin=0.8, max_iterations=20)

@@ -11,11 +11,13 @@ from pytest_mlff.errors import NonFiniteError
 from pytest_mlff.potentials import lennard_jones
 from pytest_mlff.simulation.forces import ModelForces
 from pytest_mlff.simulation.statics import StaticForces
-from pytest_mlff.simulation.systems import ARGON
+from pytest_mlff.systems.reading import load_system
+
+ARGON = load_system("argon")
 
 
 def test_finite_answers_are_those_of_the_model(plain, small, liquid):
-    statics, plainly = (kind(plain(), ARGON, small.box) for kind in (StaticForces, ModelForces))
+    statics, plainly = (kind(plain(), ARGON, small.numbers, small.cell) for kind in (StaticForces, ModelForces))
     np.testing.assert_array_equal(statics(liquid), plainly(liquid))
     np.testing.assert_array_equal(statics(liquid[0]), plainly(liquid[0]))
     assert statics.calls == plainly.calls
@@ -31,11 +33,11 @@ def test_one_force_of_one_copy_is_refused_with_its_structure(request, small, liq
             forces[7, 1] = value
         return forces
 
-    statics = StaticForces(request.getfixturevalue(kind)(spoil), ARGON, small.box)
+    statics = StaticForces(request.getfixturevalue(kind)(spoil), ARGON, small.numbers, small.cell)
     with pytest.raises(NonFiniteError, match="fake: forces are not finite in 1 of 108 atoms, first in atom 7") as seen:
         statics(liquid[:2])
-    np.testing.assert_array_equal(seen.value.structure[0], liquid[1])
-    np.testing.assert_array_equal(seen.value.structure[1], small.box)
+    np.testing.assert_array_equal(seen.value.structure.positions, liquid[1])
+    np.testing.assert_array_equal(seen.value.structure.cell, small.cell)
 
 
 class Spoiled:
@@ -65,8 +67,8 @@ class Spoiled:
 @pytest.mark.filterwarnings("ignore:.*encountered in divide")
 def test_energy_and_stress_are_refused_too(small, liquid, asked, spoiled, words):
     model = SimpleNamespace(name="fake", calculator=Spoiled(**spoiled))
-    statics = StaticForces(model, ARGON, small.box)
+    statics = StaticForces(model, ARGON, small.numbers, small.cell)
     with pytest.raises(NonFiniteError, match=words):
         getattr(statics, asked)(liquid[0])
     right = SimpleNamespace(name="fake", calculator=Spoiled())
-    getattr(StaticForces(right, ARGON, small.box), asked)(liquid[0])
+    getattr(StaticForces(right, ARGON, small.numbers, small.cell), asked)(liquid[0])

@@ -5,25 +5,23 @@ import math
 import pytest
 
 from pytest_mlff.errors import SpecError
+from pytest_mlff.gate.catalogue import TABLE
 from pytest_mlff.verdict.overrides import tolerances
-from pytest_mlff.verdict.tolerances import TOLERANCES
 
 
 def test_an_override_moves_one_limit_and_nothing_else():
-    table = tolerances(TOLERANCES, {"diffusion": 0.05})
+    table = tolerances(TABLE, {"diffusion": 0.05})
     assert table["diffusion"].limit == 0.05
-    assert table["diffusion"].verdict_in == TOLERANCES["diffusion"].verdict_in
+    assert table["diffusion"].verdict_in == TABLE["diffusion"].verdict_in
     assert "user" in table["diffusion"].source
     assert "0.1" in table["diffusion"].reason
-    assert list(table) == list(TOLERANCES)
-    assert {k: v for k, v in table.items() if k != "diffusion"} == {
-        k: v for k, v in TOLERANCES.items() if k != "diffusion"
-    }
-    assert TOLERANCES["diffusion"].limit == 0.10
+    assert list(table) == list(TABLE)
+    assert {k: v for k, v in table.items() if k != "diffusion"} == {k: v for k, v in TABLE.items() if k != "diffusion"}
+    assert TABLE["diffusion"].limit == 0.10
 
 
 def test_a_limit_on_speed_makes_it_a_verdict():
-    row = tolerances(TOLERANCES, {"ms_per_call-256": 50})["ms_per_call-256"]
+    row = tolerances(TABLE, {"ms_per_call-256": 50})["ms_per_call-256"]
     assert (row.kind, row.limit, row.unit) == ("upper", 50.0, "ms")
     assert row.verdict_in == {"smoke", "ci", "full"}
 
@@ -53,13 +51,13 @@ def test_a_limit_on_speed_makes_it_a_verdict():
 )
 def test_bad_overrides_are_refused(key: str, limit: object, words: str):
     with pytest.raises(SpecError, match=words) as caught:
-        tolerances(TOLERANCES, {key: limit})  # type: ignore[dict-item]
+        tolerances(TABLE, {key: limit})  # type: ignore[dict-item]
     assert key in str(caught.value)
 
 
 def test_resolutions_may_exceed_one():
-    assert tolerances(TOLERANCES, {"translation": 20})["translation"].limit == 20.0
+    assert tolerances(TABLE, {"translation": 20})["translation"].limit == 20.0
 
 
 def test_kelvins_may_exceed_one():
-    assert tolerances(TOLERANCES, {"melting_point-full": 5})["melting_point-full"].limit == 5.0
+    assert tolerances(TABLE, {"melting_point-full": 5})["melting_point-full"].limit == 5.0

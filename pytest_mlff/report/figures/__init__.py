@@ -1,1 +1,1 @@
-"""Figures: curves in, an SVG file out. Nothing here measures or decides; the only room that knows matplotlib."""
+"""Figures: curves in, an SVG file out. Nothing here measures or decides; this and `study.figures` know matplotlib."""

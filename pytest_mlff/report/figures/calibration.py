@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from pytest_mlff.gate.catalogue import TABLE
 from pytest_mlff.report.figures.style import COLOURS, MARKERS, MUTED, PAGE, write_figure
 from pytest_mlff.verdict.tolerances import NARROW
 
@@ -16,13 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PANELS = {
-    "force parity": ("parity-liquid-256", "parity-solid-256"),
-    "phonon spectrum": ("pdos",),
-    "g(r)": ("rdf", "solid_rdf"),
-    "D": ("diffusion",),
-    "Γ(q)": ("gamma_self-1.844", "gamma_coherent-1.844"),
-    "XSVS time": ("xsvs_time",),
-    "melting": ("melting_below", "melting_above"),
+    title: tuple(row.key for row in TABLE.values() if row.panel == title)
+    for title in dict.fromkeys(row.panel for row in TABLE.values() if row.panel)
 }
 """Rows that are drawn together."""
 TICKS = (0.2, 0.5, 2.0, 5.0, 20.0, 50.0)
