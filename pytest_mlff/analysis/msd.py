@@ -116,7 +116,7 @@ def self_diffusivity(
     >>> import numpy as np
     >>> from pytest_mlff.synthetic import brownian_walkers
     >>> walkers = brownian_walkers(
-    ...     n_replicas=8, n_frames=116, n_atoms=256, box=[20.0, 20.0, 20.0],
+    ...     n_replicas=8, n_frames=116, n_atoms=256, cell=20.0 * np.eye(3),
     ...     diffusivity=0.36, frame_interval=0.1078, rng=np.random.default_rng(0),
     ... )
     >>> found = self_diffusivity(walkers)

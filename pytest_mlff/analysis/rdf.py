@@ -8,7 +8,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
-from pytest_mlff.analysis.geometry import half_shortest_edge, replica_positions, wrap
+from pytest_mlff.analysis.geometry import fractional, half_width, image_lengths, replica_positions, volume, wrap
 from pytest_mlff.analysis.statistics import curve_distance2, replica_mean
 from pytest_mlff.errors import ObservableError
 from pytest_mlff.schema import Estimate, validate_trajectory
@@ -30,10 +30,10 @@ def radial_distribution(trajectory: xr.Dataset, *, r_max: float, n_bins: int = 2
     Parameters
     ----------
     trajectory : xr.Dataset
-        ``position`` (replica, frame, atom, xyz) and ``box`` (xyz) in Å, see
+        ``position`` (replica, frame, atom, xyz) and ``cell`` (vector, xyz) in Å, see
         :func:`pytest_mlff.schema.validate_trajectory`. Every frame counts the same.
     r_max : float
-        Upper edge of the last bin in Å, at most half the shortest edge of the box.
+        Upper edge of the last bin in Å, at most half the smallest perpendicular width of the cell.
     n_bins : int
         Number of bins of equal width, from 0 to ``r_max``.
 
@@ -46,7 +46,7 @@ def radial_distribution(trajectory: xr.Dataset, *, r_max: float, n_bins: int = 2
     Raises
     ------
     ObservableError
-        If ``r_max`` does not fit the box, there are fewer than two atoms, or a position is not finite.
+        If ``r_max`` does not fit the cell, there are fewer than two atoms, or a position is not finite.
 
     Notes
     -----
@@ -57,7 +57,7 @@ def radial_distribution(trajectory: xr.Dataset, *, r_max: float, n_bins: int = 2
     --------
     >>> import numpy as np
     >>> from pytest_mlff.synthetic import ideal_gas
-    >>> gas = ideal_gas(n_replicas=4, n_frames=50, n_atoms=64, box=[10, 10, 10], rng=np.random.default_rng(0))
+    >>> gas = ideal_gas(n_replicas=4, n_frames=50, n_atoms=64, cell=10 * np.eye(3), rng=np.random.default_rng(0))
     >>> g = radial_distribution(gas, r_max=5.0, n_bins=10)
     >>> bool(abs(g["g"][-1] - 1) < 0.05)
     True
@@ -65,16 +65,16 @@ def radial_distribution(trajectory: xr.Dataset, *, r_max: float, n_bins: int = 2
     import xarray as xr
 
     validate_trajectory(trajectory)
-    box = np.asarray(trajectory["box"].values, dtype=np.float64)
+    cell = np.asarray(trajectory["cell"].values, dtype=np.float64)
     n_atoms = trajectory.sizes["atom"]
-    _check_range(r_max, n_bins, box, n_atoms)
+    _check_range(r_max, n_bins, cell, n_atoms)
     edges = np.linspace(0.0, r_max, n_bins + 1)
-    expected = trajectory.sizes["frame"] * ideal_pairs(edges, n_atoms, float(np.prod(box)))
+    expected = trajectory.sizes["frame"] * ideal_pairs(edges, n_atoms, volume(cell))
     curves = np.empty((trajectory.sizes["replica"], n_bins))
     for k in range(len(curves)):
         found = np.zeros(n_bins, dtype=np.int64)
         for frame in replica_positions(trajectory, k):
-            found += count_pairs(frame, box, r_max=r_max, n_bins=n_bins)
+            found += count_pairs(frame, cell, r_max=r_max, n_bins=n_bins)
         curves[k] = found / expected
     mean, stderr = replica_mean(curves)
     dimensionless = {"units": "1", "long_name": "radial distribution function"}
@@ -112,7 +112,7 @@ def ideal_pairs(edges: ArrayLike, n_atoms: int, volume: float) -> NDArray[np.flo
 
 
 def count_pairs(
-    position: NDArray[np.floating], box: NDArray[np.float64], *, r_max: float, n_bins: int
+    position: NDArray[np.floating], cell: NDArray[np.float64], *, r_max: float, n_bins: int
 ) -> NDArray[np.int64]:
     """Histogram of pair distances of one configuration.
 
@@ -120,10 +120,10 @@ def count_pairs(
     ----------
     position : ndarray, shape (atom, 3)
         Positions in Å, wrapped or not.
-    box : ndarray, shape (3,)
-        Edges of the cell in Å.
+    cell : ndarray, shape (3, 3)
+        Cell vectors in Å, as rows.
     r_max : float
-        Upper edge of the last bin in Å, at most half the shortest edge; not counted itself.
+        Upper edge of the last bin in Å, at most half the smallest perpendicular width; not counted itself.
     n_bins : int
         Number of bins of equal width.
 
@@ -137,11 +137,11 @@ def count_pairs(
     All pairs are visited when there are few atoms or ``r_max`` covers much of the cell, otherwise those of a
     neighbour list (``vesin``), whose cost is linear in the number of atoms.
     """
-    inside = wrap(position, box)
-    share = 4.0 / 3.0 * np.pi * r_max**3 / float(np.prod(box))
+    inside = wrap(position, cell)
+    share = 4.0 / 3.0 * np.pi * r_max**3 / volume(cell)
     if len(inside) <= _FEW_ATOMS or share > _SPHERE_SHARE:
-        return _count_all(inside, box, r_max, n_bins)
-    return _count_listed(inside, box, r_max, n_bins)
+        return _count_all(inside, cell, r_max, n_bins)
+    return _count_listed(inside, cell, r_max, n_bins)
 
 
 def distance2(candidate: xr.Dataset, reference: xr.Dataset) -> Estimate:
@@ -177,11 +177,11 @@ def distance2(candidate: xr.Dataset, reference: xr.Dataset) -> Estimate:
     return curve_distance2(candidate["g_replica"].values, target, reference["g_stderr"].values, r**2, scale)
 
 
-def _check_range(r_max: float, n_bins: int, box: NDArray[np.float64], n_atoms: int) -> None:
-    limit = half_shortest_edge(box)
+def _check_range(r_max: float, n_bins: int, cell: NDArray[np.float64], n_atoms: int) -> None:
+    limit = half_width(cell)
     if not 0.0 < r_max <= limit * (1.0 + 1e-9):
         raise ObservableError(
-            f"r_max = {r_max} Å exceeds half the box ({limit:g} Å) or is not positive; "
+            f"r_max = {r_max} Å exceeds half the width of the cell ({limit:g} Å) or is not positive; "
             f"pass r_max <= {limit:g} or use a larger system"
         )
     if n_bins < 1:
@@ -190,45 +190,34 @@ def _check_range(r_max: float, n_bins: int, box: NDArray[np.float64], n_atoms: i
         raise ObservableError(f"trajectory has {n_atoms} atom(s); g(r) needs at least two")
 
 
-def _count_all(position: NDArray[np.float64], box: NDArray[np.float64], r_max: float, n_bins: int) -> NDArray[np.int64]:
+def _count_all(
+    position: NDArray[np.float64], cell: NDArray[np.float64], r_max: float, n_bins: int
+) -> NDArray[np.int64]:
     """Visit every pair once: atom i with atoms i + 1 ... i + N/2, counted round a ring of atoms."""
     n = len(position)
-    per_axis = [np.ascontiguousarray(x, dtype=np.float32) for x in (position / box).T]
-    edges = box.astype(np.float32)
+    per_axis = list(fractional(position, cell).astype(np.float32))
     rings = [sliding_window_view(np.concatenate([x, x[: n // 2]]), n) for x in per_axis]
     counts = np.zeros(n_bins, dtype=np.int64)
     whole, rows = (n - 1) // 2, max(1, _BLOCK // n)
     for start in range(1, whole + 1, rows):
         stop = min(start + rows, whole + 1)
         windows = [ring[start:stop] - x for ring, x in zip(rings, per_axis, strict=True)]
-        counts += _bin(_lengths(windows, edges), r_max, n_bins)
+        counts += _bin(image_lengths(windows, cell), r_max, n_bins)
     if n % 2 == 0:  # the opposite atom on the ring is met from both sides
         half = n // 2
         windows = [x[half:] - x[:half] for x in per_axis]
-        counts += _bin(_lengths(windows, edges), r_max, n_bins)
+        counts += _bin(image_lengths(windows, cell), r_max, n_bins)
     return counts
 
 
-def _lengths(fractional: list[NDArray[np.float32]], box: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Minimum-image lengths of fractional displacements, given per axis; works in place."""
-    for d, edge in zip(fractional, box, strict=True):
-        d -= np.rint(d)
-        d *= edge
-        d *= d
-    total = fractional[0]
-    total += fractional[1]
-    total += fractional[2]
-    return np.sqrt(total, out=total)
-
-
 def _count_listed(
-    position: NDArray[np.float64], box: NDArray[np.float64], r_max: float, n_bins: int
+    position: NDArray[np.float64], cell: NDArray[np.float64], r_max: float, n_bins: int
 ) -> NDArray[np.int64]:
     """Visit the pairs of a half neighbour list."""
     from vesin import NeighborList
 
     pairs = NeighborList(cutoff=r_max, full_list=False)
-    (length,) = pairs.compute(points=position, box=np.diag(box), periodic=True, quantities="d")
+    (length,) = pairs.compute(points=position, box=cell, periodic=True, quantities="d")
     return _bin(length, r_max, n_bins)
 
 

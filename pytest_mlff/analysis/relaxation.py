@@ -91,7 +91,7 @@ def relaxation_rate(
     >>> import numpy as np
     >>> from pytest_mlff.synthetic import brownian_walkers
     >>> walkers = brownian_walkers(
-    ...     n_replicas=8, n_frames=116, n_atoms=256, box=[23.65] * 3,
+    ...     n_replicas=8, n_frames=116, n_atoms=256, cell=23.65 * np.eye(3),
     ...     diffusivity=0.36, frame_interval=0.1078, rng=np.random.default_rng(0),
     ... )
     >>> rate = relaxation_rate(walkers, kind="self", shells=[1.304])

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pytest_mlff.analysis.density import density_modes
-from pytest_mlff.analysis.geometry import reciprocal_vectors, replica_positions, wave_number
+from pytest_mlff.analysis.geometry import reciprocal_vectors, replica_positions, smallest_wave_number, wave_number
 from pytest_mlff.analysis.statistics import curve_distance2, replica_mean
 from pytest_mlff.errors import ObservableError
 from pytest_mlff.schema import Estimate, validate_trajectory
@@ -35,7 +35,7 @@ def structure_factor(
     Parameters
     ----------
     trajectory : xr.Dataset
-        ``position`` (replica, frame, atom, xyz) and ``box`` (xyz) in Å, see
+        ``position`` (replica, frame, atom, xyz) and ``cell`` (vector, xyz) in Å, see
         :func:`pytest_mlff.schema.validate_trajectory`. Every frame counts the same.
     q_max : float
         Largest |q| in Å⁻¹.
@@ -60,14 +60,14 @@ def structure_factor(
 
     Notes
     -----
-    S(q) = ⟨|Σ f exp(−iq·r)|²⟩/N with q = 2π n / L for integer n only, where the periodic images of an atom
+    S(q) = ⟨|Σ f exp(−iq·r)|²⟩/N with q = 2π n·inv(cell)ᵀ for integer n only, where the periodic images of an atom
     scatter in phase; f = 1 unless a form factor is given.
 
     Examples
     --------
     >>> import numpy as np
     >>> from pytest_mlff.synthetic import ideal_gas
-    >>> gas = ideal_gas(n_replicas=4, n_frames=50, n_atoms=64, box=[10, 10, 10], rng=np.random.default_rng(0))
+    >>> gas = ideal_gas(n_replicas=4, n_frames=50, n_atoms=64, cell=10 * np.eye(3), rng=np.random.default_rng(0))
     >>> s = structure_factor(gas, q_max=3.0)
     >>> bool(abs(s["S"].mean() - 1) < 0.05)
     True
@@ -75,19 +75,19 @@ def structure_factor(
     import xarray as xr
 
     validate_trajectory(trajectory)
-    box = np.asarray(trajectory["box"].values, dtype=np.float64)
-    n = reciprocal_vectors(box, q_min=0.0, q_max=q_max)
+    cell = np.asarray(trajectory["cell"].values, dtype=np.float64)
+    n = reciprocal_vectors(cell, q_min=0.0, q_max=q_max)
     if len(n) == 0 or not bin_width > 0.0:
         raise ObservableError(
             f"q_max = {q_max} Å⁻¹, bin_width = {bin_width} Å⁻¹; the smallest |q| of the cell is "
-            f"{2 * np.pi / box.max():g} Å⁻¹: pass q_max above it and a positive width"
+            f"{smallest_wave_number(cell):g} Å⁻¹: pass q_max above it and a positive width"
         )
-    length = wave_number(n, box)
+    length = wave_number(n, cell)
     of_q, of_atom = _form_factor(form_factor, length, trajectory.sizes["atom"])
     bins, member, n_vectors = np.unique(_bin_index(length, bin_width), return_inverse=True, return_counts=True)
     curves = np.empty((trajectory.sizes["replica"], len(bins)))
     for k in range(len(curves)):
-        power = of_q**2 * mean_power(replica_positions(trajectory, k), box, n, of_atom)
+        power = of_q**2 * mean_power(replica_positions(trajectory, k), cell, n, of_atom)
         curves[k] = np.bincount(member, weights=power) / n_vectors
     mean, stderr = replica_mean(curves)
     unit = {"units": "1"}
@@ -105,7 +105,7 @@ def structure_factor(
 
 def mean_power(
     position: NDArray[np.floating],
-    box: NDArray[np.float64],
+    cell: NDArray[np.float64],
     n: NDArray[np.int64],
     weight: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
@@ -115,10 +115,10 @@ def mean_power(
     ----------
     position : ndarray, shape (frame, atom, 3)
         Positions in Å.
-    box : ndarray, shape (3,)
-        Edges of the cell in Å.
+    cell : ndarray, shape (3, 3)
+        Cell vectors in Å, as rows.
     n : ndarray of int, shape (q, 3)
-        Integers of the wave vectors q = 2π n / L.
+        Integers of the wave vectors q = 2π n·inv(cell)ᵀ.
     weight : ndarray, shape (atom,), optional
         What each atom scatters; 1 when omitted.
 
@@ -135,7 +135,7 @@ def mean_power(
         frames = position[start : start + step]
         modes = np.zeros((len(frames), len(n)), dtype=np.complex64)
         for value, atoms in groups:
-            modes += np.float32(value) * density_modes(frames[:, atoms], box, n)
+            modes += np.float32(value) * density_modes(frames[:, atoms], cell, n)
         total += np.sum(modes.real**2 + modes.imag**2, axis=0, dtype=np.float64)
     power: NDArray[np.float64] = total / (n_frames * n_atoms)
     return power
@@ -167,7 +167,7 @@ def distance2(candidate: xr.Dataset, reference: xr.Dataset) -> Estimate:
     if q.shape != other.shape or not np.allclose(q, other, rtol=1e-6, atol=0.0):
         raise ObservableError(
             f"candidate has q on {len(other)} points up to {other.max():g} Å⁻¹, reference {len(q)} up to "
-            f"{q.max():g} Å⁻¹; compute both in the same box, with the same q_max and bin_width"
+            f"{q.max():g} Å⁻¹; compute both in the same cell, with the same q_max and bin_width"
         )
     target = np.asarray(reference["S"].values, dtype=np.float64)
     scale = float(np.sum((target - 1.0) ** 2))

@@ -200,7 +200,7 @@ def _virial(context: CheckContext, state: str, trajectory: xr.Dataset) -> np.nda
     from pytest_mlff.simulation.pressure import frame_pressures, pressure_frames
 
     frames = list(pressure_frames(trajectory.sizes["frame"], trajectory.sizes["atom"]))
-    forces, meter = context.forces(trajectory["box"].values), context.meter
+    forces, meter = context.forces(np.diag(trajectory["cell"].values)), context.meter
     found = []
     with meter.task(f"{context.model.name} pressure {state}", len(frames) * trajectory.sizes["replica"]):
         for positions in trajectory["position"].values[:, frames]:

@@ -114,7 +114,7 @@ class Workbench:
         whole_one = positions[-1]
         if piece.atoms >= len(whole_one):
             return Structure(whole_one, box)
-        vector = minimum_image(whole_one - whole_one[piece.centre % len(whole_one)], box)
+        vector = minimum_image(whole_one - whole_one[piece.centre % len(whole_one)], np.diag(box))
         near = np.argsort(np.einsum("ij,ij->i", vector, vector), kind="stable")[: piece.atoms]
         return Structure(whole_one[near], box)
 
@@ -132,7 +132,7 @@ class Workbench:
             Its atoms in a cubic cell of edge ``VACUUM``.
         """
         found = self.structure(piece)
-        vector = minimum_image(found.positions - found.positions[0], found.cell)
+        vector = minimum_image(found.positions - found.positions[0], np.diag(found.cell))
         return Structure(vector - vector.mean(axis=0) + 0.5 * VACUUM, np.full(3, VACUUM))
 
     def evaluator(self, cell: np.ndarray, calculator: Any = None) -> StaticForces:

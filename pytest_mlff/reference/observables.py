@@ -24,10 +24,10 @@ Q_MAX = {256: 4.0, 4000: 2.6}
 
 
 def _rdf(trajectory: xr.Dataset) -> xr.Dataset:
-    from pytest_mlff.analysis.geometry import half_shortest_edge
+    from pytest_mlff.analysis.geometry import half_width
     from pytest_mlff.analysis.rdf import radial_distribution
 
-    r_max = min(4 * ARGON_SIGMA, 0.999 * half_shortest_edge(trajectory["box"].values))
+    r_max = min(4 * ARGON_SIGMA, 0.999 * half_width(trajectory["cell"].values))
     return radial_distribution(_strided(trajectory), r_max=r_max)
 
 

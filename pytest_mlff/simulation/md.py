@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from ase.data import atomic_numbers
 from filelock import Timeout
 
 import pytest_mlff
@@ -141,8 +142,10 @@ def simulate(workshop: Workshop, run: Run, starts: np.ndarray, *, n_frames: int)
     }
     trajectory = trajectory_dataset(
         merged["position"],
-        run.state.box,
+        np.diag(run.state.box),
         workshop.system.frame_interval,
+        numbers=atomic_numbers[workshop.system.symbol],
+        masses=workshop.system.mass,
         state=run.state.name,
         force_calls=len(starts) * (run.equilibration_steps + n_frames * stride),
     )

@@ -30,7 +30,7 @@ def main(n_atoms: int, n_frames: int) -> None:
         n_replicas=1,
         n_frames=n_frames,
         n_atoms=n_atoms,
-        box=state_point(f"100K-{n_atoms}").box,
+        cell=np.diag(state_point(f"100K-{n_atoms}").box),
         diffusivity=DIFFUSIVITY,
         frame_interval=synthetic.ARGON_FRAME_INTERVAL,
         rng=np.random.default_rng(0),

@@ -31,7 +31,7 @@ def walkers():
         n_replicas=3,
         n_frames=60,
         n_atoms=256,
-        box=state_point("100K-256").box,
+        cell=np.diag(state_point("100K-256").box),
         diffusivity=0.34,
         frame_interval=0.1078,
         rng=np.random.default_rng(0),
