@@ -101,22 +101,9 @@ def orientation_vectors(bonds: ArrayLike) -> FloatArray:
 
 
 def coherent_neighbours(position: NDArray[np.floating], cell: ArrayLike) -> NDArray[np.int64]:
-    """Count, for each atom, the nearest neighbours that see the same orientation as it does.
+    """Count how many of the 12 nearest neighbours of each atom see the same orientation as it does: all in a crystal.
 
-    Parameters
-    ----------
-    position, cell : ndarray, shape (atom, 3), and array_like, shape (3, 3)
-        One frame, wrapped or not, and its cell vectors as rows, in Å.
-
-    Returns
-    -------
-    ndarray of int, shape (atom,)
-        0 to 12 of the 12 nearest neighbours; 12 throughout in a perfect crystal.
-
-    Raises
-    ------
-    ObservableError
-        For fewer than 13 atoms.
+    Takes one frame (atom, 3), wrapped or not, and its cell vectors as rows, in Å; refuses fewer than 13 atoms.
     """
     if len(position) <= NEIGHBOURS:
         raise ObservableError(f"{len(position)} atoms; a bond order over {NEIGHBOURS} neighbours needs more")
@@ -130,24 +117,9 @@ def coherent_neighbours(position: NDArray[np.floating], cell: ArrayLike) -> NDAr
 def neighbour_counts(
     position: NDArray[np.floating], cell: ArrayLike, *, cutoff: float = COUNT_CUTOFF
 ) -> NDArray[np.int64]:
-    """Count the neighbours of each atom within a distance.
+    """Count the neighbours of each atom of a frame (atom, 3) within a distance, without the atom itself.
 
-    Parameters
-    ----------
-    position, cell : ndarray, shape (atom, 3), and array_like, shape (3, 3)
-        One frame, wrapped or not, and its cell vectors as rows, in Å.
-    cutoff : float
-        Distance in Å, at most half the smallest perpendicular width.
-
-    Returns
-    -------
-    ndarray of int, shape (atom,)
-        Neighbours, without the atom itself.
-
-    Raises
-    ------
-    ObservableError
-        For a cutoff beyond it.
+    All in Å; the cutoff is at most half the smallest perpendicular width of the cell, whose rows are its vectors.
     """
     half = half_width(cell)
     if not 0.0 < cutoff <= half:

@@ -1,20 +1,24 @@
-"""Radial distribution function g(r) of a one-component periodic system, and the distance of two of them."""
+"""Radial distribution functions of a periodic system, of all atoms or of pairs of species, and their distance."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
 from pytest_mlff.analysis.geometry import fractional, half_width, image_lengths, replica_positions, volume, wrap
+from pytest_mlff.analysis.species import groups_of, pairs_of, stacked
 from pytest_mlff.analysis.statistics import curve_distance2, replica_mean
 from pytest_mlff.errors import ObservableError
 from pytest_mlff.schema import Estimate, validate_trajectory
 
 if TYPE_CHECKING:
     import xarray as xr
+
+Number = TypeVar("Number", np.int64, np.float64)
 
 _BLOCK = 2**15
 """Pairs handled at once by the direct kernel: its arrays stay in the processor's cache."""
@@ -25,7 +29,7 @@ _SPHERE_SHARE = 1.0 / 16.0
 
 
 def radial_distribution(trajectory: xr.Dataset, *, r_max: float, n_bins: int = 200) -> xr.Dataset:
-    """Radial distribution function g(r).
+    """Radial distribution function g(r) of all atoms, whatever their species.
 
     Parameters
     ----------
@@ -62,8 +66,6 @@ def radial_distribution(trajectory: xr.Dataset, *, r_max: float, n_bins: int = 2
     >>> bool(abs(g["g"][-1] - 1) < 0.05)
     True
     """
-    import xarray as xr
-
     validate_trajectory(trajectory)
     cell = np.asarray(trajectory["cell"].values, dtype=np.float64)
     n_atoms = trajectory.sizes["atom"]
@@ -76,6 +78,70 @@ def radial_distribution(trajectory: xr.Dataset, *, r_max: float, n_bins: int = 2
         for frame in replica_positions(trajectory, k):
             found += count_pairs(frame, cell, r_max=r_max, n_bins=n_bins)
         curves[k] = found / expected
+    return _distribution(curves, edges)
+
+
+def partial_distributions(trajectory: xr.Dataset, *, r_max: float, n_bins: int = 200) -> xr.Dataset:
+    """Partial distribution functions g_ab(r), one for each unordered pair of species.
+
+    Parameters
+    ----------
+    trajectory, r_max, n_bins
+        As for :func:`radial_distribution`.
+
+    Returns
+    -------
+    xr.Dataset
+        As from :func:`radial_distribution`, with the dimension ``pair`` first: its labels are such as ``Na-Cl``, the
+        coordinates ``first`` and ``second`` (pair) hold the species. A species of one atom makes no pair with itself.
+
+    Raises
+    ------
+    ObservableError
+        As :func:`radial_distribution`.
+
+    Notes
+    -----
+    g_ab = pairs found / pairs expected, N_a(N_a − 1)/2 times the bin's share of the volume for a = b and N_a N_b times
+    it otherwise: in a finite ideal gas each is exactly 1 on average. Pairs of unlike atoms are those of both species
+    together less those of either.
+    """
+    validate_trajectory(trajectory)
+    cell = np.asarray(trajectory["cell"].values, dtype=np.float64)
+    _check_range(r_max, n_bins, cell, trajectory.sizes["atom"])
+    groups = groups_of(trajectory)
+    pairs = [(a, b) for a, b in pairs_of(trajectory) if a != b or len(groups[a]) > 1]
+    edges = np.linspace(0.0, r_max, n_bins + 1)
+    kernel = _kernel(trajectory.sizes["atom"], cell, r_max)  # one for all, so that a pair always falls into one bin
+
+    def ideal(*species: str) -> NDArray[np.float64]:
+        return ideal_pairs(edges, sum(len(groups[name]) for name in species), volume(cell))
+
+    expected = trajectory.sizes["frame"] * _of_pairs(ideal, pairs)
+    curves = np.zeros((trajectory.sizes["replica"], len(pairs), n_bins))
+    for k in range(len(curves)):
+        for frame in replica_positions(trajectory, k):
+            inside = wrap(frame, cell)
+
+            def count(*species: str, inside: NDArray[np.float64] = inside) -> NDArray[np.int64]:
+                return kernel(inside[np.concatenate([groups[name] for name in species])], cell, r_max, n_bins)
+
+            curves[k] += _of_pairs(count, pairs)
+    curves /= expected
+    return stacked([_distribution(curves[:, k], edges) for k in range(len(pairs))], pairs)
+
+
+def _of_pairs(count: Callable[..., NDArray[Number]], pairs: Sequence[tuple[str, str]]) -> NDArray[Number]:
+    """Count like pairs, and unlike ones: those of both species together less those of either."""
+    wanted = {names for a, b in pairs for names in ((a,), (b,), (a, b)) if a != b or len(names) == 1}
+    known = {names: count(*names) for names in wanted}
+    return np.array([known[a,] if a == b else known[a, b] - known[a,] - known[b,] for a, b in pairs])
+
+
+def _distribution(curves: NDArray[np.float64], edges: NDArray[np.float64]) -> xr.Dataset:
+    """Make the data set of one g(r) from its curves (replica, r)."""
+    import xarray as xr
+
     mean, stderr = replica_mean(curves)
     dimensionless = {"units": "1", "long_name": "radial distribution function"}
     return xr.Dataset(
@@ -85,7 +151,7 @@ def radial_distribution(trajectory: xr.Dataset, *, r_max: float, n_bins: int = 2
             "g_replica": (("replica", "r"), curves, {"units": "1"}),
         },
         coords={"r": ("r", 0.5 * (edges[1:] + edges[:-1]), {"units": "Å"})},
-        attrs={"normalisation": "N(N-1)", "r_max": float(r_max)},
+        attrs={"normalisation": "N(N-1)", "r_max": float(edges[-1])},
     )
 
 
@@ -137,11 +203,16 @@ def count_pairs(
     All pairs are visited when there are few atoms or ``r_max`` covers much of the cell, otherwise those of a
     neighbour list (``vesin``), whose cost is linear in the number of atoms.
     """
-    inside = wrap(position, cell)
+    return _kernel(len(position), cell, r_max)(wrap(position, cell), cell, r_max, n_bins)
+
+
+_Kernel = Callable[[NDArray[np.float64], NDArray[np.float64], float, int], NDArray[np.int64]]
+
+
+def _kernel(n_atoms: int, cell: NDArray[np.float64], r_max: float) -> _Kernel:
+    """Choose the faster way to count the pairs of so many atoms."""
     share = 4.0 / 3.0 * np.pi * r_max**3 / volume(cell)
-    if len(inside) <= _FEW_ATOMS or share > _SPHERE_SHARE:
-        return _count_all(inside, cell, r_max, n_bins)
-    return _count_listed(inside, cell, r_max, n_bins)
+    return _count_all if n_atoms <= _FEW_ATOMS or share > _SPHERE_SHARE else _count_listed
 
 
 def distance2(candidate: xr.Dataset, reference: xr.Dataset) -> Estimate:

@@ -46,6 +46,7 @@ def relaxation_rate(
     source: Source = "field",
     windows: Mapping[float, Window] | None = None,
     exposure_frames: int = 1,
+    species: str | None = None,
 ) -> xr.Dataset:
     """Relaxation rate Γ(q) of the field.
 
@@ -66,6 +67,8 @@ def relaxation_rate(
         Lags of the fit in ps, by shell; ``FIT_WINDOW`` where a shell is not named.
     exposure_frames : int
         Finite exposure, for ``source="intensity"``.
+    species : str, optional
+        Chemical symbol: only these atoms scatter, for ``source="field"``. All of them, alike, if left out.
 
     Returns
     -------
@@ -103,10 +106,12 @@ def relaxation_rate(
     if source == "field":
         if exposure_frames != 1:
             raise ObservableError("exposure_frames needs source='intensity'")
-        curve = field_correlation(trajectory, kind=kind, shells=shells, pooling=pooling, max_lag=longest)
+        curve = field_correlation(
+            trajectory, kind=kind, shells=shells, pooling=pooling, max_lag=longest, species=species
+        )
         return fitted_rate(curve, windows=windows)
-    if pooling != "shell":
-        raise ObservableError("source='intensity' needs pooling='shell'")
+    if pooling != "shell" or species is not None:
+        raise ObservableError("source='intensity' needs pooling='shell' and all species")
     curve = intensity_autocorrelation(
         trajectory, kind=kind, shells=shells, max_lag=longest, exposure_frames=exposure_frames
     )

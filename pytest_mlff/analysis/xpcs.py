@@ -23,6 +23,7 @@ from pytest_mlff.analysis.shells import (
     time_correlation,
     wave_vector_shells,
 )
+from pytest_mlff.analysis.species import atoms_of
 from pytest_mlff.analysis.statistics import delete_one_stderr
 from pytest_mlff.errors import ObservableError
 from pytest_mlff.schema import validate_trajectory
@@ -63,6 +64,7 @@ def field_correlation(
     shells: Sequence[float] = PAPER_SHELLS,
     pooling: Pooling = "shell",
     max_lag: float = MAX_LAG,
+    species: str | None = None,
 ) -> xr.Dataset:
     """Normalised intermediate scattering function F(q, τ).
 
@@ -79,6 +81,8 @@ def field_correlation(
         :func:`pytest_mlff.analysis.shells.wave_vector_shells`; the self part always uses the plain shell.
     max_lag : float
         Longest lag in ps.
+    species : str, optional
+        Chemical symbol: only these atoms scatter. All of them, alike, if left out.
 
     Returns
     -------
@@ -113,9 +117,9 @@ def field_correlation(
     """
     found, interval, lags = _prepared(trajectory, shells, "shell" if kind == "self" else pooling, max_lag)
     cell = trajectory["cell"].to_numpy()
-    curves = []
+    curves, atoms = [], atoms_of(trajectory, species)
     for replica in range(trajectory.sizes["replica"]):
-        position = replica_positions(trajectory, replica)
+        position = replica_positions(trajectory, replica)[:, atoms]
         if kind == "self":
             rows = [self_correlation(position, cell, s, lags, max_vectors=SELF_VECTORS) for s in found]
         else:
