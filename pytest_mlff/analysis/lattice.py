@@ -143,7 +143,7 @@ def nearest_images(positions: ArrayLike, *, box: ArrayLike, atom: int = 0) -> tu
     """
     place, edges = np.asarray(positions, dtype=float), np.asarray(box, dtype=float)
     shifts = np.array(list(itertools.product((-1, 0, 1), repeat=3))) * edges
-    nearest = minimum_image(place - place[atom], edges)
+    nearest = minimum_image(place - place[atom], np.diag(edges))
     vectors = nearest[:, np.newaxis, :] + shifts
     distance = np.linalg.norm(vectors, axis=-1)
     kept = distance <= distance.min(axis=1, keepdims=True) + 1e-4 * edges.min()

@@ -86,7 +86,7 @@ def test_a_contrast_that_never_halves_is_said_to_be_a_bound(context):
         n_replicas=4,
         n_frames=60,
         n_atoms=30,
-        box=[23.7] * 3,
+        cell=23.7 * np.eye(3),
         diffusivity=1e-4,
         frame_interval=0.1078,
         rng=np.random.default_rng(0),
@@ -98,7 +98,7 @@ def test_a_contrast_that_never_halves_is_said_to_be_a_bound(context):
 
 
 def test_net_force_is_the_rms_over_frames_of_the_force_on_an_atom(context):
-    trajectory = trajectory_dataset(np.zeros((2, 3, 10, 3)), [20.0] * 3, 0.1, force_calls=60)
+    trajectory = trajectory_dataset(np.zeros((2, 3, 10, 3)), 20.0 * np.eye(3), 0.1, force_calls=60)
     trajectory["net_force"] = (("replica", "frame"), np.array([[3.0, 4.0, 0.0], [1.0, 2.0, 2.0]]))
     found = liquid._finding(context(ReferenceModel(ARGON), protocol="ci"), CI["net_force"], trajectory)
     each = np.sqrt([25 / 3, 9 / 3]) / 10
