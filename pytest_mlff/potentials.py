@@ -108,14 +108,7 @@ class LennardJones(Calculator):  # type: ignore[misc]  # ase is not typed
         return force
 
     def _pairs(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Each pair within the cutoff once: indices and the vector from the first to the second."""
-        positions, cell, periodic = self.atoms.positions, self.atoms.cell.array, self.atoms.pbc
-        if periodic.any() and not periodic.all():
-            # a free direction, normal to the others, gets so much vacuum that no image is within reach
-            cell = Cell(np.where(periodic[:, None], cell, 0.0)).complete().array
-            span = positions.max(axis=0) - positions.min(axis=0)
-            cell[~periodic] *= np.linalg.norm(span) + 2 * self.cutoff
-        return tuple(self._neighbors.compute(positions, cell, bool(periodic.any()), "ijD"))
+        return neighbor_pairs(self._neighbors, self.atoms)
 
     def _pair_terms(self, r2: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Shifted pair energies and dV/dr / r for squared distances ``r2``."""
@@ -123,6 +116,17 @@ class LennardJones(Calculator):  # type: ignore[misc]  # ase is not typed
         edge = (self.sigma / self.cutoff) ** 6
         energy = 4 * self.epsilon * (x6 * (x6 - 1) - edge * (edge - 1))
         return energy, -24 * self.epsilon * x6 * (2 * x6 - 1) / r2
+
+
+def neighbor_pairs(neighbors: NeighborList, atoms: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Each pair within the cutoff once, in any cell: indices, and the vector from the first to the second in Å."""
+    positions, cell, periodic = atoms.positions, atoms.cell.array, atoms.pbc
+    if periodic.any() and not periodic.all():
+        # a free direction, normal to the others, gets so much vacuum that no image is within reach
+        cell = Cell(np.where(periodic[:, None], cell, 0.0)).complete().array
+        span = positions.max(axis=0) - positions.min(axis=0)
+        cell[~periodic] *= np.linalg.norm(span) + 2 * neighbors.cutoff
+    return tuple(neighbors.compute(positions, cell, bool(periodic.any()), "ijD"))
 
 
 def lennard_jones(

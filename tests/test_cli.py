@@ -43,8 +43,8 @@ def test_build(stand_in, tmp_path, capsys):
     calls = stand_in("pytest_mlff.reference.build", "build")
     command = ["reference", "build", "argon", "--only", "95K-256", "--jobs", "2"]
     assert cli.main([*command, "--output", str(tmp_path), "--cache-dir", "c"]) == 0
-    ((output,), options) = calls[0]
-    assert output == tmp_path
+    (given, options) = calls[0]
+    assert given == ("argon", tmp_path)
     assert (options["only"], options["jobs"], str(options["cache_dir"])) == ("95K-256", 2, "c")
     assert str(tmp_path) in capsys.readouterr().out
 
@@ -89,8 +89,8 @@ def test_the_functions_it_calls_take_what_it_gives():
     from pytest_mlff.reference.build import build
     from pytest_mlff.reference.verify import Comparison, verify
 
-    inspect.signature(build).bind("out", cache_dir="c", only=None, jobs=1, progress=None)
-    inspect.signature(verify).bind(cache_dir="c", only=None, progress=None)
+    inspect.signature(build).bind("argon", "out", cache_dir="c", only=None, jobs=1, progress=None)
+    inspect.signature(verify).bind("system", cache_dir="c", only=None, progress=None)
     inspect.signature(build_dataset).bind("composition", "output", cache_dir="c", progress=None)
     inspect.signature(null_spread).bind(seeds=1, output="o", protocol="ci", only_table=False)
     inspect.signature(power).bind(seeds=1, output="o", null="n", only_table=False)

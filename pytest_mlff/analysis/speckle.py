@@ -41,7 +41,7 @@ def speckle_pattern(
         The picture spans −q_max to q_max in q_x and q_y, in Å⁻¹; the default shows the first ring of
         liquid argon, near 2 Å⁻¹.
     photon_wave_number : float
-        k = 2π/λ of the light in Å⁻¹, the radius of the sphere; the default, 9.9 keV, is a usual X-ray. It
+        Of the light, k = 2π/λ in Å⁻¹, the radius of the sphere; the default, 9.9 keV, is a usual X-ray. It
         must exceed √2 q_max, so that the sphere reaches the corners.
     commensurate : bool
         Move each pixel to the nearest wave vector of the cell, which removes the streaks that the cut at the

@@ -114,8 +114,8 @@ def correlation_time(
 
     Parameters
     ----------
-    trajectory, shell, source, pooling, max_exposure
-        As in :func:`optical_contrast`.
+    trajectory, shell, source, pooling, max_exposure : as in :func:`optical_contrast`
+        See there.
 
     Returns
     -------

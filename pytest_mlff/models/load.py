@@ -136,6 +136,24 @@ def load_model(spec: str, *, device: str = "auto", name: str | None = None) -> L
     )
 
 
+def make_calculator(spec: str, *, device: str = "auto") -> tuple[ParsedSpec, Any]:
+    """Make the calculator of a spec, unprobed: for a model that wraps another one.
+
+    Returns
+    -------
+    ParsedSpec
+        The spec, with its ecosystem and its device filled in.
+    object
+        The calculator.
+
+    Raises
+    ------
+    SpecError
+        As :func:`load_model`.
+    """
+    return _load(_placed(parse_spec(spec), Path.cwd()), device)
+
+
 def _placed(parsed: ParsedSpec, folder: Path) -> ParsedSpec:
     """Let a path start at a folder, before any code can change the working directory."""
     if parsed.kind not in ("file", "path") or what_is(folder / parsed.target) == "nothing":

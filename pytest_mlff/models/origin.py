@@ -58,6 +58,11 @@ def origin(parsed: ParsedSpec, calculator: Any, folder: Path) -> tuple[list[tupl
     sources = source_hashes(calculator, [*modules, *_loader_module(parsed.ecosystem)], file)
     hashed = {value for _, value in parts}
     parts += [(f"source {name}", digest) for name, digest in sources.items() if digest not in hashed]
+    if hasattr(calculator, "wrapped_from"):  # a spec and the calculator it made, which this one wraps
+        spec, inner = calculator.wrapped_from
+        inside, inner_version = origin(spec, inner, folder)
+        parts += [(f"wrapped {label}", value) for label, value in inside]
+        packages = list(dict.fromkeys([*packages, *inner_version.split(", ")]))
     return [*parts, *(("package", package) for package in packages)], ", ".join(packages)
 
 

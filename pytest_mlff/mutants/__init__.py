@@ -3,8 +3,9 @@
     pytest --mlff-model='pytest_mlff.mutants:scaled_epsilon(0.95)'
 
 Each is the argon reference, ``pytest_mlff.potentials.lennard_jones()``, with one thing wrong, in graded strength.
-:data:`MUTANTS` lists them with the strengths that are tested and what is expected of each. May import
-``verdict``, ``potentials``, ``units`` and ``errors``.
+:data:`MUTANTS` lists them with the strengths that are tested and what is expected of each. Mutants of any calculator
+are in :mod:`pytest_mlff.mutants.wrapped`. May import ``verdict``, ``potentials``, ``units`` and ``errors``; ``wrapped``
+also ``models`` and ``simulation``.
 """
 
 from pytest_mlff.mutants.calls import forgetful_copy, leaking_state, nan_after, slow

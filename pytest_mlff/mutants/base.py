@@ -91,21 +91,10 @@ class PythonAltered(Altered):
     openmm_force = None  # type: ignore[assignment]  # not offered
 
 
-def envelope(r: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """(1 − (r/r_c)²)², which ends smoothly at the cutoff, and its derivative.
-
-    Parameters
-    ----------
-    r : ndarray
-        Distances up to the cutoff in Å.
-
-    Returns
-    -------
-    value, slope : ndarray
-        Same shape; the slope in 1/Å.
-    """
-    inner = 1.0 - (r / ARGON_CUTOFF) ** 2
-    return inner**2, -4.0 * inner * r / ARGON_CUTOFF**2
+def envelope(r: FloatArray, cutoff: float = ARGON_CUTOFF) -> tuple[FloatArray, FloatArray]:
+    """(1 − (r/r_c)²)², which ends smoothly at the cutoff, and its derivative in 1/Å; r up to the cutoff, in Å."""
+    inner = 1.0 - (r / cutoff) ** 2
+    return inner**2, -4.0 * inner * r / cutoff**2
 
 
 ENVELOPE = f"(1-(R/{ARGON_CUTOFF})^2)^2"

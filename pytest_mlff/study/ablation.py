@@ -52,17 +52,7 @@ STAGES: tuple[Stage, ...] = get_args(Stage)
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One training of the ablation.
-
-    Attributes
-    ----------
-    recipe, composition : str
-        Form of the network, and its training set.
-    seed : int
-        Of the training.
-    start : str
-        Name of the cell whose weights are trained on; empty for fresh ones.
-    """
+    """One training: form of the network, training set, seed, and the cell whose weights are trained on, or none."""
 
     recipe: str
     composition: str
@@ -80,13 +70,7 @@ BRIEF = Cell("brief", "liquid+solid", 1)
 
 
 def cells() -> list[Cell]:
-    """List the cells: all forms on all sets, a second seed at the four corners, and what goes beyond these.
-
-    Returns
-    -------
-    list of Cell
-        Each behind the one that it starts from; the last one is trained too briefly.
-    """
+    """All forms on all sets, a second seed at the four corners, and what goes beyond these; each behind its start."""
     first = [Cell(recipe, composition) for recipe in RECIPES for composition in COMPOSITIONS]
     corners = [Cell(recipe, composition, 1) for recipe in RECIPES[:2] for composition in COMPOSITIONS[::2]]
     further = [
@@ -108,29 +92,10 @@ def run(
     threads: int = 1,
     say: Callable[[Any], None] = print,
 ) -> None:
-    """Train and measure cells one after the other; what is there is not done again.
+    """Train and measure cells one after the other, all by default; what is there is not done again.
 
-    Parameters
-    ----------
-    folder : Path
-        Of datasets and checkpoints.
-    output : Path
-        File of JSON lines, made or continued.
-    cache_dir : Path
-        Of trajectories and other results.
-    names : sequence of str
-        Cells; all by default.
-    stages : sequence of {"train", "measure", "gate"}
-        What to do.
-    threads : int
-        Of torch, in training.
-    say : callable
-        Called with a line, or with the progress of a training.
-
-    Raises
-    ------
-    SpecError
-        For a cell that there is not, or a checkpoint that is not there or not finished.
+    ``folder`` holds datasets and checkpoints, ``output`` is a file of JSON lines, made or continued. Raises
+    ``SpecError`` for a cell that there is not, or a checkpoint that is not there or not finished.
     """
     known = {cell.name: cell for cell in cells()}
     strange = [name for name in names if name not in known]
@@ -151,20 +116,7 @@ def run(
 
 
 def checkpoint_of(cell: Cell, folder: Path) -> Path:
-    """Find the checkpoint of a cell.
-
-    Parameters
-    ----------
-    cell : Cell
-        Which.
-    folder : Path
-        Of checkpoints.
-
-    Returns
-    -------
-    Path
-        In the folder; where it is not there, that of the shipped model, if the cell is one.
-    """
+    """Checkpoint of a cell in the folder; where it is not there, that of the shipped model, if the cell is one."""
     path = folder / f"{cell.name}.pt"
     if path.exists() or cell.name not in SHIPPED:
         return path
@@ -172,21 +124,7 @@ def checkpoint_of(cell: Cell, folder: Path) -> Path:
 
 
 def train_cell(cell: Cell, folder: Path, *, cache_dir: Path, threads: int, report: Callable[[Any], None]) -> None:
-    """Train a cell, or go on with it; its dataset is built if it is not there.
-
-    Parameters
-    ----------
-    cell : Cell
-        Which.
-    folder : Path
-        Of datasets and checkpoints.
-    cache_dir : Path
-        Of the dataset's trajectories.
-    threads : int
-        Of torch.
-    report : callable
-        Called with the progress of the training.
-    """
+    """Train a cell, or go on with it; its dataset is built if it is not there."""
     from pytest_mlff.gnn.composition import load_composition
     from pytest_mlff.gnn.dataset import build_dataset
     from pytest_mlff.gnn.recipe import train_recipe
@@ -200,28 +138,10 @@ def train_cell(cell: Cell, folder: Path, *, cache_dir: Path, threads: int, repor
 
 
 def evaluate(checkpoint: Path, stage: Stage, *, cache_dir: Path, seed: int = 0) -> dict[str, dict[str, Any]]:
-    """Measure a trained network.
+    """Measure a trained network: records by row.
 
-    Parameters
-    ----------
-    checkpoint : Path
-        The network.
-    stage : {"measure", "gate"}
-        Which rows: parity on all shipped configurations, Hessians and phonons; or all of protocol ``ci``.
-    cache_dir : Path
-        Where results are kept.
-    seed : int
-        Of the gate.
-
-    Returns
-    -------
-    dict of str to dict
-        Records by row; those of the paper's step have ``candidate`` alone.
-
-    Raises
-    ------
-    SpecError
-        If the checkpoint cannot be read, or is not finished.
+    ``measure``: parity on all shipped configurations, Hessians and phonons, and the rows of the paper's step, which
+    have ``candidate`` alone. ``gate``: all of protocol ``ci``. Raises ``SpecError`` for one that is not finished.
     """
     from pytest_mlff.gnn.checkpoint import load_checkpoint
 
@@ -241,15 +161,7 @@ def evaluate(checkpoint: Path, stage: Stage, *, cache_dir: Path, seed: int = 0) 
 def symmetry_at_paper_step(checkpoint: Path) -> dict[str, float]:
     """Symmetry S of the dense Hessian of 256 atoms at the paper's step, 1536 force calls each.
 
-    Parameters
-    ----------
-    checkpoint : Path
-        The network.
-
-    Returns
-    -------
-    dict of str to float
-        ``paper_step-<phase>-<dtype>``: crystal at zero pressure and liquid of 100 K, float32 and float64.
+    By ``paper_step-<phase>-<dtype>``: crystal at zero pressure and liquid of 100 K, float32 and float64.
     """
     from pytest_mlff.gnn.calculator import GnnCalculator
 
@@ -270,18 +182,7 @@ def _forces(calculator: Any, structure: Structure, positions: np.ndarray) -> Any
 
 
 def journal(output: Path) -> Journal:
-    """Results of an ablation: records by cell and stage.
-
-    Parameters
-    ----------
-    output : Path
-        File of JSON lines; may be missing.
-
-    Returns
-    -------
-    Journal
-        Keyed by names of cell and stage; of this version of the package and of the reference alone.
-    """
+    """Results by cell and stage, of this version of the package and of the reference alone."""
     reference = Reference()
     measured_with = {"version": pytest_mlff.__version__, "reference": reference.version}
     accepts = {"reference": reference.contains}
@@ -304,18 +205,7 @@ _COLUMNS = (
 
 
 def table(results: Mapping[tuple[str, str], Mapping[str, Any]]) -> Iterator[str]:
-    """Lay the results out.
-
-    Parameters
-    ----------
-    results : mapping
-        From the :func:`journal`.
-
-    Yields
-    ------
-    str
-        Lines of a Markdown table, one for each cell that was measured.
-    """
+    """Lines of a Markdown table of what is in the :func:`journal`, one for each cell that was measured."""
     yield "| form | trained on | seed | " + " | ".join(head for head, _ in _COLUMNS) + " | gate (ci) |"
     yield "|---" * (len(_COLUMNS) + 4) + "|"
     for cell in cells():
@@ -328,18 +218,9 @@ def table(results: Mapping[tuple[str, str], Mapping[str, Any]]) -> Iterator[str]
 
 
 def measured(results: Mapping[tuple[str, str], Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Say of each measured cell what it is, beside its records.
+    """Say of each measured cell what it is, beside its records in ``rows``: in the order of :func:`cells`.
 
-    Parameters
-    ----------
-    results : mapping
-        From the :func:`journal`.
-
-    Returns
-    -------
-    dict of str to dict
-        By name, in the order of :func:`cells`: ``recipe``, ``composition``, ``seed``, and ``rows`` with the records;
-        without the brief one, whose errors are of another size.
+    Without the brief one, whose errors are of another size.
     """
     return {
         cell.name: {

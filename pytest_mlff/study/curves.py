@@ -42,15 +42,7 @@ BINS = 36
 def reference_context(context: CheckContext) -> CheckContext:
     """Context of the reference beside that of a model: a run from every start, one look, no budget.
 
-    Parameters
-    ----------
-    context : CheckContext
-        Of a model.
-
-    Returns
-    -------
-    CheckContext
-        With the same cache, seed and equilibration.
+    Cache, seed and equilibration are the model's.
     """
     protocol, melting = context.protocol, context.protocol.melting
     if melting is not None:
@@ -60,20 +52,10 @@ def reference_context(context: CheckContext) -> CheckContext:
 
 
 def parity(context: CheckContext, name: str) -> xr.Dataset:
-    """Compare the forces of the candidate with those of the reference.
+    """Compare the forces of the candidate with those of the reference on a set, ``"<phase>-<atoms>"``.
 
-    Parameters
-    ----------
-    context : CheckContext
-        Of the model.
-    name : str
-        Set of configurations, ``"<phase>-<atoms>"``.
-
-    Returns
-    -------
-    xr.Dataset
-        ``candidate`` and ``reference`` (configuration, atom, xyz) in eV/Å beside what
-        :func:`pytest_mlff.analysis.parity.force_parity` finds.
+    ``candidate`` and ``reference`` (configuration, atom, xyz) in eV/Å beside what
+    :func:`pytest_mlff.analysis.parity.force_parity` finds.
     """
     candidate, exact = parity_forces(context, name, dict(context.protocol.parity)[name])
     found = force_parity(candidate, exact)
@@ -82,34 +64,12 @@ def parity(context: CheckContext, name: str) -> xr.Dataset:
 
 
 def liquid_structure(context: CheckContext) -> xr.Dataset:
-    """g(r) of the liquid.
-
-    Parameters
-    ----------
-    context : CheckContext
-        Of the model.
-
-    Returns
-    -------
-    xr.Dataset
-        ``g``, ``g_stderr`` (r).
-    """
+    """``g`` and ``g_stderr`` (r) of the liquid."""
     return _observable(context, _liquid_state(context), "rdf", lambda: _liquid_run(context))
 
 
 def solid_structure(context: CheckContext) -> xr.Dataset:
-    """g(r) of the crystal at 20 K.
-
-    Parameters
-    ----------
-    context : CheckContext
-        Of the model.
-
-    Returns
-    -------
-    xr.Dataset
-        ``g``, ``g_stderr`` (r).
-    """
+    """``g`` and ``g_stderr`` (r) of the crystal at 20 K."""
     lengths = {"replicas": context.protocol.solid_replicas, "frames": context.protocol.solid_frames}
     return _observable(context, CRYSTAL, "rdf", lambda: context.trajectory(CRYSTAL, **lengths))
 
@@ -117,16 +77,7 @@ def solid_structure(context: CheckContext) -> xr.Dataset:
 def displacement(context: CheckContext) -> xr.Dataset:
     """Mean-squared displacement in the liquid, and what is fitted to it.
 
-    Parameters
-    ----------
-    context : CheckContext
-        Of the model.
-
-    Returns
-    -------
-    xr.Dataset
-        ``msd``, ``msd_stderr`` (lag) in Å², and ``D``, ``D_stderr`` in Å²/ps; the lags of the fit in
-        ``attrs["window"]``.
+    ``msd``, ``msd_stderr`` (lag) in Å², and ``D``, ``D_stderr`` in Å²/ps; the lags of the fit in ``attrs["window"]``.
     """
     trajectory = _liquid_run(context)
     curve = mean_squared_displacement(trajectory, max_lag=MAX_LAG)[["msd", "msd_stderr"]]
@@ -137,17 +88,9 @@ def displacement(context: CheckContext) -> xr.Dataset:
 def relaxation(context: CheckContext) -> xr.Dataset:
     """Relaxation of the liquid: correlation of each atom with itself, and the rates of the field.
 
-    Parameters
-    ----------
-    context : CheckContext
-        Of the model.
-
-    Returns
-    -------
-    xr.Dataset
-        ``field_correlation``, ``field_correlation_stderr`` (q, lag), the self part; ``self`` and ``coherent`` (q)
-        in 1/ps with ``_stderr`` and ``_q``, the mean abs(q) in 1/Å; ``D`` in Å²/ps, the limit of Γ_s/q²; the lags
-        of the fit in ``attrs["window"]``.
+    ``field_correlation``, ``field_correlation_stderr`` (q, lag), the self part; ``self`` and ``coherent`` (q) in 1/ps
+    with ``_stderr`` and ``_q``, the mean abs(q) in 1/Å; ``D`` in Å²/ps, the limit of Γ_s/q²; the lags of the fit in
+    ``attrs["window"]``.
     """
     state, trajectory = _liquid_state(context), _liquid_run(context)
     curve = field_correlation(trajectory, kind="self", max_lag=MAX_LAG)
@@ -163,16 +106,8 @@ def relaxation(context: CheckContext) -> xr.Dataset:
 def contrast(context: CheckContext) -> xr.Dataset:
     """Optical contrast of the liquid against the exposure.
 
-    Parameters
-    ----------
-    context : CheckContext
-        Of the model.
-
-    Returns
-    -------
-    xr.Dataset
-        ``contrast``, ``contrast_stderr`` (exposure), relative to that of one frame, and the ``correlation_time``
-        in ps, at which one half of it is left, with ``correlation_time_stderr``.
+    ``contrast``, ``contrast_stderr`` (exposure), relative to that of one frame, and the ``correlation_time`` in ps, at
+    which one half of it is left, with ``correlation_time_stderr``.
     """
     trajectory = _liquid_run(context)
     curve = optical_contrast(trajectory, source="field", pooling="interpolated")[["contrast", "contrast_stderr"]]
@@ -183,18 +118,9 @@ def contrast(context: CheckContext) -> xr.Dataset:
 def phonons(context: CheckContext) -> xr.Dataset:
     """Phonons of the crystal: density of states and dispersion.
 
-    Parameters
-    ----------
-    context : CheckContext
-        Of the model.
-
-    Returns
-    -------
-    xr.Dataset
-        ``dos`` (frequency) in 1/THz, on bins that are the same for all models whose modes lie no more than a
-        tenth above the reference's; ``distance`` and ``distance_stderr`` of the spectrum from the reference's;
-        ``branch_frequency`` (q, branch) in THz, and ``corner`` (label) as
-        :func:`pytest_mlff.analysis.phonons.dispersion` has them.
+    ``dos`` (frequency) in 1/THz, on bins that are the same for all models whose modes lie no more than a tenth above
+    the reference's; ``distance`` and ``distance_stderr`` of the spectrum from the reference's; ``branch_frequency`` (q,
+    branch) in THz, and ``corner`` (label) as :func:`pytest_mlff.analysis.phonons.dispersion` has them.
     """
     response, mass = crystal_response(context), float(context.system.masses_of(context.system.crystal.numbers)[0])
     spectrum = phonon_spectrum(response, mass=mass)
@@ -211,20 +137,10 @@ def phonons(context: CheckContext) -> xr.Dataset:
 
 
 def melting(context: CheckContext, key: str) -> xr.Dataset:
-    """Solid fraction of the slabs at one temperature of the bracket.
+    """Solid fraction of the slabs at one temperature of the bracket, named by its row.
 
-    Parameters
-    ----------
-    context : CheckContext
-        Of the model.
-    key : str
-        Row of the bracket.
-
-    Returns
-    -------
-    xr.Dataset
-        ``change``, ``change_stderr`` (time): solid fraction less that of the first frame, mean over slabs; the
-        temperature in K in ``attrs["temperature"]``.
+    ``change``, ``change_stderr`` (time): solid fraction less that of the first frame, mean over slabs; the temperature
+    in K in ``attrs["temperature"]``.
     """
     import xarray as xr
 

@@ -41,33 +41,11 @@ def draw_gallery(
     progress: Progress | None = None,
     say: Callable[[str], None] = print,
 ) -> list[Path]:
-    """Draw all figures of some models, protocol ``ci``, seed 0.
+    """Draw all figures of some models, protocol ``ci``, seed 0, and give the files.
 
-    Parameters
-    ----------
-    output : Path
-        Folder of the figures, made when missing.
-    specs : sequence of str
-        Models.
-    cache_dir : Path
-        Of trajectories and other results.
-    cached_only : bool, optional
-        Extend no trajectory of the models and compute no forces for parity: what is not in the cache is left out.
-        The reference runs in any case.
-    progress : Progress, optional
-        Where steps are reported to.
-    say : callable, optional
-        Called with a line for each curve that there is not.
-
-    Returns
-    -------
-    list of Path
-        The files.
-
-    Raises
-    ------
-    SpecError
-        If matplotlib is not installed, a model cannot be loaded, or a folder cannot be written to.
+    With ``cached_only`` what a model has not run is left out; the reference runs in any case. ``say`` is called with a
+    line for each curve that there is not. Raises ``SpecError`` if matplotlib is not installed, a model cannot be
+    loaded, or the folder cannot be written to.
     """
     need_matplotlib()
     looks(specs)

@@ -18,13 +18,7 @@ from pytest_mlff.units import MICRON2_PER_S
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """What the paper says of a quantity, digit for digit; empty where it says nothing.
-
-    Attributes
-    ----------
-    molecular_dynamics, model_a, model_b : str
-        A number, with its error behind ``±`` if it has one, or words.
-    """
+    """What the paper says of a quantity, digit for digit with its error; empty where it says nothing."""
 
     molecular_dynamics: str = ""
     model_a: str = ""
@@ -59,16 +53,8 @@ PUBLISHED: Mapping[str, Published] = MappingProxyType(
 class Counterpart:
     """Where the counterpart of a published number lies in the reference data.
 
-    Attributes
-    ----------
-    quantity : str
-        In words, with the unit of the paper.
-    row : str
-        Of :data:`PUBLISHED`.
-    state, observable, variable : str
-        Of the reference data.
-    factor : float
-        From the unit of the reference data to that of the paper.
+    ``quantity`` has the unit of the paper, ``row`` is one of :data:`PUBLISHED`, ``factor`` leads from the unit of the
+    data to that of the paper.
     """
 
     quantity: str
@@ -79,23 +65,7 @@ class Counterpart:
     factor: float = 1.0
 
     def measured(self, reference: Reference) -> Estimate:
-        """Take it from the reference data.
-
-        Parameters
-        ----------
-        reference : Reference
-            Of this installation.
-
-        Returns
-        -------
-        Estimate
-            In the unit of the paper.
-
-        Raises
-        ------
-        ReferenceDataError
-            If the data lack the state.
-        """
+        """Value from the reference data, in the unit of the paper."""
         found = estimate(reference.observable(self.state, self.observable), self.variable)
         return Estimate(found.value * self.factor, found.stderr * self.factor, found.dof)
 
@@ -110,23 +80,9 @@ COUNTERPARTS = (
 
 
 def comparison(reference: Reference) -> Iterator[str]:
-    """Compare the reference data with the paper's tables; its network is model B.
+    """Lines of a Markdown table: the reference data beside the paper's tables, whose network is model B.
 
-    Parameters
-    ----------
-    reference : Reference
-        Of this installation.
-
-    Yields
-    ------
-    str
-        Lines of a Markdown table: our value with its standard error, the paper's, and by how much the paper's lie
-        above ours.
-
-    Raises
-    ------
-    ReferenceDataError
-        If the data lack a state.
+    Each has our value with its standard error, the paper's, and by how much the paper's lie above ours.
     """
     yield "| quantity | state | here | paper, MD | from ours | paper, network | from ours |"
     yield "|---|---|---|---|---|---|---|"

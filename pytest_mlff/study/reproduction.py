@@ -26,17 +26,7 @@ NOT_RUN = "not run"
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """A line of the table.
-
-    Attributes
-    ----------
-    label : str
-        In words, with the unit.
-    row : str
-        Row of the gate, or of the ablation.
-    factor : float
-        From the record's unit to that of the label.
-    """
+    """A line of the table: label with unit, row of the gate or of the ablation, factor from the record's unit."""
 
     label: str
     row: str
@@ -78,22 +68,9 @@ QUANTITIES = (
 
 
 def read_records(paths: Sequence[Path]) -> dict[str, dict[str, Any]]:
-    """Read the records of one model from one or more runs.
+    """Read the records of one model by row from files of ``--mlff-json``; later ones win.
 
-    Parameters
-    ----------
-    paths : sequence of Path
-        Files of ``--mlff-json``; later ones win.
-
-    Returns
-    -------
-    dict of str to dict
-        Records by row.
-
-    Raises
-    ------
-    SpecError
-        For a file that is none.
+    Raises ``SpecError`` for a file that is none.
     """
     found: dict[str, dict[str, Any]] = {}
     for path in paths:
@@ -113,26 +90,10 @@ def of_files(
     runs_file: Path | None = None,
     reference: Reference,
 ) -> Iterator[str]:
-    """Lay the paper's results beside ours, from the files that hold ours.
+    """Lines of :func:`reproduction` from the files that hold our results.
 
-    Parameters
-    ----------
-    model_a, model_b : sequence of Path
-        Files of ``--mlff-json``; later ones win.
-    ablation_file, runs_file : Path, optional
-        Results of ``pytest-mlff study ablation`` and ``runs`` on the two models; they win over the runs of the gate.
-    reference : Reference
-        Of this installation.
-
-    Returns
-    -------
-    iterator of str
-        As :func:`reproduction` gives them.
-
-    Raises
-    ------
-    SpecError
-        For a file that is none, or an ablation of neither model.
+    Those of ``pytest-mlff study ablation`` and ``runs`` win over the runs of the gate. Raises ``SpecError`` for a file
+    that is none, or an ablation of neither model.
     """
     measured = ablation.journal(ablation_file).read() if ablation_file else {}
     if ablation_file and not {(MODEL_A, "measure"), (MODEL_B, "measure")} & set(measured):
@@ -146,25 +107,7 @@ def of_files(
 
 
 def reproduction(model_a: Mapping[str, Any], model_b: Mapping[str, Any], *, reference: Reference) -> Iterator[str]:
-    """Lay the paper's results beside ours.
-
-    Parameters
-    ----------
-    model_a, model_b : mapping
-        Records by row.
-    reference : Reference
-        Of this installation.
-
-    Yields
-    ------
-    str
-        Lines of a Markdown table.
-
-    Raises
-    ------
-    ReferenceDataError
-        If the data lack a state of the paper's.
-    """
+    """Lines of a Markdown table: the paper's results beside ours, which are records by row."""
     stored = {item.row: item for item in COUNTERPARTS}
     yield "| quantity | paper, MD | paper, A | paper, B | reference | our A | our B |"
     yield "|---|---|---|---|---|---|---|"

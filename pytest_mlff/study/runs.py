@@ -50,16 +50,9 @@ Values = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class LongRun:
-    """One of the paper's runs.
+    """One of the paper's runs: ``measure(context, replica)`` gives its values as plain builtins.
 
-    Attributes
-    ----------
-    measure : callable
-        ``(context, replica) → values`` of one replica, plain builtins.
-    starts : str
-        Set of start configurations in the reference data; each replica has its own.
-    state : str
-        State point of the liquid; empty for a slab.
+    ``starts`` names the start configurations, one for each replica; ``state`` is empty for a slab.
     """
 
     measure: Callable[[CheckContext, int], Values]
@@ -80,18 +73,10 @@ def _liquid(state: str, context: CheckContext, replica: int) -> Values:
 
 
 def measured(trajectory: xr.Dataset) -> Values:
-    """Measure a liquid run.
+    """Values of a liquid run of one replica, by observable a number or one for each abs(q).
 
-    Parameters
-    ----------
-    trajectory : xr.Dataset
-        Of one replica.
-
-    Returns
-    -------
-    dict
-        By observable a number or one for each |q|: D in Å²/ps, times in ps, rates in 1/ps; ``mean_q`` in 1/Å;
-        ``msd`` in Å² at the lags ``msd_lag`` in ps; ``frames`` and ``temperature`` (mean, K) of the run.
+    D in Å²/ps, times in ps, rates in 1/ps, ``mean_q`` in 1/Å, ``msd`` in Å² at the lags ``msd_lag``, the mean
+    ``temperature`` in K, and the number of ``frames``.
     """
     found = {name: measure(name, trajectory) for name in OBSERVABLES}
     values: Values = {name: data[VARIABLES[name]].values.tolist() for name, data in found.items()}
@@ -139,18 +124,7 @@ RUNS: Mapping[str, LongRun] = {
 
 
 def journal(output: Path) -> Journal:
-    """Results of the long runs.
-
-    Parameters
-    ----------
-    output : Path
-        File of JSON lines; may be missing.
-
-    Returns
-    -------
-    Journal
-        Values by model spec, run and replica; of this version of the package and of the reference alone.
-    """
+    """Values by model spec, run and replica, of this version of the package and of the reference alone."""
     keys = {"model": str, "run": str, "replica": int}
     reference = Reference()
     measured_with = {"version": pytest_mlff.__version__, "reference": reference.version}
@@ -169,33 +143,10 @@ def run(
     progress: Progress | None = None,
     say: Callable[[str], None] = print,
 ) -> None:
-    """Run replicas of the paper's runs one after the other; what is in the file is not run again.
+    """Run replicas of the paper's runs, all by default, one after the other; what is in the file is not run again.
 
-    Parameters
-    ----------
-    spec : str
-        The model.
-    output : Path
-        File of JSON lines, made or continued.
-    cache_dir : Path
-        Of trajectories.
-    names : sequence of str
-        Keys of :data:`RUNS`; all by default.
-    replicas : range
-        Numbers of the replicas: each has its own start configuration and velocities.
-    device : str
-        Handed to the model.
-    progress : Progress, optional
-        Where steps are reported to.
-    say : callable
-        Called with a line for each replica.
-
-    Raises
-    ------
-    SpecError
-        For a run that there is not, or a replica without a start of its own.
-    UnstableError, ModelError
-        If a run cannot be finished.
+    Each replica has its own start configuration and velocities. Raises ``SpecError`` for a run that there is not, or a
+    replica without a start of its own.
     """
     strange = [name for name in names if name not in RUNS]
     if strange:
@@ -221,13 +172,7 @@ def run(
 
 
 def commit() -> str:
-    """Say which commit this code is of.
-
-    Returns
-    -------
-    str
-        Its short hash; with ``+`` behind it where files have changed since, empty outside a git checkout.
-    """
+    """Short hash of this code's commit, with ``+`` where files have changed since; empty outside a git checkout."""
     folder = Path(__file__).parent
     try:
         of = partial(subprocess.run, cwd=folder, capture_output=True, text=True, check=True, timeout=10)
@@ -242,18 +187,7 @@ def commit() -> str:
 def records(results: Mapping[tuple[str, str, int], Values], spec: str) -> dict[str, Values]:
     """Spell what the runs of a model gave as records of the rows that the paper's tables stand for.
 
-    Parameters
-    ----------
-    results : mapping
-        From the :func:`journal`.
-    spec : str
-        Model.
-
-    Returns
-    -------
-    dict of str to dict
-        ``candidate`` and ``candidate_stderr`` by row: D in Å²/ps, times in ps, temperatures in K. Rows of fewer than
-        two replicas are left out.
+    D in Å²/ps, times in ps, temperatures in K; rows of fewer than two replicas are left out.
     """
     found: dict[str, Estimate | None] = {"melting_point-full": melting_point(results, spec)}
     for name, what in RUNS.items():
@@ -266,41 +200,13 @@ def records(results: Mapping[tuple[str, str, int], Values], spec: str) -> dict[s
 
 
 def join(results: Mapping[tuple[str, str, int], Values], spec: str, name: str, observable: str) -> Estimate | None:
-    """Put the replicas of a run together.
-
-    Parameters
-    ----------
-    results : mapping
-        From the :func:`journal`.
-    spec, name : str
-        Model and run.
-    observable : str
-        A number of its values.
-
-    Returns
-    -------
-    Estimate or None
-        Mean over replicas with its standard error; None where there are fewer than two.
-    """
+    """Mean of an observable over the replicas of a run; None where there are fewer than two."""
     values = [found[observable] for (model, run, _), found in sorted(results.items()) if (model, run) == (spec, name)]
     return replica_estimate(np.array(values)) if len(values) > 1 else None
 
 
 def melting_point(results: Mapping[tuple[str, str, int], Values], spec: str) -> Estimate | None:
-    """Melting point by the paper's protocol, from the slabs that were run at all its temperatures.
-
-    Parameters
-    ----------
-    results : mapping
-        From the :func:`journal`.
-    spec : str
-        Model.
-
-    Returns
-    -------
-    Estimate or None
-        In K; None where fewer than three slabs were run at every temperature.
-    """
+    """Melting point in K by the paper's protocol; None where fewer than three slabs ran at every temperature."""
     names = [f"slab-{rung.temperature:g}K" for rung in PAPER_LADDER.rungs]
     slabs = set.intersection(*({key[2] for key in results if key[:2] == (spec, name)} for name in names))
     if len(slabs) < 3:

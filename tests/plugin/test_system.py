@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_mlff.settings.systems import BUNDLED
+from pytest_mlff.systems.reading import system_names
+
 PROBE = "def test_own(mlff_context):\n    assert mlff_context.settings.system == 'argon'\n"
+
+
+def test_the_names_are_those_of_the_files_that_are_there():
+    assert sorted(BUNDLED) == system_names()
 
 
 @pytest.mark.parametrize("options", [(), ("--mlff-system=argon",)])
@@ -14,7 +21,7 @@ def test_argon_is_the_default(gate, pytester, options):
 
 
 def test_in_the_configuration(gate, pytester):
-    pytester.makepyprojecttoml("[tool.mlff]\nsystem = 'argon'\n[tool.mlff.solid]\nreplicas = 6\n")
+    pytester.makepyprojecttoml("[tool.mlff]\nsystem = 'argon'\n[tool.mlff.check.solid]\nreplicas = 6\n")
     pytester.makepyfile(test_own=PROBE)
     gate("--mlff-model=a", "test_own.py").assert_outcomes(passed=1)
 

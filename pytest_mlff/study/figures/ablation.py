@@ -30,20 +30,11 @@ SPREAD = 0.18
 
 
 def ablation_figure(results: Mapping[str, Mapping[str, Any]], output: Path) -> None:
-    """Measured cells by training set, marked by form, with the limits of the gate.
+    """Measured cells by training set, marked by form, with the limits of the gate, as an SVG file.
 
-    Parameters
-    ----------
-    results : mapping of str to mapping
-        By cell: ``recipe`` and ``composition`` (str), ``seed`` (int), and ``rows``, row → record with ``candidate``
-        and maybe ``candidate_stderr``. What a cell lacks is left out.
-    output : Path
-        The SVG file; its folder exists.
-
-    Raises
-    ------
-    SpecError
-        If matplotlib is not installed, the file cannot be written, or there are more forms than can be told apart.
+    ``results`` by cell: ``recipe`` and ``composition``, ``seed``, and ``rows``, row → record with ``candidate`` and
+    maybe ``candidate_stderr``; what a cell lacks is left out. Raises ``SpecError`` if matplotlib is not installed, the
+    file cannot be written, or there are more forms than can be told apart.
     """
     cells = list(results.values())
     forms = looks(dict.fromkeys(cell["recipe"] for cell in cells))

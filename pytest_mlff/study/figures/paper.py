@@ -47,13 +47,8 @@ SHOWN_POINTS = 9
 def parity_figure(panels: Mapping[str, Mapping[str, xr.Dataset | str]], output: Path) -> None:
     """Force components of the models against those of the reference, and their errors.
 
-    Parameters
-    ----------
-    panels : mapping of str to (mapping of str to (xr.Dataset or str))
-        Title → model → curve: ``candidate`` and ``reference`` in eV/Å, of equal shapes, and ``one_minus_r2`` with
-        its error.
-    output : Path
-        The file.
+    Panels are title → model → curve: ``candidate`` and ``reference`` in eV/Å, of equal shapes, and ``one_minus_r2``
+    with its error.
     """
 
     def draw(figure: Figure) -> None:
@@ -91,15 +86,7 @@ def _components(models: Mapping[str, xr.Dataset | str]) -> tuple[np.ndarray, np.
 
 
 def structure_figure(panels: Mapping[str, Curves], output: Path) -> None:
-    """g(r) of models and reference, and the difference.
-
-    Parameters
-    ----------
-    panels : mapping of str to Curves
-        By title: ``g``, ``g_stderr`` (r).
-    output : Path
-        The file.
-    """
+    """Draw ``g``, ``g_stderr`` (r) of models and reference, by title, and the difference."""
 
     def draw(figure: Figure) -> None:
         grid = figure.subplots(2, len(panels), sharex="col", height_ratios=(2, 1), squeeze=False)
@@ -122,17 +109,7 @@ def structure_figure(panels: Mapping[str, Curves], output: Path) -> None:
 
 
 def displacement_figure(curves: Curves, output: Path, *, tolerance: float) -> None:
-    """Mean-squared displacement, and by how much each model's is off.
-
-    Parameters
-    ----------
-    curves : Curves
-        As :func:`pytest_mlff.study.curves.displacement` gives them.
-    output : Path
-        The file.
-    tolerance : float
-        Of D, a fraction.
-    """
+    """Mean-squared displacement, and by how much each model's is off; the tolerance is a fraction of D."""
 
     def draw(figure: Figure) -> None:
         top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
@@ -150,15 +127,7 @@ def displacement_figure(curves: Curves, output: Path, *, tolerance: float) -> No
 
 
 def contrast_figure(curves: Curves, output: Path) -> None:
-    """Optical contrast against exposure, and where half of it is left.
-
-    Parameters
-    ----------
-    curves : Curves
-        As :func:`pytest_mlff.study.curves.contrast` gives them.
-    output : Path
-        The file.
-    """
+    """Optical contrast against exposure, and where half of it is left."""
 
     def draw(figure: Figure) -> None:
         top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
@@ -217,14 +186,7 @@ def _list(axes: Axes, models: Mapping[str, object], lines: Mapping[str, str], *,
 def relaxation_figure(curves: Curves, output: Path, *, tolerance: float) -> None:
     """Decay of the self correlation, and rates against q², self and coherent.
 
-    Parameters
-    ----------
-    curves : Curves
-        As :func:`pytest_mlff.study.curves.relaxation` gives them.
-    output : Path
-        The file.
-    tolerance : float
-        Of the rates, a fraction.
+    The tolerance is a fraction of the rates.
     """
 
     def draw(figure: Figure) -> None:
@@ -284,15 +246,7 @@ def _rate(curve: xr.Dataset, kind: str) -> tuple[np.ndarray, np.ndarray, np.ndar
 
 
 def phonon_figure(curves: Curves, output: Path) -> None:
-    """Phonon dispersion and density of states of the crystal.
-
-    Parameters
-    ----------
-    curves : Curves
-        As :func:`pytest_mlff.study.curves.phonons` gives them.
-    output : Path
-        The file.
-    """
+    """Phonon dispersion and density of states of the crystal."""
 
     def draw(figure: Figure) -> None:
         grid = figure.subplots(2, 2, sharey="row", sharex="col", width_ratios=(2.2, 1), height_ratios=(3, 1))
@@ -336,15 +290,7 @@ def _edges(side: xr.Dataset) -> np.ndarray:
 
 
 def melting_figure(panels: Mapping[str, Curves], output: Path) -> None:
-    """Solid fraction of slabs against time, below and above the melting point.
-
-    Parameters
-    ----------
-    panels : mapping of str to Curves
-        By title, as :func:`pytest_mlff.study.curves.melting` gives them.
-    output : Path
-        The file.
-    """
+    """Solid fraction of slabs by title against time, below and above the melting point."""
 
     def draw(figure: Figure) -> None:
         grid = figure.subplots(1, len(panels), squeeze=False)[0]
