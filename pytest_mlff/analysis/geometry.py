@@ -36,7 +36,7 @@ def checked_cell(cell: ArrayLike) -> NDArray[np.float64]:
 def _edges(cell: NDArray[np.float64]) -> NDArray[np.float64] | None:
     """Edges of a cell whose vectors lie along x, y and z; None for any other."""
     edges = np.diagonal(cell)
-    return edges if np.count_nonzero(cell) == 3 and (edges > 0.0).all() else None
+    return edges if np.count_nonzero(cell) == 3 and min(edges.tolist()) > 0.0 else None
 
 
 def right_angled_edges(cell: ArrayLike, what: str) -> NDArray[np.float64]:
@@ -161,21 +161,31 @@ def image_lengths(scaled: Sequence[NDArray[np.float32]], cell: ArrayLike) -> NDA
         the smallest perpendicular width, and beyond that none is given as nearer.
     """
     vectors = np.asarray(cell, dtype=np.float64)
-    # a turned cell has the same lengths: turn it so that the first vector lies along x, the second in the xy plane
-    upright = vectors if _edges(vectors) is not None else np.linalg.qr(vectors.T)[1].T
-    matrix = upright.astype(np.float32)
-    for d in scaled:
-        d -= np.rint(d)
-    for k, d in enumerate(scaled):  # later ones are still in units of the cell vectors
-        d *= matrix[k, k]
-        for other in range(k + 1, 3):
-            if matrix[other, k]:
-                d += matrix[other, k] * scaled[other]
+    straight = _edges(vectors) is not None
+    if not straight:
+        vectors = _sheared(scaled, vectors)
+    for d, edge in zip(scaled, np.diagonal(vectors).astype(np.float32), strict=True):
+        if straight:  # here and not before: what is in the processor's cache stays there
+            d -= np.rint(d)
+        d *= edge
         d *= d
     total = scaled[0]
     total += scaled[1]
     total += scaled[2]
     return np.sqrt(total, out=total)
+
+
+def _sheared(scaled: Sequence[NDArray[np.float32]], cell: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Round coordinates to within one half, and make them those along edges at right angles; returns the edges.
+
+    A turned cell has the same lengths: turn it so that the first vector lies along x, the second in the xy plane.
+    """
+    upright = np.linalg.qr(cell.T)[1].T
+    for d in scaled:
+        d -= np.rint(d)
+    for k, other in ((0, 1), (0, 2), (1, 2)):
+        scaled[k][...] += np.float32(upright[other, k] / upright[k, k]) * scaled[other]
+    return np.asarray(upright)
 
 
 def wrap(position: NDArray[Float], cell: ArrayLike) -> NDArray[np.float64]:
@@ -337,23 +347,7 @@ def replica_positions(trajectory: xr.Dataset, replica: int) -> NDArray[np.floati
 
 
 def frame_interval(trajectory: xr.Dataset) -> float:
-    """Time between frames.
-
-    Parameters
-    ----------
-    trajectory : xr.Dataset
-        As :func:`pytest_mlff.schema.validate_trajectory` demands.
-
-    Returns
-    -------
-    float
-        Interval in ps.
-
-    Raises
-    ------
-    ObservableError
-        If there are fewer than two frames or they are not evenly spaced.
-    """
+    """Time between frames in ps; refused for fewer than two frames, and for frames that are not evenly spaced."""
     time = np.asarray(trajectory["time"].values, dtype=np.float64)
     if len(time) < 2:
         raise ObservableError(f"trajectory has {len(time)} frame(s); a time-dependent observable needs two")
@@ -369,25 +363,9 @@ def frame_interval(trajectory: xr.Dataset) -> float:
 def count_lags(n_frames: int, interval: float, max_lag: float) -> int:
     """Count the lags from 0 to ``max_lag``.
 
-    Parameters
-    ----------
-    n_frames : int
-        Frames of the run.
-    interval : float
-        Time between frames in ps.
-    max_lag : float
-        Longest lag in ps.
-
-    Returns
-    -------
-    int
-        Lags 0, 1, ... frames that do not exceed ``max_lag``. A millionth of a frame counts as rounding.
-
-    Raises
-    ------
-    ObservableError
-        If ``max_lag`` is no frame long, or the run does not reach it: a window that depends on the run's
-        length is not used.
+    Lags are 0, 1, ... frames that do not exceed ``max_lag``, all times in ps; a millionth of a frame is rounding.
+    Refused where ``max_lag`` is no frame long, or the run does not reach it: a window that depends on the run's length
+    is not used.
     """
     last = int(np.floor(max_lag / interval + 1e-6)) if np.isfinite(max_lag) else n_frames
     if not 1 <= last < n_frames:
