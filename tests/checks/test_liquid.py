@@ -13,6 +13,7 @@ from pytest_mlff.checks import liquid, solid, xpcs
 from pytest_mlff.gate.assembly import build_context
 from pytest_mlff.gate.catalogue import rows
 from pytest_mlff.reference.model import ReferenceModel
+from pytest_mlff.reference.observables import measure
 from pytest_mlff.schema import trajectory_dataset
 from pytest_mlff.settings import Settings
 from pytest_mlff.simulation.budget import Budget
@@ -92,7 +93,7 @@ def test_a_contrast_that_never_halves_is_said_to_be_a_bound(context):
         rng=np.random.default_rng(0),
     )
     trajectory = still.assign_attrs(force_calls=0)
-    found = xpcs._compare(context(ReferenceModel(ARGON)), CI["xsvs_time"], xpcs.measure("xsvs_time", trajectory), "", 0)
+    found = xpcs._compare(context(ReferenceModel(ARGON)), CI["xsvs_time"], measure("xsvs_time", trajectory), 0)
     assert found.note.startswith("a lower bound: the contrast stays above half")
     assert found.candidate.stderr == 0.0
 
