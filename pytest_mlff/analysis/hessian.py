@@ -1,25 +1,24 @@
-"""Hessian: how symmetric it is, and the spectrum of a crystal's Hessian from one displaced atom.
+"""Hessian: how symmetric it is, and a crystal's whole Hessian from the atoms of one primitive cell.
 
 A conservative force has a symmetric Hessian H_ij = −∂f_i/∂x_j. The measure is the paper's,
 S = (‖A_s‖₂ − ‖A_a‖₂)/(‖A_s‖₂ + ‖A_a‖₂) with the spectral norms of the symmetric and the antisymmetric part.
 
-In a perfect crystal the lattice translations give the response to any displaced atom from the response to
-one. The Hessian is then block-circulant on the group of the N translations of the periodic cell, and the
-discrete Fourier transform turns it into one 3×3 matrix per wave vector, H(q) = Σ_R B(R) exp(−iq·R). Nothing
-but translation invariance is used: no point group, no symmetry of H, no sum rule.
+In a perfect crystal the lattice translations give the response to any displaced atom from the responses to the n
+atoms of one primitive cell. The Hessian is then block-circulant on the group of the N translations of the periodic
+cell, and the discrete Fourier transform turns it into one 3n × 3n matrix per wave vector,
+H(q) = Σ_R B(R) exp(−iq·R). Nothing but translation invariance is used: no point group, no symmetry of H, no sum rule.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pytest_mlff.analysis.lattice import FloatArray, IntArray, cell_counts, lattice_sites, wave_vectors
+from pytest_mlff.analysis.lattice import FloatArray, Sites, lattice_sites
 from pytest_mlff.errors import ObservableError
 from pytest_mlff.finite import refuse_non_finite
 from pytest_mlff.schema import Estimate
@@ -30,29 +29,43 @@ if TYPE_CHECKING:
 ComplexArray: TypeAlias = NDArray[np.complex128]
 
 MAX_NOISE = 0.02
-"""Largest norm of the noise that one displaced atom may carry, relative to the Hessian's; 0.04 of S."""
+"""Largest norm of the noise that a displaced atom may carry, relative to the Hessian's; 0.04 of S."""
 
 _DENSE_LIMIT = 1500  # above this size spectral norms come from Lanczos iterations
 
 
-@dataclass(frozen=True, slots=True)
-class BlockSpectrum:
-    """Spectrum of a block-circulant Hessian.
+@dataclass(frozen=True, slots=True, eq=False)
+class BlockHessian:
+    """A block-circulant Hessian, one block per wave vector.
 
     Attributes
     ----------
     wave_vectors : ndarray, shape (N, 3)
         1/Å, folded into the first Brillouin zone; the first one is zero.
-    eigenvalues : ndarray, shape (N, 3)
-        Eigenvalues of the symmetrised blocks in eV/Å², ascending in each row.
-    symmetric_norm, antisymmetric_norm : float
-        Spectral norms of both parts of the whole 3N × 3N Hessian, eV/Å².
+    blocks : ndarray, shape (N, 3n, 3n)
+        H(q) in eV/Å², not symmetrised: row = force component, column = displaced coordinate.
     """
 
     wave_vectors: FloatArray
-    eigenvalues: FloatArray
-    symmetric_norm: float
-    antisymmetric_norm: float
+    blocks: ComplexArray
+
+    def eigenvalues(self, weights: ArrayLike = 1.0) -> FloatArray:
+        """Eigenvalues (N, 3n) of the symmetrised blocks in eV/Å², ascending in each row.
+
+        Rows and columns are first multiplied by the weights (3n,): by √(m₀/m) for the modes of atoms of masses m.
+        """
+        scale = np.broadcast_to(np.asarray(weights, dtype=float), self.blocks.shape[-1:])
+        return np.asarray(np.linalg.eigvalsh(symmetric_part(self.blocks) * np.outer(scale, scale)), dtype=float)
+
+    @property
+    def symmetric_norm(self) -> float:
+        """Spectral norm of the symmetric part of the whole Hessian, eV/Å²."""
+        return float(np.abs(self.eigenvalues()).max())
+
+    @property
+    def antisymmetric_norm(self) -> float:
+        """Spectral norm of its antisymmetric part, eV/Å²."""
+        return _anti_norm(self.blocks)
 
     @property
     def symmetry(self) -> float:
@@ -115,63 +128,48 @@ def symmetry_estimate(hessian: ArrayLike, *, step: float, force_noise: float) ->
     return Estimate(_symmetry_of(symmetric, antisymmetric), 2.0 * excess / (symmetric + antisymmetric))
 
 
-def block_circulant_spectrum(
-    row: ArrayLike,
-    positions: ArrayLike,
-    *,
-    box: ArrayLike,
-    repeats: Sequence[int],
-    atom: int = 0,
-    row_stderr: float = 0.0,
-) -> BlockSpectrum:
-    """Spectrum of a face-centred crystal's whole Hessian from the response to one displaced atom.
+def block_hessian(response: ArrayLike, sites: Sites, *, row_stderr: float = 0.0) -> BlockHessian:
+    """Whole Hessian of a crystal from the responses to the atoms of one primitive cell.
 
     Parameters
     ----------
-    row : array_like, shape (N, 3, 3)
-        ``row[j, b, a]`` = −∂f_jb/∂x_a of the displaced atom, eV/Å².
-    positions : array_like, shape (N, 3)
-        The undisplaced crystal in Å, in the same order.
-    box : array_like, shape (3,)
-        Cell edges in Å.
-    repeats : sequence of int
-        Number of conventional cells along each edge; N = 4 nx ny nz.
-    atom : int
-        The displaced atom.
+    response : array_like, shape (n, atom, 3, 3)
+        ``response[k, j, b, a]`` = −∂f_jb/∂x_a of the k-th displaced atom, eV/Å².
+    sites : Sites
+        Of the undisplaced crystal.
     row_stderr : float
-        Standard error of one element of ``row`` from the force noise, eV/Å².
+        Standard error of one element of ``response`` from the force noise, eV/Å².
 
     Returns
     -------
-    BlockSpectrum
-        Of the N wave vectors that the periodic cell has.
+    BlockHessian
+        On the N wave vectors that the periodic cell has.
 
     Raises
     ------
     ObservableError
-        If the atoms are not the sites of that crystal, or the noise is too large: one noisy row copied N
+        If the response is not that of such a crystal, or the noise is too large: one noisy row copied N
         times is not N noisy rows, so that the result would be noise that looks like a Hessian.
     """
-    blocks = _checked_row(row)
-    shape = cell_counts(repeats)
-    sites = lattice_sites(positions, box=box, repeats=shape, atom=atom)
-    symbol = _symbol(blocks, sites, shape)
-    symmetric, antisymmetric = _parts(symbol)
-    eigenvalues = np.asarray(np.linalg.eigvalsh(symmetric), dtype=float)
-    norm = float(np.abs(eigenvalues).max())
-    _refuse_noise(blocks, sites, shape, row_stderr, norm)
-    vectors = wave_vectors(box, shape)
-    return BlockSpectrum(vectors, eigenvalues, norm, _anti_norm(antisymmetric))
+    rows = _checked_response(response, sites)
+    found = BlockHessian(sites.wave_vectors, _blocks(rows, sites))
+    noise, norm = _noise_norm(rows, sites, row_stderr), found.symmetric_norm
+    if not noise <= MAX_NOISE * norm:
+        raise ObservableError(
+            f"force noise makes {noise:.2g} eV/Å² of a Hessian of {norm:.2g} eV/Å² (limit {MAX_NOISE:.0%}); "
+            f"one noisy row must not be copied to all atoms: use a larger step or the dense Hessian"
+        )
+    return found
 
 
 def crystal_symmetry(rows: xr.Dataset) -> Estimate:
-    """Symmetry S of a crystal's whole Hessian from one displaced atom, at two steps.
+    """Symmetry S of a crystal's whole Hessian from the atoms of one primitive cell, at two steps.
 
     Parameters
     ----------
     rows : xr.Dataset
-        ``row`` (step, atom, force, displacement) in eV/Å² at h and 2h, with ``position``, ``box``,
-        ``repeats``, ``row_stderr`` and the attribute ``displaced_atom``.
+        ``row`` (step, displaced, atom, force, displacement) in eV/Å² at h and 2h, with ``position``, ``cell``,
+        ``lattice``, ``displaced_atom`` and ``row_stderr``.
 
     Returns
     -------
@@ -182,99 +180,69 @@ def crystal_symmetry(rows: xr.Dataset) -> Estimate:
     Raises
     ------
     ObservableError
-        As :func:`block_circulant_spectrum`.
+        As :func:`block_hessian`, and if the atoms are not the sites of that crystal.
     """
-    near, limit = row_at_step(rows), row_at_step(rows, extrapolated=True)
-    spectrum = spectrum_of(rows, near)
-    moved = spectrum_of(rows, limit).symmetry - spectrum.symmetry
-    shape = cell_counts(rows["repeats"].values.tolist())
-    sites = lattice_sites(rows["position"].values, box=rows["box"].values, repeats=shape, atom=_displaced(rows))
-    noise = _noise_norm(near, sites, shape, float(rows["row_stderr"]))
-    return Estimate(spectrum.symmetry, math.hypot(moved, 2.0 * noise / spectrum.symmetric_norm))
+    sites, stderr = sites_of(rows), float(rows["row_stderr"])
+    near, limit = (
+        block_hessian(response_at_step(rows, extrapolated=far), sites, row_stderr=stderr) for far in (False, True)
+    )
+    symmetric, value = near.symmetric_norm, near.symmetry
+    noise = _noise_norm(response_at_step(rows), sites, stderr)
+    return Estimate(value, math.hypot(limit.symmetry - value, 2.0 * noise / symmetric))
 
 
-def row_at_step(rows: xr.Dataset, *, extrapolated: bool = False) -> FloatArray:
-    """One displaced atom's response at the step h, or extrapolated to a vanishing step.
+def response_at_step(rows: xr.Dataset, *, extrapolated: bool = False) -> FloatArray:
+    """Responses (n, atom, 3, 3) in eV/Å² at the step h, or extrapolated to a vanishing step.
 
-    Parameters
-    ----------
-    rows : xr.Dataset
-        ``row`` (step, atom, force, displacement) at h and 2h.
-    extrapolated : bool
-        Richardson's (4 B(h) − B(2h))/3, free of the error in h².
-
-    Returns
-    -------
-    ndarray, shape (N, 3, 3)
-        eV/Å².
+    Richardson's (4 B(h) − B(2h))/3 is free of the error in h².
     """
-    pair = rows["row"].transpose("step", "atom", "force", "displacement").values
+    pair = rows["row"].transpose("step", "displaced", "atom", "force", "displacement").values
     return np.asarray((4.0 * pair[0] - pair[1]) / 3.0 if extrapolated else pair[0])
 
 
-def spectrum_of(rows: xr.Dataset, row: FloatArray) -> BlockSpectrum:
-    """Spectrum of the crystal that ``rows`` describes, with ``row`` as the response.
-
-    Parameters
-    ----------
-    rows : xr.Dataset
-        As :func:`crystal_symmetry` takes it.
-    row : ndarray, shape (N, 3, 3)
-        eV/Å², for instance from :func:`row_at_step`.
-
-    Returns
-    -------
-    BlockSpectrum
-        As :func:`block_circulant_spectrum`.
-    """
-    return block_circulant_spectrum(
-        row,
+def sites_of(rows: xr.Dataset) -> Sites:
+    """Sites of the crystal that ``rows`` describes."""
+    return lattice_sites(
         rows["position"].values,
-        box=rows["box"].values,
-        repeats=rows["repeats"].values.tolist(),
-        atom=_displaced(rows),
-        row_stderr=float(rows["row_stderr"]),
+        cell=rows["cell"].values,
+        lattice=rows["lattice"].values,
+        displaced=rows["displaced_atom"].values,
     )
 
 
-def _symbol(blocks: FloatArray, sites: IntArray, shape: tuple[int, ...]) -> ComplexArray:
-    """H(q) (N, 3, 3) on the reciprocal lattice of the cell.
+def touched_atoms(response: FloatArray) -> NDArray[np.bool_]:
+    """Which atoms (n, atom) respond to each displaced one.
 
-    The sites are put on the grid of half cell edges, where every second point is empty. Its transform holds
-    each wave vector twice, since (nx, ny, nz) is a reciprocal vector of the crystal: half of the last axis
-    has them once.
+    Elsewhere both forces come from the same numbers, so does their rounding, and the difference is exactly zero.
     """
-    grid = np.zeros((2 * shape[0], 2 * shape[1], 2 * shape[2], 3, 3))
-    grid[sites[:, 0], sites[:, 1], sites[:, 2]] = blocks
+    return np.asarray(np.any(response != 0.0, axis=(2, 3)))
+
+
+def symmetric_part(blocks: ComplexArray) -> ComplexArray:
+    """Hermitian part of each block: that of the whole matrix's symmetric part."""
+    return np.asarray(0.5 * (blocks + blocks.conj().swapaxes(-1, -2)))
+
+
+def _blocks(response: FloatArray, sites: Sites) -> ComplexArray:
+    """H(q) (N, 3n, 3n) by the transform of the responses on the grid of translations."""
+    n = len(response)
+    grid = np.zeros((*sites.shape, n, 3, n, 3))
+    grid[(*sites.point.T, sites.sublattice)] = np.moveaxis(response, 0, 2)
     full = np.fft.fftn(grid, axes=(0, 1, 2))
-    return np.asarray(full[:, :, : shape[2]].reshape(-1, 3, 3))
+    return np.asarray(full[tuple(sites.transform_point.T)].reshape(-1, 3 * n, 3 * n))
 
 
-def _parts(symbol: ComplexArray) -> tuple[ComplexArray, ComplexArray]:
-    adjoint = symbol.conj().swapaxes(-1, -2)
-    return 0.5 * (symbol + adjoint), 0.5 * (symbol - adjoint)
-
-
-def _anti_norm(antisymmetric: ComplexArray) -> float:
+def _anti_norm(blocks: ComplexArray) -> float:
+    antisymmetric = 0.5 * (blocks - blocks.conj().swapaxes(-1, -2))
     return float(np.abs(np.linalg.eigvalsh(1j * antisymmetric)).max())
 
 
-def _noise_norm(blocks: FloatArray, sites: IntArray, shape: tuple[int, ...], row_stderr: float) -> float:
+def _noise_norm(response: FloatArray, sites: Sites, row_stderr: float) -> float:
     """Spectral norm of the antisymmetric part that noise on the responding atoms alone would have."""
     if row_stderr == 0.0 or not math.isfinite(row_stderr):
         return row_stderr
-    touched = np.any(blocks != 0.0, axis=(1, 2))
-    noise = np.random.default_rng(0).normal(0.0, row_stderr, blocks.shape) * touched[:, np.newaxis, np.newaxis]
-    return _anti_norm(_parts(_symbol(noise, sites, shape))[1])
-
-
-def _refuse_noise(blocks: FloatArray, sites: IntArray, shape: tuple[int, ...], row_stderr: float, norm: float) -> None:
-    noise = _noise_norm(blocks, sites, shape, row_stderr)
-    if not noise <= MAX_NOISE * norm:
-        raise ObservableError(
-            f"force noise makes {noise:.2g} eV/Å² of a Hessian of {norm:.2g} eV/Å² (limit {MAX_NOISE:.0%}); "
-            f"one noisy row must not be copied to all atoms: use a larger step or the dense Hessian"
-        )
+    noise = np.random.default_rng(0).normal(0.0, row_stderr, response.shape)
+    return _anti_norm(_blocks(noise * touched_atoms(response)[:, :, np.newaxis, np.newaxis], sites))
 
 
 def _dense_norms(matrix: FloatArray) -> tuple[float, float]:
@@ -318,13 +286,9 @@ def _checked_square(hessian: ArrayLike) -> FloatArray:
     return matrix
 
 
-def _checked_row(row: ArrayLike) -> FloatArray:
-    blocks = np.asarray(row, dtype=float)
-    if blocks.ndim != 3 or blocks.shape[1:] != (3, 3):
-        raise ObservableError(f"row has shape {blocks.shape}; expected (atom, 3, 3)")
-    refuse_non_finite("the row is", blocks, "atoms")
-    return blocks
-
-
-def _displaced(rows: xr.Dataset) -> int:
-    return int(rows.attrs["displaced_atom"])
+def _checked_response(response: ArrayLike, sites: Sites) -> FloatArray:
+    rows, expected = np.asarray(response, dtype=float), (sites.sublattice.max() + 1, len(sites.sublattice), 3, 3)
+    if rows.shape != expected:
+        raise ObservableError(f"the response has shape {rows.shape}; expected {expected} (displaced, atom, 3, 3)")
+    refuse_non_finite("the response is", rows.swapaxes(0, 1), "atoms")
+    return rows

@@ -1,122 +1,189 @@
-"""Sites, wave vectors and nearest images of a periodic face-centred crystal.
+"""Translations, sites, wave vectors and nearest images of a crystal in a periodic cell of any shape.
 
-The periodic cell holds nx × ny × nz conventional cells. Its N = 4 nx ny nz sites are the lattice translations
-that differ by no cell vector, and it has as many wave vectors.
+A crystal repeats by a primitive lattice; the periodic cell, the supercell, is spanned by vectors of that lattice. It
+holds N = |det M| translations, M the integer matrix with cell = M · lattice, and as many wave vectors. Vectors are
+rows.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+import math
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pytest_mlff.analysis.geometry import minimum_image
 from pytest_mlff.errors import ObservableError
 
 FloatArray: TypeAlias = NDArray[np.float64]
 IntArray: TypeAlias = NDArray[np.int64]
 
-_SITE_TOLERANCE = 1e-3  # distance from a lattice site, in units of half a cell edge
+SITE_TOLERANCE = 1e-3
+"""How far in Å an atom may be from its site, and a cell from lattice vectors."""
+
+_SHIFTS = np.array(list(itertools.product((-2, -1, 0, 1, 2), repeat=3)))
 
 
-def cell_counts(repeats: Sequence[int]) -> tuple[int, int, int]:
-    """Check the numbers of conventional cells along the edges.
+@dataclass(frozen=True, slots=True, eq=False)
+class Translations:
+    """The N translations of a periodic cell as a group of integer points (i, j, k), counted round in each direction.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Where each of the three integers begins again.
+    index_of : ndarray of int, shape (3, 3)
+        Lattice coordinates t (a row of integers) lie on the point t · ``index_of`` modulo ``shape``.
+    """
+
+    shape: tuple[int, int, int]
+    index_of: IntArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sites:
+    """Where the atoms of a crystal sit, on a grid whose discrete Fourier transform holds its wave vectors.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Of the grid of :class:`Translations`.
+    point : ndarray of int, shape (atom, 3)
+        Point of each atom's translation from the displaced atom of its sublattice.
+    sublattice : ndarray of int, shape (atom,)
+        Which displaced atom each is a copy of.
+    wave_vectors : ndarray, shape (N, 3)
+        As :func:`wave_vectors` gives them.
+    transform_point : ndarray of int, shape (N, 3)
+        Where the transform of the grid holds each of them.
+    """
+
+    shape: tuple[int, int, int]
+    point: IntArray
+    sublattice: IntArray
+    wave_vectors: FloatArray
+    transform_point: IntArray
+
+
+def translations(matrix: ArrayLike) -> Translations:
+    """Put the translations of the cell M · lattice on a grid.
+
+    Counting along the cell's own vectors is the plainest way, and taken where at most every second point stays empty.
+    In a skew cell nearly all points would: there M is made diagonal, U M V = D with unimodular U and V, and the
+    translations are the points of D.
 
     Parameters
     ----------
-    repeats : sequence of int
-        Three positive numbers.
+    matrix : array_like of int, shape (3, 3)
+        M, with a determinant.
 
     Returns
     -------
-    tuple of int
-        As plain integers.
+    Translations
+        Different ones have different points.
+    """
+    whole = checked_matrix(matrix)
+    size = round(float(np.linalg.det(whole)))
+    adjugate = np.rint(np.linalg.inv(whole) * size).astype(np.int64)
+    steps = [abs(size) // math.gcd(size, *column) for column in adjugate.T.tolist()]
+    if math.prod(steps) <= 2 * abs(size):
+        return Translations((steps[0], steps[1], steps[2]), adjugate * steps // size)
+    return _diagonal_form(whole)
+
+
+def supercell_matrix(cell: ArrayLike, lattice: ArrayLike) -> IntArray:
+    """Integer matrix M with cell = M · lattice.
 
     Raises
     ------
     ObservableError
-        If they are not three positive numbers.
+        If the cell's vectors are none of the lattice.
     """
-    shape = tuple(int(n) for n in repeats)
-    if len(shape) != 3 or min(shape) < 1:
-        raise ObservableError(f"repeats = {shape}; expected three positive numbers of cells")
-    return shape[0], shape[1], shape[2]
+    outer, inner = np.asarray(cell, dtype=float), np.asarray(lattice, dtype=float)
+    whole = np.rint(outer @ np.linalg.inv(inner)).astype(np.int64)
+    off = float(np.abs(outer - whole @ inner).max())
+    if off > SITE_TOLERANCE:
+        raise ObservableError(
+            f"the cell {outer.tolist()} Å is {off:.2g} Å off the lattice {inner.tolist()} Å; pass a cell that the "
+            "crystal fills"
+        )
+    return checked_matrix(whole)
 
 
-def lattice_sites(positions: ArrayLike, *, box: ArrayLike, repeats: Sequence[int], atom: int = 0) -> IntArray:
-    """Find the site of every atom of a face-centred crystal relative to one atom.
+def lattice_sites(positions: ArrayLike, *, cell: ArrayLike, lattice: ArrayLike, displaced: ArrayLike) -> Sites:
+    """Find the site of every atom relative to the atoms of one primitive cell.
 
     Parameters
     ----------
-    positions : array_like, shape (N, 3)
-        Å.
-    box : array_like, shape (3,)
-        Cell edges in Å.
-    repeats : sequence of int
-        Number of conventional cells along each edge.
-    atom : int
-        The atom that becomes (0, 0, 0).
+    positions : array_like, shape (atom, 3)
+        Å, wrapped or not.
+    cell, lattice : array_like, shape (3, 3)
+        Periodic cell and primitive lattice, Å.
+    displaced : array_like of int, shape (n,)
+        The atoms of one primitive cell.
 
     Returns
     -------
-    ndarray of int, shape (N, 3)
-        Site in half cell edges, from 0 to 2n − 1 along each edge.
+    Sites
+        And the wave vectors of the cell.
 
     Raises
     ------
     ObservableError
-        If an atom is off its site, or the sites are not all taken once.
+        If an atom is off every site, or the sites are not all taken once.
     """
-    place, shape = np.asarray(positions, dtype=float), np.array(cell_counts(repeats))
-    scaled = (place - place[atom]) / (np.asarray(box, dtype=float) / (2.0 * shape))
+    place, inner = np.asarray(positions, dtype=float), np.asarray(lattice, dtype=float)
+    home, matrix = np.asarray(displaced, dtype=np.int64), supercell_matrix(cell, lattice)
+    scaled = (place - place[home][:, np.newaxis]) @ np.linalg.inv(inner)
     whole = np.rint(scaled)
-    off = np.abs(scaled - whole).max(axis=1)
-    if off.max() > _SITE_TOLERANCE:
+    off = np.linalg.norm((scaled - whole) @ inner, axis=-1)
+    sublattice, far = np.argmin(off, axis=0), np.count_nonzero(off.min(axis=0) > SITE_TOLERANCE)
+    if far:
+        raise ObservableError(f"{far} of {len(place)} atoms are off the sites of the crystal; pass the undisplaced one")
+    group = translations(matrix)
+    point = np.mod(whole[sublattice, np.arange(len(place))].astype(np.int64) @ group.index_of, group.shape)
+    taken = len(np.unique(np.column_stack([point, sublattice]), axis=0))
+    sites = len(home) * round(abs(float(np.linalg.det(matrix))))
+    if not taken == len(place) == sites:
         raise ObservableError(
-            f"{np.count_nonzero(off > _SITE_TOLERANCE)} of {len(place)} atoms are off the face-centred sites "
-            f"of {tuple(shape.tolist())} cells; pass the undisplaced crystal"
+            f"{len(place)} atoms take {taken} of the {sites} sites that {len(home)} atoms of a primitive cell have in "
+            "this cell; pass the right lattice and one atom of each of its sublattices"
         )
-    sites = np.mod(whole.astype(np.int64), 2 * shape)
-    taken = len(np.unique(sites, axis=0))
-    if np.any(sites.sum(axis=1) % 2) or taken != len(place) or taken != 4 * shape.prod():
-        raise ObservableError(
-            f"{len(place)} atoms take {taken} sites of a face-centred crystal of {tuple(shape.tolist())} "
-            f"cells, expected {4 * shape.prod()}; pass the right repeats"
-        )
-    return np.asarray(sites)
+    return Sites(group.shape, point, sublattice, *wave_vectors(cell, lattice))
 
 
-def wave_vectors(box: ArrayLike, repeats: Sequence[int]) -> FloatArray:
+def wave_vectors(cell: ArrayLike, lattice: ArrayLike) -> tuple[FloatArray, IntArray]:
     """Wave vectors of the periodic cell, one of each set that differs by reciprocal vectors of the crystal.
 
     Parameters
     ----------
-    box : array_like, shape (3,)
-        Cell edges in Å.
-    repeats : sequence of int
-        Number of conventional cells along each edge.
+    cell, lattice : array_like, shape (3, 3)
+        Periodic cell and primitive lattice, Å.
 
     Returns
     -------
-    ndarray, shape (N, 3)
-        1/Å, folded into the first Brillouin zone, N = 4 nx ny nz; before folding 2π(i/Lx, j/Ly, k/Lz) with
-        i < 2 nx, j < 2 ny, k < nz, the last index running fastest.
+    vector : ndarray, shape (N, 3)
+        1/Å, folded into the first Brillouin zone; the first one is zero.
+    point : ndarray of int, shape (N, 3)
+        Their points h on the transform of the grid of :func:`translations`: exp(−i q·R) turns by h/shape from one
+        point to the next.
     """
-    shape, edges = np.array(cell_counts(repeats)), np.asarray(box, dtype=float)
-    ranges = np.arange(2 * shape[0]), np.arange(2 * shape[1]), np.arange(shape[2])
-    index = np.stack(np.meshgrid(*ranges, indexing="ij"), axis=-1).reshape(-1, 3)
-    vectors = 2.0 * np.pi * index / edges
-    # the reciprocal lattice of a face-centred crystal is body-centred: indices all even or all odd
-    shifts = [hkl for hkl in itertools.product(range(-3, 4), repeat=3) if len({k % 2 for k in hkl}) == 1]
-    candidates = vectors[:, np.newaxis, :] - 2.0 * np.pi * np.array(shifts) * shape / edges
-    best = np.argmin(np.round(np.sum(candidates**2, axis=-1), 9), axis=1)
-    return np.asarray(candidates[np.arange(len(vectors)), best])
+    matrix, inner = supercell_matrix(cell, lattice), np.asarray(lattice, dtype=float)
+    group = translations(matrix)
+    points = np.stack(np.meshgrid(*(np.arange(n) for n in group.shape), indexing="ij"), axis=-1).reshape(-1, 3)
+    # q in reciprocal vectors of the crystal is index_of · (h / shape), a multiple of one over the common period
+    period = math.lcm(*group.shape)
+    reduced = np.mod((points * (period // np.array(group.shape))) @ group.index_of.T, period)
+    last_first = np.lexsort(points.T)
+    once = np.unique(reduced[last_first], axis=0, return_index=True)[1]
+    kept = np.sort(last_first[once])
+    reciprocal = 2.0 * np.pi * np.linalg.inv(inner).T
+    return _first_zone(reduced[kept] / period @ reciprocal, reciprocal), points[kept]
 
 
-def nearest_images(positions: ArrayLike, *, box: ArrayLike, atom: int = 0) -> tuple[IntArray, FloatArray, FloatArray]:
+def nearest_images(positions: ArrayLike, *, cell: ArrayLike, atom: int = 0) -> tuple[IntArray, FloatArray, FloatArray]:
     """Vectors from one atom to the nearest image of every atom, all of them where several are equally near.
 
     An atom on the boundary of the cell's Wigner–Seitz cell around ``atom`` has several nearest images; each
@@ -127,8 +194,8 @@ def nearest_images(positions: ArrayLike, *, box: ArrayLike, atom: int = 0) -> tu
     ----------
     positions : array_like, shape (N, 3)
         Å.
-    box : array_like, shape (3,)
-        Cell edges in Å.
+    cell : array_like, shape (3, 3)
+        Vectors of the periodic cell in Å.
     atom : int
         The atom in the middle.
 
@@ -141,11 +208,67 @@ def nearest_images(positions: ArrayLike, *, box: ArrayLike, atom: int = 0) -> tu
     weight : ndarray, shape (M,)
         One over the number of nearest images of that atom.
     """
-    place, edges = np.asarray(positions, dtype=float), np.asarray(box, dtype=float)
-    shifts = np.array(list(itertools.product((-1, 0, 1), repeat=3))) * edges
-    nearest = minimum_image(place - place[atom], np.diag(edges))
-    vectors = nearest[:, np.newaxis, :] + shifts
+    place, basis = np.asarray(positions, dtype=float), reduced_basis(cell)
+    vectors = images(place - place[atom], basis)
     distance = np.linalg.norm(vectors, axis=-1)
-    kept = distance <= distance.min(axis=1, keepdims=True) + 1e-4 * edges.min()
+    kept = distance <= distance.min(axis=1, keepdims=True) + 1e-4 * np.linalg.norm(basis[0])
     index, image = np.nonzero(kept)
     return index, vectors[index, image], 1.0 / kept.sum(axis=1)[index]
+
+
+def reduced_basis(basis: ArrayLike) -> FloatArray:
+    """Shortest vectors that span the same lattice (Minkowski's), the shortest first.
+
+    In three dimensions a basis is the shortest when none of its vectors gets shorter by adding or taking one or none
+    of each of the others (P. Q. Nguyen and D. Stehlé, ACM Trans. Algorithms 5 (2009) 46).
+    """
+    vectors = np.array(basis, dtype=float)
+    while True:
+        vectors = vectors[np.argsort(np.round(np.linalg.norm(vectors, axis=1), 9), kind="stable")]
+        for k in (1, 2):
+            combined = vectors[k] + np.array(list(itertools.product((0, -1, 1), repeat=k))) @ vectors[:k]
+            length = np.linalg.norm(combined, axis=1)
+            best = int(np.argmin(length))
+            if length[best] < length[0] * (1.0 - 1e-9):
+                vectors[k] = combined[best]
+                break
+        else:
+            return vectors
+
+
+def _diagonal_form(matrix: IntArray) -> Translations:
+    """D and V of U M V = D by integer row and column operations."""
+    left, right = matrix.copy(), np.eye(3, dtype=np.int64)
+    for k in range(3):
+        while np.any(left[k + 1 :, k]) or np.any(left[k, k + 1 :]) or not left[k, k]:
+            rest = np.where(left[k:, k:] == 0, np.iinfo(np.int64).max, np.abs(left[k:, k:]))
+            row, column = (k + int(i) for i in np.unravel_index(np.argmin(rest), rest.shape))
+            left[[k, row]] = left[[row, k]]
+            left[:, [k, column]] = left[:, [column, k]]
+            right[:, [k, column]] = right[:, [column, k]]
+            left[k + 1 :] -= np.outer(left[k + 1 :, k] // left[k, k], left[k])
+            factor = left[k, k + 1 :] // left[k, k]
+            left[:, k + 1 :] -= np.outer(left[:, k], factor)
+            right[:, k + 1 :] -= np.outer(right[:, k], factor)
+    first, second, third = (abs(int(n)) for n in np.diagonal(left))
+    return Translations((first, second, third), right)
+
+
+def images(vectors: FloatArray, basis: FloatArray) -> FloatArray:
+    """All images (vector, image, 3) of each vector that may be its shortest, of a lattice with a reduced basis."""
+    near = vectors - np.rint(vectors @ np.linalg.inv(basis)) @ basis
+    return np.asarray(near[:, np.newaxis] + _SHIFTS @ basis)
+
+
+def _first_zone(vectors: FloatArray, reciprocal: FloatArray) -> FloatArray:
+    candidates = images(vectors, reduced_basis(reciprocal))
+    best = np.argmin(np.round(np.sum(candidates**2, axis=-1), 9), axis=1)
+    return np.asarray(candidates[np.arange(len(vectors)), best])
+
+
+def checked_matrix(matrix: ArrayLike) -> IntArray:
+    """Supercell matrix as integers, refused where it is none."""
+    given = np.asarray(matrix, dtype=float)
+    if given.shape != (3, 3) or np.any(given != np.rint(given)) or abs(np.linalg.det(given)) < 0.5:
+        raise ObservableError(f"supercell matrix {given.tolist()}; expected 3 x 3 integers with a determinant")
+    return given.astype(np.int64)

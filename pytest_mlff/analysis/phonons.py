@@ -1,11 +1,12 @@
-"""Phonons of a crystal from one displaced atom: spectrum, density of states, dispersion, and their distance.
+"""Phonons of a crystal from the atoms of one primitive cell: spectrum, density of states, dispersion, their distance.
 
-Frequencies are ν = √(λ/m)/2π in THz of the symmetrised Hessian's eigenvalues λ; a negative λ counts as
-−√|λ/m|/2π. The three modes at q = 0 are the crystal's translation. Their λ is zero but for rounding and what a
-finite step leaves, which falls with its square; its sign says nothing: they stay in the spectrum, are left out when
-negative modes are counted, and their largest |ν| is reported, because a model whose forces are not translation
-invariant has it off zero at any step. Elsewhere a mode counts as negative when λ lies below zero by more than three
-times what the force noise makes.
+Frequencies are ν = √(λ/m)/2π in THz, λ the eigenvalues of the symmetrised Hessian whose rows and columns are
+multiplied by √(m/mᵢ), m the mass of the lightest atom; a negative λ counts as −√|λ/m|/2π. Three modes at q = 0 are
+the crystal's translation. Their λ is zero but for rounding and what a finite step leaves, which falls with its square;
+its sign says nothing: they stay in the spectrum, are left out when negative modes are counted, and their largest |ν| is
+reported, because a model whose forces are not translation invariant has it off zero at any step. Elsewhere a mode
+counts as negative when λ lies below zero by more than three times what the force noise makes. Of a polar crystal the
+long-range field at q → 0 is not added (no non-analytic correction).
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pytest_mlff.analysis.hessian import BlockSpectrum, row_at_step, spectrum_of
-from pytest_mlff.analysis.lattice import FloatArray, nearest_images
+from pytest_mlff.analysis.hessian import BlockHessian, block_hessian, response_at_step, sites_of, touched_atoms
+from pytest_mlff.analysis.lattice import FloatArray, Sites, nearest_images
 from pytest_mlff.errors import ObservableError
 from pytest_mlff.finite import refuse_non_finite
 from pytest_mlff.schema import Estimate
@@ -35,7 +36,7 @@ FCC_POINTS: Mapping[str, tuple[float, float, float]] = {
     "K": (0.75, 0.75, 0.0),
     "L": (0.5, 0.5, 0.5),
 }
-"""Points of high symmetry of the face-centred cubic Brillouin zone, in 2π/a."""
+"""Points of high symmetry of the face-centred cubic Brillouin zone, in 2π/a along the cubic axes."""
 
 FCC_PATH = ("Γ", "X", "W", "K", "Γ", "L")
 """The usual path through it."""
@@ -51,7 +52,7 @@ def frequencies(eigenvalues: ArrayLike, *, mass: float) -> FloatArray:
     eigenvalues : array_like
         eV/Å², any shape.
     mass : float
-        Mass of an atom in amu.
+        In amu.
 
     Returns
     -------
@@ -104,16 +105,16 @@ def spectrum_distance(candidate: ArrayLike, reference: ArrayLike) -> float:
     return float(np.mean(np.abs(left - right))) / mean
 
 
-def phonon_spectrum(rows: xr.Dataset, *, mass: float) -> xr.Dataset:
-    """All 3N phonon frequencies of a crystal from one displaced atom.
+def phonon_spectrum(rows: xr.Dataset, *, masses: ArrayLike) -> xr.Dataset:
+    """All phonon frequencies of a crystal, three per atom, from the atoms of one primitive cell.
 
     Parameters
     ----------
     rows : xr.Dataset
-        ``row`` (step, atom, force, displacement) in eV/Å² at h and 2h, ``position``, ``box``, ``repeats``,
-        ``row_stderr``, ``reached`` and the attribute ``displaced_atom``.
-    mass : float
-        Mass of an atom in amu.
+        ``row`` (step, displaced, atom, force, displacement) in eV/Å² at h and 2h, ``position``, ``cell``,
+        ``lattice``, ``displaced_atom`` and ``row_stderr``.
+    masses : array_like, shape (atom,)
+        Of the atoms in amu; one number where all are the same.
 
     Returns
     -------
@@ -130,24 +131,32 @@ def phonon_spectrum(rows: xr.Dataset, *, mass: float) -> xr.Dataset:
     """
     import xarray as xr
 
-    near = spectrum_of(rows, row_at_step(rows))
-    limit = spectrum_of(rows, row_at_step(rows, extrapolated=True))
-    found, exact = (frequencies(side.eigenvalues, mass=mass).ravel() for side in (near, limit))
-    order, noise = np.argsort(found), _eigenvalue_noise(rows)
-    error = np.hypot(found - exact, _frequency_noise(near.eigenvalues.ravel(), noise, mass))
-    acoustic, negative = _split_modes(near, noise)
+    sites, stderr = sites_of(rows), float(rows["row_stderr"])
+    mass, weights = _weights(rows, sites, masses)
+    stepped, extrapolated = (
+        block_hessian(response_at_step(rows, extrapolated=far), sites, row_stderr=stderr) for far in (False, True)
+    )
+    near, limit = stepped.eigenvalues(weights), extrapolated.eigenvalues(weights)
+    found, exact = frequencies(near, mass=mass).ravel(), frequencies(limit, mass=mass).ravel()
+    order, noise = np.argsort(found), _eigenvalue_noise(rows, sites)
+    error = np.hypot(found - exact, _frequency_noise(near.ravel(), noise, mass))
+    acoustic, optical = _modes_at_rest(stepped, weights)
+    floor = max(3.0 * noise, _ROUNDING * float(np.abs(near).max()))
     return xr.Dataset(
         {
             "frequency": (("mode",), found[order], {"units": "THz"}),
             "frequency_stderr": (("mode",), error[order], {"units": "THz"}),
-            "negative_modes": ((), negative, {"units": "1"}),
+            "negative_modes": (
+                (),
+                int(np.count_nonzero(near[1:] < -floor) + np.count_nonzero(optical < -floor)),
+                {"units": "1"},
+            ),
             "acoustic_residual": (
                 (),
                 float(np.abs(frequencies(acoustic, mass=mass)).max()),
                 {"units": "THz"},
             ),
-        },
-        attrs={"mass_amu": mass},
+        }
     )
 
 
@@ -225,26 +234,31 @@ def density_of_states(spectrum: xr.Dataset, *, max_frequency: float | None = Non
     )
 
 
+def fcc_points(edge: float) -> dict[str, FloatArray]:
+    """:data:`FCC_POINTS` in 1/Å for a cubic cell with this edge in Å along x, y and z."""
+    return {name: 2.0 * np.pi / edge * np.array(point) for name, point in FCC_POINTS.items()}
+
+
 def dispersion(
     rows: xr.Dataset,
     *,
-    mass: float,
-    path: Sequence[str] = FCC_PATH,
-    points: Mapping[str, tuple[float, float, float]] = FCC_POINTS,
+    masses: ArrayLike,
+    points: Mapping[str, ArrayLike],
+    path: Sequence[str],
     n_points: int = 30,
 ) -> xr.Dataset:
-    """Phonon dispersion along a path, by Fourier interpolation of one displaced atom's response.
+    """Phonon dispersion along a path, by Fourier interpolation of the responses of one primitive cell.
 
     Parameters
     ----------
     rows : xr.Dataset
-        As :func:`phonon_spectrum` takes it; the crystal is cubic.
-    mass : float
-        Mass of an atom in amu.
+        As :func:`phonon_spectrum` takes it.
+    masses : array_like, shape (atom,)
+        Of the atoms in amu; one number where all are the same.
+    points : mapping
+        Wave vectors (3,) in 1/Å by name, for instance from :func:`fcc_points`.
     path : sequence of str
         Names in ``points``.
-    points : mapping
-        Points in units of 2π/a.
     n_points : int
         Wave vectors per leg, both ends included.
 
@@ -258,17 +272,19 @@ def dispersion(
     Raises
     ------
     ObservableError
-        If the path names an unknown point, or the crystal is not cubic.
+        If the path names an unknown point.
     """
     import xarray as xr
 
-    edges = rows["box"].values / rows["repeats"].values
-    if np.ptp(edges) > 1e-6 * edges.mean():
-        raise ObservableError(f"conventional cell edges {edges} Å differ; the path is that of a cubic crystal")
-    vectors, length, corners = _walk(path, points, 2.0 * np.pi / float(edges.mean()), n_points)
-    near, limit = (_interpolated(rows, row_at_step(rows, extrapolated=far), vectors) for far in (False, True))
+    vectors, length, corners = _walk(path, points, n_points)
+    sites = sites_of(rows)
+    mass, weights = _weights(rows, sites, masses)
+    near, limit = (
+        _interpolated(rows, sites, response_at_step(rows, extrapolated=far), vectors).eigenvalues(weights)
+        for far in (False, True)
+    )
     found, exact = frequencies(near, mass=mass), frequencies(limit, mass=mass)
-    error = np.hypot(found - exact, _frequency_noise(near, _eigenvalue_noise(rows), mass))
+    error = np.hypot(found - exact, _frequency_noise(near, _eigenvalue_noise(rows, sites), mass))
     return xr.Dataset(
         {
             "frequency": (("q", "branch"), found, {"units": "THz"}),
@@ -277,7 +293,6 @@ def dispersion(
             "corner": (("label",), corners, {"units": "1/Å"}),
         },
         coords={"q": (("q",), length, {"units": "1/Å"}), "label": (("label",), list(path), {"units": "1"})},
-        attrs={"mass_amu": mass},
     )
 
 
@@ -287,18 +302,21 @@ def _frequency_noise(eigenvalues: FloatArray, noise: float, mass: float) -> Floa
     return 0.5 * (upper - lower)
 
 
-def _interpolated(rows: xr.Dataset, row: FloatArray, vectors: FloatArray) -> FloatArray:
-    """Eigenvalues (q, 3) of the symmetrised H(q) at any wave vector."""
-    index, image, weight = nearest_images(
-        rows["position"].values, box=rows["box"].values, atom=int(rows.attrs["displaced_atom"])
-    )
-    phase = np.exp(-1j * (vectors @ image.T)) * weight
-    symbol = np.einsum("qm,mba->qba", phase, row[index])
-    return np.asarray(np.linalg.eigvalsh(0.5 * (symbol + symbol.conj().swapaxes(-1, -2))))
+def _interpolated(rows: xr.Dataset, sites: Sites, response: FloatArray, vectors: FloatArray) -> BlockHessian:
+    """H(q) at any wave vectors, each pair of atoms over its nearest images."""
+    displaced = rows["displaced_atom"].values
+    symbol = np.zeros((len(vectors), len(displaced), 3, len(displaced), 3), dtype=complex)
+    for k, atom in enumerate(displaced):
+        index, image, weight = nearest_images(rows["position"].values, cell=rows["cell"].values, atom=int(atom))
+        phase = np.exp(-1j * (vectors @ image.T)) * weight
+        for other in range(len(displaced)):
+            of_it = sites.sublattice[index] == other
+            symbol[:, other, :, k] = np.einsum("qm,mba->qba", phase[:, of_it], response[k, index[of_it]])
+    return BlockHessian(vectors, symbol.reshape(len(vectors), 3 * len(displaced), -1))
 
 
 def _walk(
-    path: Sequence[str], points: Mapping[str, tuple[float, float, float]], unit: float, n_points: int
+    path: Sequence[str], points: Mapping[str, ArrayLike], n_points: int
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Wave vectors along the path, length walked at each, length at the corners."""
     unknown = [name for name in path if name not in points]
@@ -307,7 +325,7 @@ def _walk(
             f"path {list(path)} with {n_points} points a leg; expected two or more names of {sorted(points)} "
             f"and at least 2 points"
         )
-    corners = unit * np.array([points[name] for name in path])
+    corners = np.array([points[name] for name in path], dtype=float)
     share = np.linspace(0.0, 1.0, n_points)[:, np.newaxis]
     legs = [start + share * (end - start) for start, end in pairwise(corners)]
     vectors = np.concatenate(legs)
@@ -315,12 +333,34 @@ def _walk(
     return vectors, np.concatenate([np.linspace(a, b, n_points) for a, b in pairwise(walked)]), walked
 
 
-def _split_modes(spectrum: BlockSpectrum, noise: float) -> tuple[FloatArray, int]:
-    """Eigenvalues at q = 0, and the number of negative ones elsewhere."""
-    floor = max(3.0 * noise, _ROUNDING * spectrum.symmetric_norm)
-    return spectrum.eigenvalues[0], int(np.count_nonzero(spectrum.eigenvalues[1:] < -floor))
+def _weights(rows: xr.Dataset, sites: Sites, masses: ArrayLike) -> tuple[float, FloatArray]:
+    """Mass of the lightest atom, and √(that mass / the atom's own) of each displaced coordinate."""
+    every = np.broadcast_to(np.asarray(masses, dtype=float), rows.sizes["atom"])
+    own = every[rows["displaced_atom"].values]
+    if np.any(every != own[sites.sublattice]):
+        raise ObservableError("atoms of one sublattice have different masses; displace the atoms of a primitive cell")
+    lightest = float(own.min())
+    if not lightest > 0.0:
+        raise ObservableError(f"mass = {lightest} amu must be positive")
+    return lightest, np.repeat(np.sqrt(lightest / own), 3)
 
 
-def _eigenvalue_noise(rows: xr.Dataset) -> float:
-    """S.d. of an eigenvalue from the force noise: every atom reached adds its own to H(q)."""
-    return float(rows["row_stderr"]) * math.sqrt(float(rows["reached"]))
+def _modes_at_rest(hessian: BlockHessian, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Eigenvalues at q = 0 among the translations of the crystal, and among the motions that leave it in place."""
+    shifts = np.kron(1.0 / weights[::3, np.newaxis], np.eye(3)) / math.sqrt(float(np.sum(weights[::3] ** -2)))
+    basis = np.linalg.qr(shifts, mode="complete")[0]
+    at_rest = hessian.blocks[:1] * np.outer(weights, weights)
+    within = [motions.T @ at_rest @ motions for motions in (shifts, basis[:, 3:])]
+    acoustic, optical = (BlockHessian(hessian.wave_vectors[:1], blocks).eigenvalues()[0] for blocks in within)
+    return acoustic, optical
+
+
+def _eigenvalue_noise(rows: xr.Dataset, sites: Sites) -> float:
+    """S.d. of an eigenvalue from the force noise: every atom reached adds its own to H(q).
+
+    The atoms of one sublattice add up in one element of H(q), and the mean over the elements of a mode is no noisier
+    than the noisiest of them.
+    """
+    touched = touched_atoms(response_at_step(rows))
+    reached = max(np.bincount(sites.sublattice, weights=one).max() for one in touched)
+    return float(rows["row_stderr"]) * math.sqrt(float(reached))

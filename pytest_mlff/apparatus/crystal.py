@@ -1,4 +1,4 @@
-"""The crystal's response to one displaced atom: measured once, used by the Hessian and the phonon checks."""
+"""The crystal's responses to the atoms of one primitive cell: measured once, for the Hessian and the phonons."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pytest_mlff.analysis.crystal import Crystal
 from pytest_mlff.apparatus.context import CheckContext
 from pytest_mlff.apparatus.work import Work
-from pytest_mlff.simulation.derivatives import CRYSTAL_CALLS, crystal_rows
+from pytest_mlff.reference.crystal import respond, static_crystal
+from pytest_mlff.simulation.derivatives import CALLS_PER_DISPLACED
 
 if TYPE_CHECKING:
     import xarray as xr
 
 
 def crystal_response(context: CheckContext) -> xr.Dataset:
-    """Rows of the candidate's Hessian at the static zero-pressure lattice of the reference.
+    """Rows of the candidate's Hessian in the reference's static zero-pressure cell, its atoms at rest there.
 
     Parameters
     ----------
@@ -26,20 +28,33 @@ def crystal_response(context: CheckContext) -> xr.Dataset:
     Returns
     -------
     xr.Dataset
-        As :func:`pytest_mlff.simulation.derivatives.crystal_rows` returns it.
+        As :func:`pytest_mlff.reference.crystal.respond` returns it.
 
     Raises
     ------
     ObservableError
         If the model's force noise leaves no sensible step.
     """
-    n = context.protocol.hessian_cells
-    found = context.memo("crystal", {"cells": n}, lambda: to_arrays(_measure(context, n)), holds=["layout"])
+    crystal = _crystal(context)
+    forces = context.forces(crystal.numbers, crystal.cell)
+    parts = {"cells": context.protocol.hessian_cells}
+    found = context.memo("crystal", parts, lambda: to_arrays(respond(forces, crystal)), holds=["layout"])
     return from_arrays(found)
 
 
+def crystal_masses(context: CheckContext, response: xr.Dataset) -> np.ndarray:
+    """Masses in amu of the atoms of a response."""
+    return context.system.masses_of(response["number"].values)
+
+
+def relaxation(response: xr.Dataset) -> str:
+    """End of a note: what the relaxation did before; empty where there was nothing to do."""
+    said = response.attrs["relaxation"]
+    return f"; {said}" if said else ""
+
+
 def crystal_work(context: CheckContext) -> Work:
-    """Count the force calls of :func:`crystal_response`.
+    """Count the force calls of :func:`crystal_response`: of one atom at rest, or of a crystal that need not relax.
 
     Parameters
     ----------
@@ -51,17 +66,14 @@ def crystal_work(context: CheckContext) -> Work:
     Work
         Shared by the Hessian and the phonons.
     """
-    return Work(
-        share="crystal",
-        calls=CRYSTAL_CALLS,
-        atoms=len(context.system.crystal.numbers) * context.protocol.hessian_cells**3,
-    )
+    crystal = _crystal(context)
+    n = len(crystal.displaced)
+    calls = 1 + CALLS_PER_DISPLACED * n + (n > 1)
+    return Work(share="crystal", calls=calls, atoms=len(crystal.numbers))
 
 
-def _measure(context: CheckContext, n: int) -> xr.Dataset:
-    crystal = context.system.crystal.repeated((n, n, n))
-    forces = context.forces(crystal.numbers, crystal.cell)
-    return crystal_rows(forces, crystal.positions, box=np.diagonal(crystal.cell), repeats=(n, n, n))
+def _crystal(context: CheckContext) -> Crystal:
+    return static_crystal(context.system, context.protocol.hessian_cells)
 
 
 def to_arrays(dataset: xr.Dataset) -> dict[str, np.ndarray]:

@@ -59,13 +59,12 @@ def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
         By row id.
     """
     from pytest_mlff.analysis.phonons import pdos_distance, phonon_spectrum
-    from pytest_mlff.apparatus.crystal import crystal_response
+    from pytest_mlff.apparatus.crystal import crystal_masses, crystal_response, relaxation
     from pytest_mlff.schema import Estimate
 
     watch = Stopwatch()
     response = crystal_response(context)
-    mass = float(context.system.masses_of(context.system.crystal.numbers)[0])
-    spectrum = phonon_spectrum(response, mass=mass)
+    spectrum = phonon_spectrum(response, masses=crystal_masses(context, response))
     atoms, calls = response.sizes["atom"], int(response.attrs["force_calls"])
     reference = context.reference.observable(f"crystal-{atoms}", "phonons")
     mean, mean_reference = float(spectrum["frequency"].mean()), float(reference["frequency"].mean())
@@ -73,7 +72,8 @@ def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
         "pdos": Finding(
             candidate=pdos_distance(spectrum, reference),
             force_calls=calls,
-            note=f"{atoms} atoms; mean frequency {mean:.4f} THz, reference {mean_reference:.4f} THz",
+            note=f"{atoms} atoms; mean frequency {mean:.4f} THz, reference {mean_reference:.4f} THz"
+            + relaxation(response),
         ),
         "negative_modes": Finding(
             candidate=Estimate(float(spectrum["negative_modes"]), 0.0),

@@ -1,4 +1,4 @@
-"""Symmetry of the Hessian, in the crystal (one displaced atom) and in the liquid (dense, on a probe)."""
+"""Symmetry of the Hessian, in the crystal (from the atoms of one primitive cell) and in the liquid (dense, a probe)."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def work(context: CheckContext, rows: Sequence[Row]) -> Iterator[Work]:
 
 def _solid(context: CheckContext) -> Finding:
     from pytest_mlff.analysis.hessian import crystal_symmetry
-    from pytest_mlff.apparatus.crystal import crystal_response
+    from pytest_mlff.apparatus.crystal import crystal_response, relaxation
     from pytest_mlff.reference.observables import estimate
 
     response = crystal_response(context)
@@ -119,7 +119,7 @@ def _solid(context: CheckContext) -> Finding:
         candidate=crystal_symmetry(response),
         reference=estimate(reference, "S"),
         force_calls=int(response.attrs["force_calls"]),
-        note=f"{atoms} atoms, difference step {step:.3g} Å",
+        note=f"{atoms} atoms, difference step {step:.3g} Å{relaxation(response)}",
     )
 
 

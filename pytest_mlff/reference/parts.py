@@ -14,6 +14,7 @@ import numpy as np
 from pytest_mlff.analysis.hessian import crystal_symmetry, symmetry_estimate
 from pytest_mlff.analysis.phonons import phonon_spectrum
 from pytest_mlff.errors import ReferenceDataError
+from pytest_mlff.reference.crystal import respond, static_crystal
 from pytest_mlff.reference.data import unpack
 from pytest_mlff.reference.melting import melting_part
 from pytest_mlff.reference.model import ReferenceModel
@@ -22,7 +23,7 @@ from pytest_mlff.reference.packing import number, packed
 from pytest_mlff.reference.pressure import pressure_part
 from pytest_mlff.reference.runs import PLANS, Plan, reference_trajectory
 from pytest_mlff.simulation.cache import Cache
-from pytest_mlff.simulation.derivatives import STEP, crystal_rows, dense_hessian
+from pytest_mlff.simulation.derivatives import STEP, dense_hessian
 from pytest_mlff.simulation.forces import ModelForces
 from pytest_mlff.simulation.md import Workshop
 from pytest_mlff.simulation.meter import Meter, Progress
@@ -152,14 +153,10 @@ def _interleaved(sets: list[tuple[np.ndarray, State]], count: int) -> xr.Dataset
 
 def _crystal_part(workshop: Workshop) -> Stream:
     for n in CRYSTAL_CELLS:
-        crystal = workshop.system.crystal.repeated((n, n, n))
-        forces = ModelForces(workshop.model, workshop.system, crystal.numbers, crystal.cell)
-        rows = crystal_rows(forces, crystal.positions, box=np.diagonal(crystal.cell), repeats=(n, n, n))
+        crystal = static_crystal(workshop.system, n)
+        rows = respond(ModelForces(workshop.model, workshop.system, crystal.numbers, crystal.cell), crystal)
         atoms = rows.sizes["atom"]
-        yield (
-            f"crystal-{atoms}/phonons",
-            phonon_spectrum(rows, mass=float(workshop.system.masses_of(crystal.numbers)[0])),
-        )
+        yield f"crystal-{atoms}/phonons", phonon_spectrum(rows, masses=workshop.system.masses_of(crystal.numbers))
         yield f"crystal-{atoms}/symmetry", number("S", crystal_symmetry(rows))
 
 

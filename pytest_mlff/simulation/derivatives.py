@@ -1,4 +1,4 @@
-"""Force derivatives by central differences: dense Hessian, one atom's rows, and the noise that sets the step.
+"""Force derivatives by central differences: dense Hessian, rows of a crystal, and the noise that sets the step.
 
 Everything here calls forces and returns raw derivative data; what they mean is said in ``analysis.hessian``
 and ``analysis.phonons``. A force function takes positions (N, 3) in Å and returns forces (N, 3) in eV/Å.
@@ -11,7 +11,7 @@ for more, up to 5e-2 Å, and past that there is no sensible step.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -36,9 +36,9 @@ MAX_STEP = 5e-2
 NOISE_FRACTION = 0.01
 """Largest spectral norm of the noise, as a fraction of the mean eigenvalue; it costs 0.02 of S at most."""
 
-NOISE_CALLS, CALLS_PER_ATOM, CRYSTAL_CALLS = 12, 6, 10
-"""Force calls of :func:`force_noise`, of each atom of :func:`dense_hessian`, and of :func:`crystal_rows` at the step
-that most models have."""
+NOISE_CALLS, CALLS_PER_ATOM, CALLS_PER_DISPLACED = 12, 6, 9
+"""Force calls of :func:`force_noise`, of each atom of :func:`dense_hessian`, and of each displaced atom of
+:func:`crystal_rows` at the step that most models have; that has one more for them all."""
 
 _NORM_PER_ELEMENT = 3.0
 # Spectral norm of the antisymmetric part of a noise matrix, per sqrt(atoms reached) and element s.d.: sqrt(2
@@ -169,8 +169,8 @@ def force_noise(
         If a force is not finite, or moving one atom changes no force.
     """
     start = _checked(positions, step)
-    base = _evaluate(forces, start)
-    repeat = float(np.sqrt(np.mean((_evaluate(forces, start) - base) ** 2) / 2.0))
+    base = evaluate(forces, start)
+    repeat = float(np.sqrt(np.mean((evaluate(forces, start) - base) ** 2) / 2.0))
     tiny = 4.0 * float(np.spacing(np.float32(np.abs(start).max() + 1.0)))
     variance = [_second_difference(forces, start, base, rng, tiny) for _ in range(draws)]
     atom, shift = int(rng.integers(len(start))), np.zeros_like(start)
@@ -211,17 +211,17 @@ def crystal_rows(
     forces: Forces,
     positions: ArrayLike,
     *,
-    box: ArrayLike,
-    repeats: Sequence[int],
-    atom: int = 0,
+    cell: ArrayLike,
+    lattice: ArrayLike,
+    displaced: Sequence[int] = (0,),
     step: float | None = None,
 ) -> xr.Dataset:
-    """Response of a perfect crystal to one displaced atom, at two steps, ten force calls.
+    """Responses of a crystal's forces to each atom of one primitive cell, at two steps: 9 calls an atom and 1.
 
-    One call at rest, six at ±h and three at +2h. With the even part of the response taken from the calls at
-    ±h (it grows as h²), f(2h) gives the odd part at 2h, so both steps have their difference quotient. The
+    One call at rest, then for each atom six at ±h and three at +2h. With the even part of the response taken from the
+    calls at ±h (it grows as h²), f(2h) gives the odd part at 2h, so both steps have their difference quotient. The
     third difference f(2h) − 3f(h) + 3f(0) − f(−h) is the noise, its s.d. times √20, where the anharmonic part
-    h³f‴ is smaller: the value kept is therefore an upper limit.
+    h³f‴ is smaller: the value kept is therefore an upper limit. The noisiest atom sets the step of all.
 
     Parameters
     ----------
@@ -229,21 +229,19 @@ def crystal_rows(
         Positions (N, 3) in Å to forces (N, 3) in eV/Å.
     positions : array_like, shape (N, 3)
         The undisplaced crystal in Å; not changed.
-    box : array_like, shape (3,)
-        Cell edges in Å.
-    repeats : sequence of int
-        Number of conventional cubic cells along each edge.
-    atom : int
-        The atom to displace.
+    cell, lattice : array_like, shape (3, 3)
+        Vectors of the periodic cell and of the crystal's primitive lattice in Å: kept with the rows.
+    displaced : sequence of int
+        The atoms to displace, one of each sublattice.
     step : float, optional
-        Step h in Å. By default 1e-2, or the larger one that the noise asks for (nine more calls then).
+        Step h in Å. By default 1e-2, or the larger one that the noise asks for (nine more calls an atom then).
 
     Returns
     -------
     xr.Dataset
-        ``row`` (step, atom, force, displacement) in eV/Å² at h and 2h, ``position``, ``box``, ``repeats``,
-        ``force_noise`` in eV/Å, ``row_stderr`` in eV/Å² (of one element at h), ``reached`` (atoms), and
-        attributes ``displaced_atom`` and ``force_calls``.
+        ``row`` (step, displaced, atom, force, displacement) in eV/Å² at h and 2h, ``displaced_atom``,
+        ``position``, ``cell``, ``lattice``, ``force_noise`` in eV/Å, ``row_stderr`` in eV/Å² (of one element at
+        h), and the attribute ``force_calls``.
 
     Raises
     ------
@@ -251,16 +249,25 @@ def crystal_rows(
         If a force is not finite, or the noise leaves no sensible step.
     """
     start = _checked(positions, STEP if step is None else step)
-    base = _evaluate(forces, start)
-    width, calls = (STEP if step is None else step), 10
-    rows, noise, reached = _two_steps(forces, start, base, atom, width)
+    base = evaluate(forces, start)
+    width, calls = (STEP if step is None else step), 1 + CALLS_PER_DISPLACED * len(displaced)
+    found = [_two_steps(forces, start, base, atom, width) for atom in displaced]
     if step is None:
-        needed = _needed_step(noise, float(np.trace(rows[0, atom]) / 3.0), reached)
+        needed = max(
+            _needed_step(noise, float(np.trace(rows[0, atom]) / 3.0), reached)
+            for atom, (rows, noise, reached) in zip(displaced, found, strict=True)
+        )
         if needed > width:
-            width, calls = needed, 19
-            rows, noise, reached = _two_steps(forces, start, base, atom, width)
-    stderr = noise / (math.sqrt(2.0) * width)
-    return _rows_dataset(rows, start, box, repeats, width, noise, stderr, reached, atom, calls)
+            width, calls = needed, calls + CALLS_PER_DISPLACED * len(displaced)
+            found = [_two_steps(forces, start, base, atom, width) for atom in displaced]
+    noise = max(one[1] for one in found)
+    return _rows_dataset(
+        np.stack([one[0] for one in found], axis=1),
+        {"position": start, "cell": cell, "lattice": lattice},
+        np.asarray(displaced, dtype=int),
+        width,
+        noise,
+    ).assign_attrs(force_calls=calls)
 
 
 def _two_steps(
@@ -283,31 +290,23 @@ def _two_steps(
 
 
 def _rows_dataset(
-    rows: FloatArray,
-    start: FloatArray,
-    box: ArrayLike,
-    repeats: Sequence[int],
-    step: float,
-    noise: float,
-    stderr: float,
-    reached: int,
-    atom: int,
-    calls: int,
+    rows: FloatArray, places: Mapping[str, ArrayLike], displaced: NDArray[np.int_], step: float, noise: float
 ) -> xr.Dataset:
     import xarray as xr
 
+    first = {"position": "atom", "cell": "vector", "lattice": "vector"}
     return xr.Dataset(
         {
-            "row": (("step", "atom", "force", "displacement"), rows, {"units": "eV/Å²"}),
-            "position": (("atom", "xyz"), start, {"units": "Å"}),
-            "box": (("xyz",), np.asarray(box, dtype=float), {"units": "Å"}),
-            "repeats": (("xyz",), np.asarray(repeats, dtype=int), {"units": "1"}),
+            "row": (("step", "displaced", "atom", "force", "displacement"), rows, {"units": "eV/Å²"}),
+            "displaced_atom": (("displaced",), displaced, {"units": "1"}),
+            **{
+                name: ((first[name], "xyz"), np.asarray(values, dtype=float), {"units": "Å"})
+                for name, values in places.items()
+            },
             "force_noise": ((), noise, {"units": "eV/Å"}),
-            "row_stderr": ((), stderr, {"units": "eV/Å²"}),
-            "reached": ((), reached, {"units": "1"}),
+            "row_stderr": ((), noise / (math.sqrt(2.0) * step), {"units": "eV/Å²"}),
         },
         coords={"step": (("step",), np.array([step, 2.0 * step]), {"units": "Å"})},
-        attrs={"displaced_atom": atom, "force_calls": calls},
     )
 
 
@@ -330,13 +329,13 @@ def _second_difference(
     """Noise variance of a force component from f(x+δ) − 2f(x) + f(x−δ) over the atoms that respond."""
     shift = np.zeros_like(start)
     shift[int(rng.integers(len(start)))] = size * _direction(rng)
-    second = _evaluate(forces, start + shift) - 2.0 * base + _evaluate(forces, start - shift)
+    second = evaluate(forces, start + shift) - 2.0 * base + evaluate(forces, start - shift)
     touched = np.any(second != 0.0, axis=1)
     return float(np.mean(second[touched] ** 2) / 6.0) if touched.any() else 0.0
 
 
 def _response(forces: Forces, start: FloatArray, shift: FloatArray) -> FloatArray:
-    return _evaluate(forces, start + shift) - _evaluate(forces, start - shift)
+    return evaluate(forces, start + shift) - evaluate(forces, start - shift)
 
 
 def _direction(rng: np.random.Generator) -> FloatArray:
@@ -347,10 +346,11 @@ def _direction(rng: np.random.Generator) -> FloatArray:
 def _displaced(forces: Forces, start: FloatArray, atom: int, axis: int, step: float) -> FloatArray:
     moved = start.copy()
     moved[atom, axis] += step
-    return _evaluate(forces, moved)
+    return evaluate(forces, moved)
 
 
-def _evaluate(forces: Forces, positions: FloatArray) -> FloatArray:
+def evaluate(forces: Forces, positions: FloatArray) -> FloatArray:
+    """Call the forces, in eV/Å, and refuse what is not one finite vector for each atom."""
     # a copy goes out, so that a calculator that wraps in place cannot move the caller's atoms
     value = np.array(forces(positions.copy()), dtype=float)
     if value.shape != positions.shape:

@@ -13,13 +13,20 @@ from typing import TYPE_CHECKING
 
 from pytest_mlff.analysis.msd import LAG_WINDOW, mean_squared_displacement
 from pytest_mlff.analysis.parity import force_parity
-from pytest_mlff.analysis.phonons import density_of_states, dispersion, pdos_distance, phonon_spectrum
+from pytest_mlff.analysis.phonons import (
+    FCC_PATH,
+    density_of_states,
+    dispersion,
+    fcc_points,
+    pdos_distance,
+    phonon_spectrum,
+)
 from pytest_mlff.analysis.relaxation import FIT_WINDOW
 from pytest_mlff.analysis.statistics import replica_mean
 from pytest_mlff.analysis.xpcs import field_correlation
 from pytest_mlff.analysis.xsvs import optical_contrast
 from pytest_mlff.apparatus.context import CheckContext
-from pytest_mlff.apparatus.crystal import crystal_response
+from pytest_mlff.apparatus.crystal import crystal_masses, crystal_response
 from pytest_mlff.apparatus.parity import parity_forces
 from pytest_mlff.apparatus.runs import CRYSTAL
 from pytest_mlff.checks.melting import bracket_run
@@ -122,11 +129,13 @@ def phonons(context: CheckContext) -> xr.Dataset:
     the reference's; ``distance`` and ``distance_stderr`` of the spectrum from the reference's; ``branch_frequency`` (q,
     branch) in THz, and ``corner`` (label) as :func:`pytest_mlff.analysis.phonons.dispersion` has them.
     """
-    response, mass = crystal_response(context), float(context.system.masses_of(context.system.crystal.numbers)[0])
-    spectrum = phonon_spectrum(response, mass=mass)
+    response = crystal_response(context)
+    masses, points = crystal_masses(context, response), fcc_points(context.system.crystal.cell[0][0])
+    spectrum = phonon_spectrum(response, masses=masses)
     known = context.reference.observable(f"crystal-{response.sizes['atom']}", "phonons")
     top = max(1.1 * float(known["frequency"].max()), 1.001 * float(spectrum["frequency"].max()))
-    walked, distance = dispersion(response, mass=mass), pdos_distance(spectrum, known)
+    walked = dispersion(response, masses=masses, points=points, path=FCC_PATH)
+    distance = pdos_distance(spectrum, known)
     return density_of_states(spectrum, max_frequency=top, n_bins=BINS).assign(
         distance=distance.value,
         distance_stderr=distance.stderr,

@@ -1,6 +1,4 @@
-"""Symmetry of a Hessian, and the spectrum of a crystal's from one displaced atom."""
-
-import itertools
+"""Symmetry of a Hessian, and a crystal's whole one from the atoms of one primitive cell."""
 
 import numpy as np
 import pytest
@@ -9,50 +7,68 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_mlff.analysis import hessian
+from pytest_mlff.analysis.crystal import supercell
 from pytest_mlff.analysis.hessian import (
-    block_circulant_spectrum,
+    block_hessian,
     crystal_symmetry,
     symmetry,
     symmetry_estimate,
 )
-from pytest_mlff.analysis.lattice import nearest_images
+from pytest_mlff.analysis.lattice import lattice_sites, nearest_images
 from pytest_mlff.errors import ObservableError
 
 EDGE = 5.2687
 
 
-def crystal(repeats, rng=None):
-    basis = np.array([[0.0, 0.0, 0.0], [0.0, 0.5, 0.5], [0.5, 0.0, 0.5], [0.5, 0.5, 0.0]])
-    cells = np.array(list(itertools.product(*(range(n) for n in repeats))))
-    positions = EDGE * (cells[:, None] + basis).reshape(-1, 3)
-    if rng is not None:
-        positions = positions[rng.permutation(len(positions))]
-    return positions, EDGE * np.array(repeats, dtype=float)
+FCC = np.array([[0.0, 0.0, 0.0], [0.0, 0.5, 0.5], [0.5, 0.0, 0.5], [0.5, 0.5, 0.0]])
+SKEW = np.array([[3.9, 0.3, 0.2], [1.1, 3.7, -0.4], [0.8, 1.3, 4.1]])
+PLACES = np.array([[0.1, 0.2, 0.0], [0.5, 0.6, 0.4], [0.9, 0.1, 0.6]])
 
 
-def dense_from_row(row, positions, box, atom):
-    """Whole Hessian: k's neighbour responds as the displaced atom's neighbour in the same place."""
-    n = len(positions)
+def cubic(repeats):
+    return supercell([18] * 4, FCC, EDGE * np.eye(3), np.diag(repeats))
+
+
+def skew(atoms, matrix):
+    return supercell(list(range(1, atoms + 1)), PLACES[:atoms], SKEW, matrix)
+
+
+def shuffled(crystal, rng):
+    """Positions in another order, the atoms that are displaced, and the rest that a Hessian is told."""
+    order = rng.permutation(len(crystal.numbers))
+    sublattice = crystal.sublattice[order]
+    displaced = [int(rng.choice(np.flatnonzero(sublattice == k))) for k in range(len(crystal.displaced))]
+    return crystal.positions[order], {"cell": crystal.cell, "lattice": crystal.lattice, "displaced": displaced}
+
+
+def dense_from_response(response, positions, cell, lattice, displaced):
+    """Whole Hessian: k's neighbour responds as the neighbour in the same place of the displaced atom like k.
+
+    Atoms are matched by trying: k is like the displaced atom that a lattice vector carries there.
+    """
+    n, inverse = len(positions), np.linalg.inv(cell)
     matrix = np.zeros((n, 3, n, 3))
-    offsets = positions - positions[atom]
-    for k, j in itertools.product(range(n), repeat=2):
-        apart = offsets - (positions[j] - positions[k])
-        apart -= box * np.round(apart / box)
-        matrix[j, :, k, :] = row[int(np.argmin(np.sum(apart**2, axis=1)))]
+    for k in range(n):
+        steps = (positions[k] - positions[displaced]) @ np.linalg.inv(lattice)
+        like = int(np.argmin(np.abs(steps - np.round(steps)).max(axis=1)))
+        offsets = positions - positions[displaced[like]]
+        for j in range(n):
+            apart = (offsets - (positions[j] - positions[k])) @ inverse
+            same = int(np.argmin(np.abs(apart - np.round(apart)).max(axis=1)))
+            matrix[j, :, k, :] = response[like, same]
     return matrix.reshape(3 * n, 3 * n)
 
 
-def rows_dataset(near, double, positions, box, repeats, atom=0, stderr=0.0):
+def rows_dataset(near, double, crystal, stderr=0.0):
     return xr.Dataset(
         {
-            "row": (("step", "atom", "force", "displacement"), np.stack([near, double]), {"units": "eV/Å²"}),
-            "position": (("atom", "xyz"), positions, {"units": "Å"}),
-            "box": (("xyz",), box, {"units": "Å"}),
-            "repeats": (("xyz",), np.array(repeats), {"units": "1"}),
+            "row": (("step", "displaced", "atom", "force", "displacement"), np.stack([near, double])),
+            "displaced_atom": (("displaced",), crystal.displaced),
+            "position": (("atom", "xyz"), crystal.positions),
+            "cell": (("vector", "xyz"), crystal.cell),
+            "lattice": (("vector", "xyz"), crystal.lattice),
             "row_stderr": ((), stderr, {"units": "eV/Å²"}),
-            "reached": ((), len(positions), {"units": "1"}),
-        },
-        attrs={"displaced_atom": atom},
+        }
     )
 
 
@@ -115,106 +131,132 @@ def test_symmetry_refuses_what_is_no_hessian():
         symmetry(np.zeros((3, 3)))
 
 
-@pytest.mark.parametrize(
-    ("repeats", "atom"), [((1, 1, 1), 0), ((2, 2, 2), 7), ((1, 2, 3), 0), ((3, 1, 2), 11), ((3, 3, 3), 50)]
-)
-def test_spectrum_is_that_of_the_dense_hessian(repeats, atom):
-    """Random blocks: no symmetry of any kind helps, and none is assumed."""
+CRYSTALS = {
+    "one cubic cell": cubic((1, 1, 1)),
+    "cubic": cubic((2, 2, 2)),
+    "cubic cells in a row": cubic((1, 2, 3)),
+    "one atom, no right angle": skew(1, [[3, 1, 0], [0, 2, -1], [1, 0, 4]]),
+    "two atoms": skew(2, np.diag([2, 3, 2])),
+    "three atoms, no right angle": skew(3, [[2, 1, 0], [0, 2, -1], [1, 0, 3]]),
+}
+
+
+@pytest.mark.parametrize("crystal", CRYSTALS.values(), ids=CRYSTALS)
+def test_blocks_are_those_of_the_dense_hessian(crystal):
+    """Random responses: no symmetry of any kind helps, and none is assumed."""
     rng = np.random.default_rng(3)
-    positions, box = crystal(repeats, rng)
-    row = rng.standard_normal((len(positions), 3, 3))
-    found = block_circulant_spectrum(row, positions, box=box, repeats=repeats, atom=atom)
-    dense = dense_from_row(row, positions, box, atom)
+    positions, known = shuffled(crystal, rng)
+    response = rng.standard_normal((len(crystal.displaced), len(positions), 3, 3))
+    found = block_hessian(response, lattice_sites(positions, **known))
+    dense = dense_from_response(response, positions, **known)
     expected = np.linalg.eigvalsh(0.5 * (dense + dense.T))
-    assert np.abs(np.sort(found.eigenvalues, axis=None) - expected).max() < 5e-13
+    assert np.abs(np.sort(found.eigenvalues(), axis=None) - expected).max() < 1e-12
     assert found.symmetric_norm == pytest.approx(np.linalg.norm(0.5 * (dense + dense.T), 2), rel=1e-12)
     assert found.antisymmetric_norm == pytest.approx(np.linalg.norm(0.5 * (dense - dense.T), 2), rel=1e-12)
     assert found.symmetry == pytest.approx(symmetry(dense), abs=1e-12)
 
 
-def test_each_eigenvalue_belongs_to_its_wave_vector():
+@pytest.mark.parametrize("crystal", CRYSTALS.values(), ids=CRYSTALS)
+def test_weights_are_those_of_the_dense_hessian(crystal):
+    rng = np.random.default_rng(9)
+    n = len(crystal.displaced)
+    response, weight = rng.standard_normal((n, len(crystal.positions), 3, 3)), rng.uniform(0.2, 1.0, n)
+    known = {"cell": crystal.cell, "lattice": crystal.lattice, "displaced": crystal.displaced}
+    found = block_hessian(response, lattice_sites(crystal.positions, **known)).eigenvalues(np.repeat(weight, 3))
+    dense = dense_from_response(response, crystal.positions, **known)
+    every = np.repeat(weight[crystal.sublattice], 3)
+    expected = np.linalg.eigvalsh(0.5 * (dense + dense.T) * np.outer(every, every))
+    assert np.abs(np.sort(found, axis=None) - expected).max() < 1e-12
+
+
+@pytest.mark.parametrize("crystal", CRYSTALS.values(), ids=CRYSTALS)
+def test_each_block_is_what_the_hessian_makes_of_its_wave(crystal):
+    """H e exp(iq·R) = H(q) e exp(iq·R), R the lattice vector of each atom: this has a sign, the spectrum has none."""
     rng = np.random.default_rng(4)
-    positions, box = crystal((2, 3, 2), rng)
-    row = rng.standard_normal((len(positions), 3, 3))
-    found = block_circulant_spectrum(row, positions, box=box, repeats=(2, 3, 2), atom=5)
-    for vector, values in zip(found.wave_vectors, found.eigenvalues, strict=True):
-        phase = np.exp(-1j * (positions - positions[5]) @ vector)
-        block = np.einsum("j,jba->ba", phase, row)
-        np.testing.assert_allclose(values, np.linalg.eigvalsh(0.5 * (block + block.conj().T)), atol=1e-12)
+    positions, known = shuffled(crystal, rng)
+    n = len(crystal.displaced)
+    response = rng.standard_normal((n, len(positions), 3, 3))
+    found = block_hessian(response, lattice_sites(positions, **known))
+    dense = dense_from_response(response, positions, **known)
+    steps = (positions[:, None] - positions[known["displaced"]]) @ np.linalg.inv(crystal.lattice)
+    like = np.argmin(np.abs(steps - np.round(steps)).max(axis=-1), axis=1)
+    lattice_vector = positions - positions[known["displaced"]][like]
+    motion = rng.standard_normal((n, 3)) + 1j * rng.standard_normal((n, 3))
+    for vector, block in zip(found.wave_vectors, found.blocks, strict=True):
+        phase = np.exp(1j * lattice_vector @ vector)[:, None]
+        answer = (dense @ (phase * motion[like]).ravel()).reshape(-1, 3)
+        np.testing.assert_allclose(answer, phase * (block @ motion.ravel()).reshape(n, 3)[like], atol=1e-11)
 
 
-def test_crystal_that_is_displaced_or_miscounted_is_refused():
-    positions, box = crystal((2, 2, 2))
-    row = np.ones((32, 3, 3))
-    moved = positions.copy()
-    moved[3, 1] += 0.05
-    with pytest.raises(ObservableError, match="1 of 32 atoms are off"):
-        block_circulant_spectrum(row, moved, box=box, repeats=(2, 2, 2))
-    with pytest.raises(ObservableError, match="pass the right repeats"):
-        block_circulant_spectrum(row, positions, box=box, repeats=(2, 2, 4))
-    doubled = positions.copy()
-    doubled[3] = doubled[4]
-    with pytest.raises(ObservableError, match="take 31 sites"):
-        block_circulant_spectrum(row, doubled, box=box, repeats=(2, 2, 2))
-    with pytest.raises(ObservableError, match="three positive"):
-        block_circulant_spectrum(row, positions, box=box, repeats=(2, 2, 0))
-    with pytest.raises(ObservableError, match="shape"):
-        block_circulant_spectrum(row.reshape(-1, 9), positions, box=box, repeats=(2, 2, 2))
+def test_responses_of_another_shape_are_refused():
+    crystal = cubic((2, 2, 2))
+    sites = lattice_sites(crystal.positions, cell=crystal.cell, lattice=crystal.lattice, displaced=[0])
+    for wrong in ((32, 3, 3), (2, 32, 3, 3), (1, 31, 3, 3)):
+        with pytest.raises(ObservableError, match="shape"):
+            block_hessian(np.ones(wrong), sites)
     with pytest.raises(ObservableError, match="not finite"):
-        block_circulant_spectrum(np.nan * row, positions, box=box, repeats=(2, 2, 2))
+        block_hessian(np.full((1, 32, 3, 3), np.nan), sites)
 
 
 def test_noise_above_the_resolution_of_the_step_is_refused():
-    positions, box = crystal((3, 3, 3))
-    rng = np.random.default_rng(5)
-    half = rng.standard_normal((108, 3, 3))
-    kept = {"box": box, "repeats": (3, 3, 3)}
-    norm = block_circulant_spectrum(half, positions, **kept).symmetric_norm
-    block_circulant_spectrum(half, positions, row_stderr=1e-4 * norm, **kept)
+    crystal, rng = cubic((3, 3, 3)), np.random.default_rng(5)
+    half = rng.standard_normal((1, 108, 3, 3))
+    sites = lattice_sites(crystal.positions, cell=crystal.cell, lattice=crystal.lattice, displaced=[0])
+    norm = block_hessian(half, sites).symmetric_norm
+    block_hessian(half, sites, row_stderr=1e-4 * norm)
     with pytest.raises(ObservableError, match="must not be copied to all atoms"):
-        block_circulant_spectrum(half, positions, row_stderr=1e-2 * norm, **kept)
+        block_hessian(half, sites, row_stderr=1e-2 * norm)
     with pytest.raises(ObservableError, match="must not be copied to all atoms"):
-        block_circulant_spectrum(half, positions, row_stderr=np.nan, **kept)
+        block_hessian(half, sites, row_stderr=np.nan)
 
 
-def springs(repeats):
-    """Nearest-neighbour central springs of unit strength: row of the first atom, positions, box."""
-    positions, box = crystal(repeats)
-    index, vectors, _ = nearest_images(positions, box=box)
-    row = np.zeros((len(positions), 3, 3))
-    for j, vector in zip(index, vectors, strict=True):
-        length = np.linalg.norm(vector)
-        if 0.0 < length < 0.8 * EDGE:
-            pair = np.outer(vector, vector) / length**2
-            row[j] -= pair
-            row[0] += pair
-    return row, positions, box
+def springs(crystal, reach=0.8 * EDGE):
+    """Central springs of unit strength between all atoms within reach: responses of the displaced atoms."""
+    response = np.zeros((len(crystal.displaced), len(crystal.positions), 3, 3))
+    for k, atom in enumerate(crystal.displaced):
+        for j, vector, share in zip(*nearest_images(crystal.positions, cell=crystal.cell, atom=atom), strict=True):
+            length = np.linalg.norm(vector)
+            if 0.0 < length < reach:
+                pair = share * np.outer(vector, vector) / length**2
+                response[k, j] -= pair
+                response[k, atom] += pair
+    return response
+
+
+def test_springs_of_several_atoms_in_a_skew_cell_are_symmetric():
+    crystal = skew(3, [[3, 1, 0], [0, 3, -1], [1, 0, 3]])
+    near = springs(crystal, reach=4.0)
+    assert crystal_symmetry(rows_dataset(near, near, crystal)).value == pytest.approx(1.0)
+    near[1, crystal.displaced[0], 0, 2] += 0.5  # and not its mirror image
+    assert crystal_symmetry(rows_dataset(near, near, crystal)).value < 0.99
 
 
 def test_symmetry_of_the_crystal_and_its_error_from_two_steps():
-    row, positions, box = springs((3, 3, 3))
-    skew = np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
+    crystal = cubic((3, 3, 3))
+    row = springs(crystal)
+    skewed = np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
     tilted = row.copy()
-    tilted[0] += 0.4 * skew  # antisymmetric part 0.4 at every q; the largest symmetric eigenvalue is 8
-    assert crystal_symmetry(rows_dataset(row, row, positions, box, (3, 3, 3))).value == pytest.approx(1.0)
-    still = crystal_symmetry(rows_dataset(tilted, tilted, positions, box, (3, 3, 3)))
-    norm = np.linalg.eigvalsh(dense_from_row(row, positions, box, 0))[-1]
+    tilted[0, 0] += 0.4 * skewed  # antisymmetric part 0.4 at every q; the largest symmetric eigenvalue is 8
+    assert crystal_symmetry(rows_dataset(row, row, crystal)).value == pytest.approx(1.0)
+    still = crystal_symmetry(rows_dataset(tilted, tilted, crystal))
+    dense = dense_from_response(row, crystal.positions, crystal.cell, crystal.lattice, crystal.displaced)
+    norm = np.linalg.eigvalsh(dense)[-1]
     assert still.value == pytest.approx((norm - 0.4) / (norm + 0.4), abs=1e-12)
     assert still.stderr == pytest.approx(0.0, abs=1e-12)
     # an antisymmetric error that grows as h²: 0.4 at h and 1.6 at 2h comes from an exactly symmetric limit
     fake = row.copy()
-    fake[0] += 1.6 * skew
-    growing = crystal_symmetry(rows_dataset(tilted, fake, positions, box, (3, 3, 3)))
+    fake[0, 0] += 1.6 * skewed
+    growing = crystal_symmetry(rows_dataset(tilted, fake, crystal))
     assert growing.value == pytest.approx(still.value)
     assert growing.stderr == pytest.approx(1.0 - still.value, rel=1e-9)
 
 
 def test_symmetry_of_a_noisy_row_lies_within_its_error():
-    row, positions, box = springs((4, 4, 4))
-    rng = np.random.default_rng(6)
+    crystal = cubic((4, 4, 4))
+    row, rng = springs(crystal), np.random.default_rng(6)
     ratios = []
     for _ in range(20):
         near, double = row + rng.normal(0, 2e-3, row.shape), row + rng.normal(0, 2e-3, row.shape)
-        found = crystal_symmetry(rows_dataset(near, double, positions, box, (4, 4, 4), stderr=2e-3))
+        found = crystal_symmetry(rows_dataset(near, double, crystal, stderr=2e-3))
         ratios.append((1.0 - found.value) / found.stderr)
     assert 0.6 < np.mean(ratios) < 1.1

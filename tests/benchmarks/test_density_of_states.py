@@ -1,23 +1,17 @@
 """Phonon spectrum of 2048 atoms from one displaced atom, beside phonopy with forces of the same calculator."""
 
 import time
-from dataclasses import replace
 
 import numpy as np
 from ase import Atoms
 
 from pytest_mlff.analysis.phonons import phonon_spectrum
 from pytest_mlff.potentials import lennard_jones
-from pytest_mlff.simulation.derivatives import STEP, crystal_rows
+from pytest_mlff.reference.crystal import respond, static_crystal
+from pytest_mlff.simulation.derivatives import STEP
 from pytest_mlff.systems.reading import load_system
-from pytest_mlff.systems.system import as_cell
 
 ARGON = load_system("argon")
-
-
-def fcc_positions(n_cells, edge):
-    """Perfect crystal of cubic cells."""
-    return replace(ARGON.crystal, cell=as_cell([edge] * 3)).repeated(n_cells).positions
 
 
 EDGE, MASS = ARGON.crystal.cell[0][0], ARGON.masses_of([18])[0]
@@ -40,9 +34,8 @@ class CountedForces:
 
 def spectrum(cells):
     forces, start = CountedForces(cells), time.perf_counter()
-    sites = fcc_positions((cells,) * 3, EDGE)
-    rows = crystal_rows(forces, sites, box=forces.cell, repeats=(cells,) * 3, step=None)
-    found = phonon_spectrum(rows, mass=MASS)["frequency"].values
+    rows = respond(forces, static_crystal(ARGON, cells))
+    found = phonon_spectrum(rows, masses=MASS)["frequency"].values
     return found, forces.calls, time.perf_counter() - start - forces.seconds
 
 

@@ -1,4 +1,4 @@
-"""The crystal's checks: one displaced atom, measured once, serves the symmetry and the spectrum."""
+"""The crystal's checks: displaced atoms, measured once, serve the symmetry and the spectrum."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from pytest_mlff.apparatus.crystal import crystal_response, from_arrays, to_arrays
+from pytest_mlff.apparatus.crystal import (
+    crystal_masses,
+    crystal_response,
+    crystal_work,
+    from_arrays,
+    relaxation,
+    to_arrays,
+)
 from pytest_mlff.gate.catalogue import run_check
 from pytest_mlff.reference.model import ReferenceModel
 from pytest_mlff.systems.reading import load_system
@@ -55,3 +62,14 @@ def test_a_wrong_well_shifts_the_spectrum(context, altered):
     record = run_check("phonons", context(altered(epsilon=0.0113)))["pdos"]
     assert record.status == "FAIL"
     assert record.candidate == pytest.approx(np.sqrt(0.0113 / 0.0103) - 1, rel=0.05)  # ν ~ √ε
+
+
+def test_argon_has_one_atom_to_displace_and_none_to_relax(context):
+    where = context(ReferenceModel(ARGON))
+    response, work = crystal_response(where), crystal_work(where)
+    assert response.sizes["displaced"] == 1
+    assert work.calls == response.attrs["force_calls"] == 10
+    assert work.atoms == response.sizes["atom"]
+    np.testing.assert_array_equal(crystal_masses(where, response), np.full(work.atoms, 39.948))
+    assert relaxation(response) == ""
+    assert relaxation(response.assign_attrs(relaxation="not at rest")) == "; not at rest"

@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-from pytest_mlff.analysis.phonons import dispersion, frequencies, phonon_spectrum
+from pytest_mlff.analysis.phonons import FCC_PATH, dispersion, fcc_points, frequencies, phonon_spectrum
 from pytest_mlff.potentials import lennard_jones
 from pytest_mlff.simulation.derivatives import crystal_rows, dense_hessian
 from pytest_mlff.units import EV_PER_AMU_ANGSTROM2_PS2
 
 EDGE, MASS, CELLS, STEP = 5.2687, 39.948, 4, 1e-3
 BASIS = np.array([[0.0, 0.0, 0.0], [0.0, 0.5, 0.5], [0.5, 0.0, 0.5], [0.5, 0.5, 0.0]])
+PRIMITIVE = np.array([[0.0, 0.5, 0.5], [0.5, 0.0, 0.5], [0.5, 0.5, 0.0]])
 
 # phonopy turns √(eV/Å²/amu) into THz with constants of its own; ours differ by less than this
 CONSTANTS = 2e-8
@@ -46,7 +47,7 @@ def theirs(oracle):
 def ours():
     cells = np.stack(np.meshgrid(*[np.arange(CELLS)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
     positions, box = EDGE * (cells[:, None] + BASIS).reshape(-1, 3), np.full(3, CELLS * EDGE)
-    return crystal_rows(argon_forces(box), positions, box=box, repeats=[CELLS] * 3, step=STEP)
+    return crystal_rows(argon_forces(box), positions, cell=np.diag(box), lattice=EDGE * PRIMITIVE, step=STEP)
 
 
 def test_spectrum_on_the_wave_vectors_of_the_cell(theirs, ours):
@@ -56,14 +57,14 @@ def test_spectrum_on_the_wave_vectors_of_the_cell(theirs, ours):
     points = get_commensurate_points(matrix)
     theirs.run_qpoints(points)
     expected = np.sort(theirs.qpoints.frequencies, axis=None)
-    found = phonon_spectrum(ours, mass=MASS)["frequency"].values
+    found = phonon_spectrum(ours, masses=MASS)["frequency"].values
     assert found.size == expected.size == 3 * 256
     np.testing.assert_allclose(found[3:], expected[3:], rtol=CONSTANTS, atol=THZ)
 
 
 def test_dispersion_along_the_path(theirs, ours):
     """Between the cell's wave vectors the interpolation counts, and so do atoms at the cell's boundary."""
-    bands = dispersion(ours, mass=MASS, n_points=21)
+    bands = dispersion(ours, masses=MASS, points=fcc_points(EDGE), path=FCC_PATH, n_points=21)
     reduced = bands["wave_vector"].values @ theirs.primitive.cell.T / (2.0 * np.pi)
     theirs.run_qpoints(reduced)
     expected = np.sort(theirs.qpoints.frequencies, axis=1)
@@ -82,7 +83,7 @@ def test_force_constants_are_the_response_to_one_atom(theirs, ours):
         gap = apart - place[index]
         gap -= CELLS * EDGE * np.round(gap / (CELLS * EDGE))
         twin = int(np.argmin((gap**2).sum(axis=1)))
-        np.testing.assert_allclose(ours["row"].values[0, index], row[twin].T, atol=2e-6)
+        np.testing.assert_allclose(ours["row"].values[0, 0, index], row[twin].T, atol=2e-6)
 
 
 def test_dense_diagonalisation_agrees():
@@ -92,8 +93,8 @@ def test_dense_diagonalisation_agrees():
     forces = argon_forces(box)
     dense = dense_hessian(forces, positions)
     values = np.linalg.eigvalsh(0.5 * (dense + dense.T))
-    rows = crystal_rows(forces, positions, box=box, repeats=(3, 3, 3))
-    found = phonon_spectrum(rows, mass=MASS)["frequency"].values
+    rows = crystal_rows(forces, positions, cell=np.diag(box), lattice=EDGE * PRIMITIVE)
+    found = phonon_spectrum(rows, masses=MASS)["frequency"].values
     np.testing.assert_allclose(found[3:], frequencies(values, mass=MASS)[3:], rtol=1e-10)
     back = (2 * np.pi * found[3:]) ** 2 * MASS * EV_PER_AMU_ANGSTROM2_PS2
     np.testing.assert_allclose(back, values[3:], atol=5e-13)

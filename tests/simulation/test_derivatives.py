@@ -1,9 +1,9 @@
-"""Force derivatives: difference quotients, the noise that sets the step, one atom's rows at two steps."""
+"""Force derivatives: difference quotients, the noise that sets the step, a crystal's rows at two steps."""
 
 import numpy as np
 import pytest
 
-from pytest_mlff.analysis.hessian import block_circulant_spectrum, symmetry
+from pytest_mlff.analysis.hessian import block_hessian, sites_of, symmetry
 from pytest_mlff.errors import ObservableError
 from pytest_mlff.reference.data import Reference
 from pytest_mlff.simulation.derivatives import (
@@ -18,6 +18,7 @@ from pytest_mlff.simulation.derivatives import (
 )
 
 EDGE = 5.2687
+LATTICE = EDGE / 2.0 * (1.0 - np.eye(3))
 
 
 def crystal(n):
@@ -91,39 +92,55 @@ def test_both_steps_of_a_crystal_come_from_ten_calls():
         given += 1.0  # must do no harm here either
         return 0.3 - 2.0 * x - 7.0 * x**2 - 30.0 * x**3
 
-    rows = crystal_rows(forces, positions, box=box, repeats=(1, 1, 1), atom=3, step=0.02)
+    rows = crystal_rows(forces, positions, cell=np.diag(box), lattice=LATTICE, displaced=[3], step=0.02)
     assert len(calls) == rows.attrs["force_calls"] == 10
     np.testing.assert_allclose(rows["step"], [0.02, 0.04])
     for index, step in enumerate((0.02, 0.04)):
         expected = (2.0 + 30.0 * step**2) * np.eye(3)
-        np.testing.assert_allclose(rows["row"][index, 3], expected, rtol=1e-10, atol=1e-12)
-    assert rows.attrs["displaced_atom"] == 3
-    assert int(rows["reached"]) == 1
+        np.testing.assert_allclose(rows["row"][index, 0, 3], expected, rtol=1e-10, atol=1e-12)
+    assert rows["displaced_atom"].values.tolist() == [3]
+    assert np.count_nonzero(rows["row"][0, 0].any(("force", "displacement"))) == 1
     assert all("units" in rows[name].attrs for name in rows.variables)
 
 
 def test_one_atom_gives_the_hessian_of_the_argon_crystal():
     positions, box = crystal(4)
-    rows = crystal_rows(argon(box), positions, box=box, repeats=(4, 4, 4), atom=17)
-    assert int(rows["reached"]) == 79  # itself and the 78 atoms of the five shells within 8.5 Å
-    assert float(rows["row"][0, 17, 0, 0]) == pytest.approx(0.307, rel=0.01)
+    rows = crystal_rows(argon(box), positions, cell=np.diag(box), lattice=LATTICE, displaced=[17])
+    touched = (rows["row"][0, 0] != 0.0).any(("force", "displacement"))
+    assert np.count_nonzero(touched) == 79  # itself and the 78 atoms of the five shells within 8.5 Å
+    assert float(rows["row"][0, 0, 17, 0, 0]) == pytest.approx(0.307, rel=0.01)
     positions, box = crystal(3)
     forces = argon(box, cutoff=7.0)
-    rows = crystal_rows(forces, positions, box=box, repeats=(3, 3, 3), atom=17)
+    rows = crystal_rows(forces, positions, cell=np.diag(box), lattice=LATTICE, displaced=[17])
     assert rows.attrs["force_calls"] == 10
     assert float(rows["step"][0]) == STEP
-    spectrum = block_circulant_spectrum(
-        rows["row"][0].values,
-        positions,
-        box=box,
-        repeats=(3, 3, 3),
-        atom=17,
-        row_stderr=float(rows["row_stderr"]),
-    )
+    spectrum = block_hessian(rows["row"][0].values, sites_of(rows), row_stderr=float(rows["row_stderr"]))
     dense = dense_hessian(forces, positions)
     expected = np.linalg.eigvalsh(0.5 * (dense + dense.T))
-    assert np.abs(np.sort(spectrum.eigenvalues, axis=None) - expected).max() < 5e-13
+    assert np.abs(np.sort(spectrum.eigenvalues(), axis=None) - expected).max() < 5e-13
     assert spectrum.symmetry == pytest.approx(symmetry(dense), abs=1e-9)
+
+
+def test_each_displaced_atom_costs_nine_calls_and_the_noisiest_sets_the_step():
+    positions, rng = crystal(2)[0], np.random.default_rng(5)
+    calls, box = [], np.full(3, 2 * EDGE)
+
+    def forces(given, noise=0.0):
+        calls.append(1)
+        pull = -0.3 * (given - positions) + 0.1 * (given - positions)[::-1]
+        pull[5] += noise * rng.normal(size=3)
+        return pull
+
+    known = {"cell": np.diag(box), "lattice": np.diag(box), "displaced": [4, 5, 6]}
+    rows = crystal_rows(forces, positions, **known)
+    assert len(calls) == rows.attrs["force_calls"] == 28
+    for k, atom in enumerate((4, 5, 6)):
+        np.testing.assert_allclose(rows["row"][0, k, atom], 0.3 * np.eye(3), atol=1e-12)
+        np.testing.assert_allclose(rows["row"][1, k, 31 - atom], -0.1 * np.eye(3), atol=1e-12)
+    calls.clear()
+    noisy = crystal_rows(lambda given: forces(given, noise=3e-5), positions, **known)
+    assert len(calls) == noisy.attrs["force_calls"] == 55
+    assert STEP < float(noisy["step"][0]) < MAX_STEP
 
 
 def test_noise_is_found_again():
@@ -135,7 +152,8 @@ def test_noise_is_found_again():
     assert found.value == max(found.repeat, found.rounding)
     assert found.reached == 256
     assert found.scale == pytest.approx(0.307, rel=0.1)
-    rows = crystal_rows(lambda x: smooth(x) + rng.normal(0, 3e-7, x.shape), positions, box=box, repeats=(4, 4, 4))
+    known = {"cell": np.diag(box), "lattice": LATTICE}
+    rows = crystal_rows(lambda x: smooth(x) + rng.normal(0, 3e-7, x.shape), positions, **known)
     assert float(rows["force_noise"]) == pytest.approx(3e-7, rel=0.2)
     assert float(rows["row_stderr"]) == pytest.approx(float(rows["force_noise"]) / np.sqrt(2) / STEP)
 
@@ -197,7 +215,7 @@ def test_step_grows_with_the_noise_until_none_is_sensible():
 def test_noisy_crystal_takes_a_larger_step_and_a_hopeless_one_is_refused():
     positions, box = crystal(4)
     smooth, rng = argon(box), np.random.default_rng(3)
-    crystal_of = {"positions": positions, "box": box, "repeats": (4, 4, 4)}
+    crystal_of = {"positions": positions, "cell": np.diag(box), "lattice": LATTICE}
     rows = crystal_rows(lambda x: smooth(x) + rng.normal(0, 2e-6, x.shape), **crystal_of)
     assert STEP < float(rows["step"][0]) < MAX_STEP
     assert rows.attrs["force_calls"] == 19
@@ -218,4 +236,4 @@ def test_bad_input_and_bad_forces_are_refused():
     with pytest.raises(ObservableError, match="changes no force"):
         force_noise(np.zeros_like, positions, rng=np.random.default_rng(0))
     with pytest.raises(ObservableError, match="do not interact"):
-        crystal_rows(np.zeros_like, positions, box=box, repeats=(1, 1, 1))
+        crystal_rows(np.zeros_like, positions, cell=np.diag(box), lattice=LATTICE)
