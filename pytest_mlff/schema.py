@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 Status = Literal["PASS", "FAIL", "INCONCLUSIVE", "NOT_APPLICABLE", "INFO", "ERROR"]
 
 TRAJECTORY_DIMS = ("replica", "frame", "atom", "xyz")
+_LAYOUT = {"position": TRAJECTORY_DIMS, "cell": ("vector", "xyz"), "numbers": ("atom",), "masses": ("atom",)}
 SCHEMA_VERSION = 1
 
 
@@ -126,36 +127,42 @@ def validate_trajectory(trajectory: xr.Dataset) -> None:
     Parameters
     ----------
     trajectory : xr.Dataset
-        Must hold ``position`` (replica, frame, atom, xyz) in Å, unwrapped, ``box`` (xyz) in Å (orthorhombic,
-        fixed) and the coordinate ``time`` (frame) in ps, evenly spaced.
+        Must hold ``position`` (replica, frame, atom, xyz) in Å, unwrapped, ``cell`` (vector, xyz) in Å (its rows are
+        the cell vectors; fixed), the atomic ``numbers`` and the ``masses`` in amu (atom) and the coordinate ``time``
+        (frame) in ps, evenly spaced.
 
     Raises
     ------
     ObservableError
         Naming the missing or misshapen item.
     """
-    for name in ("position", "box", "time"):
+    for name in (*_LAYOUT, "time"):
         if name not in trajectory.variables:
-            raise ObservableError(f"trajectory has no {name!r}; it must hold position, box and time")
+            raise ObservableError(f"trajectory has no {name!r}; it must hold {', '.join(_LAYOUT)} and time")
         if "units" not in trajectory[name].attrs:
             raise ObservableError(f"trajectory variable {name!r} has no attrs['units']")
-    if trajectory["position"].dims != TRAJECTORY_DIMS:
-        raise ObservableError(f"position has dims {trajectory['position'].dims}, expected {TRAJECTORY_DIMS}")
-    if trajectory["box"].dims != ("xyz",):
-        raise ObservableError(f"box has dims {trajectory['box'].dims}, expected ('xyz',)")
+    for name, dims in _LAYOUT.items():
+        if trajectory[name].dims != dims:
+            raise ObservableError(f"{name} has dims {trajectory[name].dims}, expected {dims}")
 
 
-def trajectory_dataset(position: Any, box: Any, frame_interval: float, **attrs: Any) -> xr.Dataset:
+def trajectory_dataset(
+    position: Any, cell: Any, frame_interval: float, *, numbers: Any = 0, masses: Any = 1.0, **attrs: Any
+) -> xr.Dataset:
     """Assemble a trajectory.
 
     Parameters
     ----------
     position : array_like, shape (replica, frame, atom, 3)
         Unwrapped positions in Å.
-    box : array_like, shape (3,)
-        Edges of the orthorhombic cell in Å.
+    cell : array_like, shape (3, 3)
+        Cell vectors in Å, as rows.
     frame_interval : float
         Time between frames in ps.
+    numbers : array_like of int, shape (atom,) or ()
+        Atomic numbers, or one for all atoms; 0 for particles that are no element.
+    masses : array_like, shape (atom,) or ()
+        In amu, or one for all atoms; only their ratios matter, for the centre of mass.
     **attrs
         Kept as attributes of the data set.
 
@@ -168,11 +175,14 @@ def trajectory_dataset(position: Any, box: Any, frame_interval: float, **attrs: 
     import xarray as xr
 
     position = np.asarray(position)
+    each = position.shape[2:3]
     time = np.arange(position.shape[1]) * float(frame_interval)
     return xr.Dataset(
         {
             "position": (TRAJECTORY_DIMS, position, {"units": "Å"}),
-            "box": (("xyz",), np.asarray(box, dtype=float), {"units": "Å"}),
+            "cell": (_LAYOUT["cell"], np.asarray(cell, dtype=float), {"units": "Å"}),
+            "numbers": (("atom",), np.broadcast_to(np.asarray(numbers, dtype=np.int64), each).copy(), {"units": "1"}),
+            "masses": (("atom",), np.broadcast_to(np.asarray(masses, dtype=float), each).copy(), {"units": "amu"}),
         },
         coords={"time": (("frame",), time, {"units": "ps"})},
         attrs=dict(attrs),

@@ -31,7 +31,7 @@ def ideal_gas(
     n_replicas: int,
     n_frames: int,
     n_atoms: int,
-    box: ArrayLike,
+    cell: ArrayLike,
     rng: np.random.Generator,
     frame_interval: float = ARGON_FRAME_INTERVAL,
 ) -> xr.Dataset:
@@ -41,8 +41,8 @@ def ideal_gas(
     ----------
     n_replicas, n_frames, n_atoms : int
         Shape of the trajectory.
-    box : array_like, shape (3,)
-        Edges of the cell in Å.
+    cell : array_like, shape (3, 3)
+        Cell vectors in Å, as rows.
     rng : numpy.random.Generator
         Source of randomness.
     frame_interval : float, default 0.1078
@@ -53,9 +53,9 @@ def ideal_gas(
     xr.Dataset
         A trajectory, see :func:`pytest_mlff.schema.trajectory_dataset`; its frames are not a motion.
     """
-    box = np.asarray(box, dtype=float)
-    position = rng.random((n_replicas, n_frames, n_atoms, 3), dtype=np.float32) * box.astype(np.float32)
-    return trajectory_dataset(position, box, frame_interval)
+    vectors = np.asarray(cell, dtype=float)
+    position = rng.random((n_replicas, n_frames, n_atoms, 3), dtype=np.float32) @ vectors.astype(np.float32)
+    return trajectory_dataset(position, vectors, frame_interval)
 
 
 def brownian_walkers(
@@ -63,7 +63,7 @@ def brownian_walkers(
     n_replicas: int,
     n_frames: int,
     n_atoms: int,
-    box: ArrayLike,
+    cell: ArrayLike,
     diffusivity: float,
     frame_interval: float,
     rng: np.random.Generator,
@@ -74,8 +74,8 @@ def brownian_walkers(
     ----------
     n_replicas, n_frames, n_atoms : int
         Shape of the trajectory.
-    box : array_like, shape (3,)
-        Edges of the cell in Å.
+    cell : array_like, shape (3, 3)
+        Cell vectors in Å, as rows.
     diffusivity : float
         D in Å²/ps.
     frame_interval : float
@@ -88,12 +88,12 @@ def brownian_walkers(
     xr.Dataset
         A trajectory with MSD(t) = 6 D t, self and coherent field correlation exp(−D q² t), g(r) = S(q) = 1.
     """
-    box = np.asarray(box, dtype=float)
+    vectors = np.asarray(cell, dtype=float)
     position = rng.standard_normal((n_replicas, n_frames, n_atoms, 3), dtype=np.float32)
     position *= np.float32(np.sqrt(2.0 * diffusivity * frame_interval))
-    position[:, 0] = rng.random((n_replicas, n_atoms, 3)) * box
+    position[:, 0] = rng.random((n_replicas, n_atoms, 3)) @ vectors
     np.cumsum(position, axis=1, out=position)
-    return trajectory_dataset(position, box, frame_interval, diffusivity=float(diffusivity))
+    return trajectory_dataset(position, vectors, frame_interval, diffusivity=float(diffusivity))
 
 
 def fcc_sites(*, n_cells: int, lattice_parameter: float) -> NDArray[np.float64]:
@@ -151,7 +151,7 @@ def harmonic_crystal(
     sites = fcc_sites(n_cells=n_cells, lattice_parameter=lattice_parameter)
     noise = rng.standard_normal((n_replicas, n_frames, len(sites), 3), dtype=np.float32)
     position = sites.astype(np.float32) + np.float32(amplitude) * noise
-    return trajectory_dataset(position, np.full(3, n_cells * lattice_parameter), frame_interval)
+    return trajectory_dataset(position, n_cells * lattice_parameter * np.eye(3), frame_interval)
 
 
 def spring_hessian(*, n_cells: int, spring: float) -> NDArray[np.float64]:

@@ -6,10 +6,10 @@ from pytest_mlff.schema import validate_trajectory
 
 
 def test_ideal_gas_fills_the_box_uniformly():
-    box = [10.0, 12.0, 14.0]
-    gas = synthetic.ideal_gas(n_replicas=2, n_frames=5, n_atoms=2000, box=box, rng=np.random.default_rng(1))
+    cell = np.diag([10.0, 12.0, 14.0])
+    gas = synthetic.ideal_gas(n_replicas=2, n_frames=5, n_atoms=2000, cell=cell, rng=np.random.default_rng(1))
     validate_trajectory(gas)
-    scaled = gas["position"].to_numpy() / np.asarray(box)
+    scaled = gas["position"].to_numpy() @ np.linalg.inv(cell)
     assert scaled.min() >= 0
     assert scaled.max() <= 1
     # 20000 draws per axis: mean 1/2 +- sqrt(1/12/20000), five sigma
@@ -18,7 +18,7 @@ def test_ideal_gas_fills_the_box_uniformly():
 
 def test_brownian_walkers_have_the_diffusivity_asked_for():
     walkers = synthetic.brownian_walkers(
-        n_replicas=4, n_frames=20, n_atoms=500, box=[20.0] * 3, diffusivity=0.37, frame_interval=0.5,
+        n_replicas=4, n_frames=20, n_atoms=500, cell=20.0 * np.eye(3), diffusivity=0.37, frame_interval=0.5,
         rng=np.random.default_rng(2),
     )  # fmt: skip
     validate_trajectory(walkers)
@@ -49,7 +49,7 @@ def test_harmonic_crystal_displacements():
         rng=np.random.default_rng(3),
     )  # fmt: skip
     validate_trajectory(crystal)
-    np.testing.assert_allclose(crystal["box"], 15.81)
+    np.testing.assert_allclose(crystal["cell"], 15.81 * np.eye(3))
     shift = crystal["position"].to_numpy() - synthetic.fcc_sites(n_cells=3, lattice_parameter=5.27)
     assert abs(np.mean(shift**2) / 0.04 - 1) < 5 * np.sqrt(2 / shift.size)
 
@@ -92,7 +92,7 @@ def test_exponential_contrast_limits():
 
 def test_same_seed_same_data():
     make = lambda seed: synthetic.brownian_walkers(  # noqa: E731
-        n_replicas=1, n_frames=3, n_atoms=4, box=[9.0] * 3, diffusivity=1.0, frame_interval=1.0,
+        n_replicas=1, n_frames=3, n_atoms=4, cell=9.0 * np.eye(3), diffusivity=1.0, frame_interval=1.0,
         rng=np.random.default_rng(seed),
     )  # fmt: skip
     assert make(5).identical(make(5))

@@ -1,6 +1,6 @@
 """Density modes ρ_q of a periodic cell: the sum over atoms behind S(q), I(q,t), g2 and the optical contrast.
 
-Every wave vector has integer components, so its phase factor is a product of three powers, one per axis, and
+Every wave vector has integer components, so its phase factor is a product of three powers, one per cell vector, and
 the vectors with components (±a, ±b, ±c) share eight real sums. Those sums are matrix products: wave vectors
 are taken in groups of pairs (a, b) against the few c that go with them, a block of frames and atoms that
 fits into the cache at a time.
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pytest_mlff.analysis.geometry import checked_cell, fractional
 from pytest_mlff.errors import ObservableError
 
 _BLOCK = 4096  # frames x atoms handled at once: the arrays of one block stay within a core's cache
@@ -52,17 +53,17 @@ class _Plan:
         return max((8 * len(group.first) + 2 * len(group.third) for group in self.groups), default=0)
 
 
-def density_modes(position: NDArray[np.floating], box: ArrayLike, n: ArrayLike) -> NDArray[np.complex64]:
+def density_modes(position: NDArray[np.floating], cell: ArrayLike, n: ArrayLike) -> NDArray[np.complex64]:
     """Fourier components of the atomic density on the reciprocal lattice of the cell.
 
     Parameters
     ----------
     position : ndarray, shape (frame, atom, 3)
         Positions in Å, wrapped or not.
-    box : array_like, shape (3,)
-        Edges of the orthorhombic cell in Å.
+    cell : array_like, shape (3, 3)
+        Cell vectors in Å, as rows.
     n : array_like of int, shape (q, 3)
-        Integers of the wave vectors q = 2π n / L.
+        Integers of the wave vectors q = 2π n·inv(cell)ᵀ.
 
     Returns
     -------
@@ -75,7 +76,7 @@ def density_modes(position: NDArray[np.floating], box: ArrayLike, n: ArrayLike) 
     ObservableError
         If a shape does not fit or ``n`` is not made of integers.
     """
-    position, edges, integers = _checked(position, box, n)
+    position, vectors, integers = _checked(position, cell, n)
     n_frames, n_atoms, _ = position.shape
     plan = _plan(integers)
     rho = np.empty((n_frames, len(integers)), dtype=np.complex64)
@@ -87,8 +88,8 @@ def density_modes(position: NDArray[np.floating], box: ArrayLike, n: ArrayLike) 
     for first in range(0, n_frames, frames):
         sums = np.zeros((len(position[first : first + frames]), plan.n_sums), dtype=np.float32)
         for atom in range(0, n_atoms, _BLOCK):
-            block = position[first : first + frames, atom : atom + _BLOCK]
-            powers = [_powers(block[:, :, k], edges[k], memory[k], scratch) for k in range(3)]
+            turns = fractional(position[first : first + frames, atom : atom + _BLOCK], vectors)
+            powers = [_powers(turns[k], memory[k], scratch) for k in range(3)]
             for group in plan.groups:
                 sums[:, group.place] += _sums(powers, group, scratch)
         terms = plan.sign * sums[:, plan.terms]
@@ -98,31 +99,25 @@ def density_modes(position: NDArray[np.floating], box: ArrayLike, n: ArrayLike) 
 
 
 def _checked(
-    position: NDArray[np.floating], box: ArrayLike, n: ArrayLike
+    position: NDArray[np.floating], cell: ArrayLike, n: ArrayLike
 ) -> tuple[NDArray[np.floating], NDArray[np.float64], NDArray[np.int64]]:
     """Arguments as arrays, or the reason why they cannot be used."""
     position = np.asarray(position)
-    edges = np.asarray(box, dtype=np.float64)
     given = np.asarray(n)
     if position.ndim != 3 or position.shape[2] != 3:
         raise ObservableError(f"position has shape {position.shape}, expected (frame, atom, 3)")
-    if edges.shape != (3,) or not np.all(edges > 0.0):
-        raise ObservableError(f"box = {edges}; expected three positive edges in Å (orthorhombic cell)")
     if given.ndim != 2 or given.shape[1] != 3:
-        raise ObservableError(f"n has shape {given.shape}, expected (q, 3) integers of q = 2π n / L")
+        raise ObservableError(f"n has shape {given.shape}, expected (q, 3) integers of q = 2π n·inv(cell)ᵀ")
     integers = np.rint(given).astype(np.int64)
     if not np.array_equal(integers, given):
-        raise ObservableError("n has fractions; only wave vectors 2π n / L of the cell itself are allowed")
-    return position, edges, integers
+        raise ObservableError("n has fractions; only wave vectors 2π n·inv(cell)ᵀ of the cell itself are allowed")
+    return position, checked_cell(cell), integers
 
 
-def _powers(
-    coordinate: NDArray[np.floating], edge: float, memory: NDArray[np.float32], spare: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """Cosine and sine of k·2πx/L for all k that ``memory`` (k, ...) has; shape (frame, k, 2, atom)."""
-    n_frames, n_atoms = coordinate.shape
+def _powers(turns: NDArray[np.float64], memory: NDArray[np.float32], spare: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Cosine and sine of 2πk·turns for all k that ``memory`` (k, ...) has, shape (frame, k, 2, atom); spoils turns."""
+    n_frames, n_atoms = turns.shape
     highest = len(memory) - 1
-    turns = coordinate / np.float64(edge)
     turns -= np.rint(turns)
     angle = turns.astype(np.float32) * np.float32(2.0 * np.pi)
     result, _ = _cut(memory.reshape(-1), (n_frames, highest + 1, 2, n_atoms))
@@ -189,7 +184,7 @@ def _plan(integers: NDArray[np.int64]) -> _Plan:
         place = slice(n_sums, n_sums + 8 * len(members) * len(third))
         groups.append(_Group(a[members], b[members], third, place))
         cosines = n_sums + 8 * len(third) * (rank_of[target] - start) + 2 * column
-        step = np.array([4 * len(third), 2 * len(third), 1])  # from a cosine to its sine, along x, y and z
+        step = np.array([4 * len(third), 2 * len(third), 1])  # from a cosine to its sine, along the three cell vectors
         terms[:, target] = cosines + (_SINES @ step)[:, None]
         n_sums = place.stop
     sign = _SIGN[:, None] * np.prod(np.where(_SINES[:, :, None], np.sign(integers).T, 1), axis=1)

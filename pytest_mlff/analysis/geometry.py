@@ -1,11 +1,18 @@
-"""Pieces of periodic geometry, and of time, that several observables share. Orthorhombic, fixed cells only."""
+"""Pieces of periodic geometry, and of time, that several observables share.
+
+A cell is 3 x 3, its rows are the cell vectors in Å, and it never changes within a trajectory. Where the vectors lie
+along x, y and z the arithmetic is that of three edges: exact, and faster. Only this module knows the difference.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import product
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.spatial import cKDTree
 
 from pytest_mlff.errors import ObservableError
 
@@ -15,127 +22,298 @@ if TYPE_CHECKING:
 Float = TypeVar("Float", np.float32, np.float64)
 
 
-def minimum_image(displacement: NDArray[Float], box: ArrayLike) -> NDArray[Float]:
+def checked_cell(cell: ArrayLike) -> NDArray[np.float64]:
+    """Cell vectors (3, 3) in Å as an array, refused unless they span a volume."""
+    vectors = np.asarray(cell, dtype=np.float64)
+    if vectors.shape != (3, 3) or not np.isfinite(vectors).all():
+        raise ObservableError(f"cell = {vectors.tolist()}; expected three cell vectors in Å, shape (3, 3)")
+    flat = np.prod(np.linalg.norm(vectors, axis=1)) * 1e-9
+    if not volume(vectors) > flat:
+        raise ObservableError(f"cell = {vectors.tolist()} Å spans no volume; expected three independent vectors")
+    return vectors
+
+
+def _edges(cell: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """Edges of a cell whose vectors lie along x, y and z; None for any other."""
+    edges = np.diagonal(cell)
+    return edges if np.count_nonzero(cell) == 3 and min(edges.tolist()) > 0.0 else None
+
+
+def right_angled_edges(cell: ArrayLike, what: str) -> NDArray[np.float64]:
+    """Edges (3,) in Å, for what has a meaning only where the cell vectors lie along x, y and z."""
+    vectors = checked_cell(cell)
+    edges = _edges(vectors)
+    if edges is None:
+        raise ObservableError(f"{what} needs cell vectors along x, y and z; this cell is {vectors.tolist()} Å")
+    return edges
+
+
+def volume(cell: ArrayLike) -> float:
+    """Volume of a cell in Å³."""
+    vectors = np.asarray(cell, dtype=np.float64)
+    edges = _edges(vectors)
+    return float(abs(np.linalg.det(vectors)) if edges is None else np.prod(edges))
+
+
+def perpendicular_widths(cell: ArrayLike) -> NDArray[np.float64]:
+    """Distances in Å of the three pairs of opposite faces; the edges where all angles are right."""
+    vectors = np.asarray(cell, dtype=np.float64)
+    edges = _edges(vectors)
+    return 1.0 / np.linalg.norm(np.linalg.inv(vectors), axis=0) if edges is None else edges.copy()
+
+
+def half_width(cell: ArrayLike) -> float:
+    """Radius in Å up to which a periodic cell shows each pair once: half the smallest perpendicular width."""
+    return float(np.min(perpendicular_widths(cell))) / 2.0
+
+
+def fractional(position: NDArray[np.floating], cell: ArrayLike) -> NDArray[np.float64]:
+    """Coordinates along the cell vectors.
+
+    Parameters
+    ----------
+    position : ndarray, shape (..., 3)
+        Positions in Å.
+    cell : array_like, shape (3, 3)
+        Cell vectors in Å, as rows.
+
+    Returns
+    -------
+    ndarray, shape (3, ...)
+        In units of the cell vectors, which come FIRST: each is then worked on by itself, in one piece.
+    """
+    vectors = np.asarray(cell, dtype=np.float64)
+    edges = _edges(vectors)
+    if edges is None:
+        return np.ascontiguousarray(np.moveaxis(position @ np.linalg.inv(vectors), -1, 0))
+    scaled = np.empty((3, *position.shape[:-1]))
+    for k in range(3):
+        np.divide(position[..., k], edges[k], out=scaled[k])
+    return scaled
+
+
+def minimum_image(displacement: NDArray[Float], cell: ArrayLike) -> NDArray[Float]:
     """Shortest periodic image of each displacement.
 
     Parameters
     ----------
     displacement : ndarray, shape (..., 3)
         Differences of positions in Å, wrapped or not.
-    box : array_like, shape (3,)
-        Edges of the orthorhombic cell in Å.
+    cell : array_like, shape (3, 3)
+        Cell vectors in Å, as rows.
 
     Returns
     -------
     ndarray, shape (..., 3)
-        The same displacements up to lattice vectors, each component within half an edge, in Å and in the
+        The same displacements up to lattice vectors, none of which would make them shorter, in Å and in the
         precision of ``displacement``.
+
+    Notes
+    -----
+    Rounding the coordinates along the cell vectors finds every image within half the smallest perpendicular width: its
+    coordinates are below one half. What it leaves longer is compared with all images that could be shorter.
     """
-    edges = np.asarray(box, dtype=displacement.dtype)
-    shortest: NDArray[Float] = displacement - edges * np.rint(displacement / edges)
+    vectors = np.asarray(cell, dtype=np.float64)
+    edges = _edges(vectors)
+    if edges is not None:
+        lengths = edges.astype(displacement.dtype)
+        along: NDArray[Float] = displacement - lengths * np.rint(displacement / lengths)
+        return along
+    turns = np.rint(displacement @ np.linalg.inv(vectors).astype(displacement.dtype))
+    shortest: NDArray[Float] = displacement - turns @ vectors.astype(displacement.dtype)
+    far = np.linalg.norm(shortest, axis=-1) > half_width(vectors)
+    if far.any():
+        shortest[far] = _shortest_of_all(shortest[far], vectors)
     return shortest
 
 
-def wrap(position: NDArray[Float], box: ArrayLike) -> NDArray[np.float64]:
+def _shortest_of_all(displacement: NDArray[Float], cell: NDArray[np.float64]) -> NDArray[Float]:
+    """Shortest image of displacements (k, 3) whose coordinates along the cell vectors are within one half.
+
+    An image t away that is not longer than the displacement d has coordinates within |d|/w, w the perpendicular
+    widths, so no component of t is beyond |d|/w + 1/2.
+    """
+    longest = float(np.linalg.norm(displacement, axis=1).max())
+    reach = np.floor(longest / perpendicular_widths(cell) + 0.5 + 1e-9).astype(int)
+    best, square = displacement.copy(), np.sum(displacement**2, axis=1)
+    for shift in product(*(range(-most, most + 1) for most in reach)):
+        image = displacement + (np.array(shift) @ cell).astype(displacement.dtype)
+        length = np.sum(image**2, axis=1)
+        nearer = length < square
+        best[nearer], square[nearer] = image[nearer], length[nearer]
+    return best
+
+
+def image_lengths(scaled: Sequence[NDArray[np.float32]], cell: ArrayLike) -> NDArray[np.float32]:
+    """Lengths of displacements given by their coordinates along the cell vectors; works in place.
+
+    Parameters
+    ----------
+    scaled : sequence of three ndarray
+        Displacements in units of the cell vectors, one array per vector; destroyed.
+    cell : array_like, shape (3, 3)
+        Cell vectors in Å, as rows.
+
+    Returns
+    -------
+    ndarray
+        In Å, of the images whose coordinates are within one half: the nearest ones wherever that is nearer than half
+        the smallest perpendicular width, and beyond that none is given as nearer.
+    """
+    vectors = np.asarray(cell, dtype=np.float64)
+    straight = _edges(vectors) is not None
+    if not straight:
+        vectors = _sheared(scaled, vectors)
+    for d, edge in zip(scaled, np.diagonal(vectors).astype(np.float32), strict=True):
+        if straight:  # here and not before: what is in the processor's cache stays there
+            d -= np.rint(d)
+        d *= edge
+        d *= d
+    total = scaled[0]
+    total += scaled[1]
+    total += scaled[2]
+    return np.sqrt(total, out=total)
+
+
+def _sheared(scaled: Sequence[NDArray[np.float32]], cell: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Round coordinates to within one half, and make them those along edges at right angles; returns the edges.
+
+    A turned cell has the same lengths: turn it so that the first vector lies along x, the second in the xy plane.
+    """
+    upright = np.linalg.qr(cell.T)[1].T
+    for d in scaled:
+        d -= np.rint(d)
+    for k, other in ((0, 1), (0, 2), (1, 2)):
+        scaled[k][...] += np.float32(upright[other, k] / upright[k, k]) * scaled[other]
+    return np.asarray(upright)
+
+
+def wrap(position: NDArray[Float], cell: ArrayLike) -> NDArray[np.float64]:
     """Bring positions into the cell.
 
     Parameters
     ----------
     position : ndarray, shape (..., 3)
         Positions in Å.
-    box : array_like, shape (3,)
-        Edges of the orthorhombic cell in Å.
+    cell : array_like, shape (3, 3)
+        Cell vectors in Å, as rows.
 
     Returns
     -------
     ndarray, shape (..., 3)
-        Positions in Å in the half-open cell: 0 ≤ x < L also after rounding.
+        Positions in Å in the half-open cell. Along x, y and z 0 ≤ x < L holds also after rounding; in a cell with
+        other angles rounding may leave a position on the far face.
     """
-    edges = np.asarray(box, dtype=np.float64)
-    inside = np.mod(np.asarray(position, dtype=np.float64), edges)
+    vectors = np.asarray(cell, dtype=np.float64)
+    place = np.asarray(position, dtype=np.float64)
+    edges = _edges(vectors)
+    if edges is None:
+        return place - np.floor(place @ np.linalg.inv(vectors)) @ vectors
+    inside = np.mod(place, edges)
     # np.mod(-1e-20, L) rounds to L itself
     return np.where(inside >= edges, 0.0, inside)
 
 
-def half_shortest_edge(box: ArrayLike) -> float:
-    """Radius up to which a periodic cell shows each pair once.
+def nearest_neighbours(
+    position: NDArray[np.floating], cell: ArrayLike, count: int
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Nearest neighbours of each atom.
 
     Parameters
     ----------
-    box : array_like, shape (3,)
-        Edges of the orthorhombic cell in Å.
+    position : ndarray, shape (atom, 3)
+        One frame in Å, wrapped or not, of more than ``count`` atoms.
+    cell : array_like, shape (3, 3)
+        Cell vectors in Å, as rows.
+    count : int
+        Neighbours per atom.
 
     Returns
     -------
-    float
-        Half of the shortest edge in Å.
+    index : ndarray of int, shape (atom, count)
+        Which atoms, the nearest first.
+    vector : ndarray, shape (atom, count, 3)
+        From the atom to them, in Å.
     """
-    return float(np.min(np.asarray(box, dtype=np.float64))) / 2.0
+    vectors = np.asarray(cell, dtype=np.float64)
+    inside, edges = wrap(position, vectors), _edges(vectors)
+    if edges is not None:
+        _, found = cKDTree(inside, boxsize=edges).query(inside, count + 1)
+        neighbour = found[:, 1:]  # the nearest is the atom itself
+        return neighbour, minimum_image(inside[neighbour] - inside[:, None], vectors)
+    layers = 0
+    while True:  # until the images reach as far as the neighbours are
+        layers += 1
+        shifts = np.array(list(product(range(-layers, layers + 1), repeat=3))) @ vectors
+        images = (shifts[:, None] + inside).reshape(-1, 3)
+        distance, found = cKDTree(images).query(inside, count + 1)
+        if distance.max() <= layers * 2.0 * half_width(vectors):
+            neighbour = found[:, 1:]
+            return neighbour % len(inside), images[neighbour] - inside[:, None]
 
 
-def reciprocal_vectors(box: ArrayLike, *, q_min: float, q_max: float) -> NDArray[np.int64]:
+def wave_vector(n: ArrayLike, cell: ArrayLike) -> NDArray[np.float64]:
+    """Wave vectors q = 2π n·inv(cell)ᵀ of integers n (..., 3), in 1/Å: each turns by 2π nᵢ along cell vector i."""
+    integers, vectors = np.asarray(n, dtype=np.float64), np.asarray(cell, dtype=np.float64)
+    edges = _edges(vectors)
+    if edges is None:
+        return 2.0 * np.pi * integers @ np.linalg.inv(vectors).T
+    return 2.0 * np.pi * integers / edges
+
+
+def wave_number(n: ArrayLike, cell: ArrayLike) -> NDArray[np.float64]:
+    """Lengths |q| in 1/Å of the wave vectors of integers n (..., 3)."""
+    length: NDArray[np.float64] = np.sqrt(np.sum(wave_vector(n, cell) ** 2, axis=-1))
+    return length
+
+
+def smallest_wave_number(cell: ArrayLike) -> float:
+    """Length in 1/Å of the shortest of the three reciprocal cell vectors."""
+    return float(wave_number(np.eye(3), cell).min())
+
+
+def reciprocal_vectors(cell: ArrayLike, *, q_min: float, q_max: float) -> NDArray[np.int64]:
     """Wave vectors that the periodic cell has, one of each ±q pair.
 
     Parameters
     ----------
-    box : array_like, shape (3,)
-        Edges of the orthorhombic cell in Å.
+    cell : array_like, shape (3, 3)
+        Cell vectors in Å, as rows.
     q_min, q_max : float
         Closed range of |q| in Å⁻¹; q = 0 is never included.
 
     Returns
     -------
     ndarray of int, shape (q, 3)
-        Integers n with q = 2π n / L, ordered by |q| (then by n); the first non-zero component of each is
+        Integers n with q = 2π n·inv(cell)ᵀ, ordered by |q| (then by n); the first non-zero component of each is
         positive. Empty when the cell has no wave vector in the range.
 
     Raises
     ------
     ObservableError
-        If an edge is not positive or the range is not one.
+        If the cell spans no volume or the range is not one.
 
     Notes
     -----
-    A rounding error of |q| of one part in 10¹² does not exclude a vector, so the members of a shell that
-    touches the range are in or out together.
+    |nᵢ| = |q·aᵢ|/2π ≤ |q| |aᵢ|/2π bounds the integers. A rounding error of |q| of one part in 10¹² does not exclude a
+    vector, so the members of a shell that touches the range are in or out together.
     """
-    edges = np.asarray(box, dtype=np.float64)
-    if edges.shape != (3,) or not np.all(edges > 0.0):
-        raise ObservableError(f"box = {edges}; expected three positive edges in Å (orthorhombic cell)")
+    vectors = checked_cell(cell)
     if not 0.0 <= q_min <= q_max < np.inf:
         raise ObservableError(f"q range [{q_min}, {q_max}] Å⁻¹; expected 0 <= q_min <= q_max, finite")
     slack = 1e-12
-    most = np.floor(q_max * (1.0 + slack) * edges / (2.0 * np.pi)).astype(np.int64)
+    lengths = np.linalg.norm(vectors, axis=1)
+    most = np.floor(q_max * (1.0 + slack) * lengths / (2.0 * np.pi)).astype(np.int64)
     n = np.stack(np.meshgrid(*(np.arange(-m, m + 1) for m in most), indexing="ij"), axis=-1).reshape(-1, 3)
     first, second, third = n.T
     half = (first > 0) | ((first == 0) & ((second > 0) | ((second == 0) & (third > 0))))
     n = n[half]
-    length = wave_number(n, edges)
+    length = wave_number(n, vectors)
     inside = (length >= q_min * (1.0 - slack)) & (length <= q_max * (1.0 + slack))
     n, length = n[inside], length[inside]
     order = np.lexsort((n[:, 2], n[:, 1], n[:, 0], np.round(length, 10)))
     ordered: NDArray[np.int64] = n[order]
     return ordered
-
-
-def wave_number(n: ArrayLike, box: ArrayLike) -> NDArray[np.float64]:
-    """Length of wave vectors given by their integers.
-
-    Parameters
-    ----------
-    n : array_like of int, shape (..., 3)
-        Integers of q = 2π n / L.
-    box : array_like, shape (3,)
-        Edges of the orthorhombic cell in Å.
-
-    Returns
-    -------
-    ndarray, shape (...)
-        |q| in Å⁻¹.
-    """
-    q = 2.0 * np.pi * np.asarray(n, dtype=np.float64) / np.asarray(box, dtype=np.float64)
-    length: NDArray[np.float64] = np.sqrt(np.sum(q**2, axis=-1))
-    return length
 
 
 def replica_positions(trajectory: xr.Dataset, replica: int) -> NDArray[np.floating]:
@@ -169,23 +347,7 @@ def replica_positions(trajectory: xr.Dataset, replica: int) -> NDArray[np.floati
 
 
 def frame_interval(trajectory: xr.Dataset) -> float:
-    """Time between frames.
-
-    Parameters
-    ----------
-    trajectory : xr.Dataset
-        As :func:`pytest_mlff.schema.validate_trajectory` demands.
-
-    Returns
-    -------
-    float
-        Interval in ps.
-
-    Raises
-    ------
-    ObservableError
-        If there are fewer than two frames or they are not evenly spaced.
-    """
+    """Time between frames in ps; refused for fewer than two frames, and for frames that are not evenly spaced."""
     time = np.asarray(trajectory["time"].values, dtype=np.float64)
     if len(time) < 2:
         raise ObservableError(f"trajectory has {len(time)} frame(s); a time-dependent observable needs two")
@@ -201,25 +363,9 @@ def frame_interval(trajectory: xr.Dataset) -> float:
 def count_lags(n_frames: int, interval: float, max_lag: float) -> int:
     """Count the lags from 0 to ``max_lag``.
 
-    Parameters
-    ----------
-    n_frames : int
-        Frames of the run.
-    interval : float
-        Time between frames in ps.
-    max_lag : float
-        Longest lag in ps.
-
-    Returns
-    -------
-    int
-        Lags 0, 1, ... frames that do not exceed ``max_lag``. A millionth of a frame counts as rounding.
-
-    Raises
-    ------
-    ObservableError
-        If ``max_lag`` is no frame long, or the run does not reach it: a window that depends on the run's
-        length is not used.
+    Lags are 0, 1, ... frames that do not exceed ``max_lag``, all times in ps; a millionth of a frame is rounding.
+    Refused where ``max_lag`` is no frame long, or the run does not reach it: a window that depends on the run's length
+    is not used.
     """
     last = int(np.floor(max_lag / interval + 1e-6)) if np.isfinite(max_lag) else n_frames
     if not 1 <= last < n_frames:

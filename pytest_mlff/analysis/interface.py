@@ -14,9 +14,14 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 import numpy as np
 from numpy.polynomial import Legendre
 from numpy.typing import ArrayLike, NDArray
-from scipy.spatial import cKDTree
 
-from pytest_mlff.analysis.geometry import half_shortest_edge, minimum_image, replica_positions, wrap
+from pytest_mlff.analysis.geometry import (
+    half_width,
+    nearest_neighbours,
+    replica_positions,
+    right_angled_edges,
+    wrap,
+)
 from pytest_mlff.analysis.statistics import jackknife, replica_mean
 from pytest_mlff.errors import ObservableError
 from pytest_mlff.finite import refuse_non_finite
@@ -95,72 +100,47 @@ def orientation_vectors(bonds: ArrayLike) -> FloatArray:
     return normalised
 
 
-def coherent_neighbours(position: NDArray[np.floating], box: ArrayLike) -> NDArray[np.int64]:
-    """Count, for each atom, the nearest neighbours that see the same orientation as it does.
+def coherent_neighbours(position: NDArray[np.floating], cell: ArrayLike) -> NDArray[np.int64]:
+    """Count how many of the 12 nearest neighbours of each atom see the same orientation as it does: all in a crystal.
 
-    Parameters
-    ----------
-    position, box : ndarray, shape (atom, 3), and array_like, shape (3,)
-        One frame in Å, wrapped or not, and the edges of its orthorhombic cell in Å.
-
-    Returns
-    -------
-    ndarray of int, shape (atom,)
-        0 to 12 of the 12 nearest neighbours; 12 throughout in a perfect crystal.
-
-    Raises
-    ------
-    ObservableError
-        For fewer than 13 atoms.
+    Takes one frame (atom, 3), wrapped or not, and its cell vectors as rows, in Å; refuses fewer than 13 atoms.
     """
-    inside = wrap(position, box)
-    if len(inside) <= NEIGHBOURS:
-        raise ObservableError(f"{len(inside)} atoms; a bond order over {NEIGHBOURS} neighbours needs more")
-    _, found = cKDTree(inside, boxsize=box).query(inside, NEIGHBOURS + 1)
-    neighbour = found[:, 1:]  # the nearest is the atom itself
-    orientation = orientation_vectors(minimum_image(inside[neighbour] - inside[:, None], box))
+    if len(position) <= NEIGHBOURS:
+        raise ObservableError(f"{len(position)} atoms; a bond order over {NEIGHBOURS} neighbours needs more")
+    neighbour, bonds = nearest_neighbours(position, cell, NEIGHBOURS)
+    orientation = orientation_vectors(bonds)
     product = np.einsum("nc,nkc->nk", orientation, orientation[neighbour])
     coherent: NDArray[np.int64] = (product > COHERENCE).sum(axis=1)
     return coherent
 
 
 def neighbour_counts(
-    position: NDArray[np.floating], box: ArrayLike, *, cutoff: float = COUNT_CUTOFF
+    position: NDArray[np.floating], cell: ArrayLike, *, cutoff: float = COUNT_CUTOFF
 ) -> NDArray[np.int64]:
-    """Count the neighbours of each atom within a distance.
+    """Count the neighbours of each atom of a frame (atom, 3) within a distance, without the atom itself.
 
-    Parameters
-    ----------
-    position, box : ndarray, shape (atom, 3), and array_like, shape (3,)
-        One frame in Å, wrapped or not, and the edges of its orthorhombic cell in Å.
-    cutoff : float
-        Distance in Å, at most half the shortest edge.
-
-    Returns
-    -------
-    ndarray of int, shape (atom,)
-        Neighbours, without the atom itself.
-
-    Raises
-    ------
-    ObservableError
-        For a cutoff beyond half the shortest edge.
+    All in Å; the cutoff is at most half the smallest perpendicular width of the cell, whose rows are its vectors.
     """
-    half = half_shortest_edge(box)
+    half = half_width(cell)
     if not 0.0 < cutoff <= half:
-        raise ObservableError(f"cutoff = {cutoff} Å; expected at most half the shortest edge, {half:.2f} Å")
-    inside = wrap(position, box)
-    found = cKDTree(inside, boxsize=box).query_ball_point(inside, cutoff, return_length=True)
-    return np.asarray(found, dtype=np.int64) - 1
+        raise ObservableError(f"cutoff = {cutoff} Å; expected at most half the width of the cell, {half:.2f} Å")
+    from vesin import NeighborList
+
+    (atom,) = NeighborList(cutoff=cutoff, full_list=True).compute(
+        points=wrap(position, cell), box=np.asarray(cell, dtype=np.float64), periodic=True, quantities="i"
+    )
+    return np.bincount(atom, minlength=len(position)).astype(np.int64)
 
 
-def solid_atoms(position: NDArray[np.floating], box: ArrayLike, *, criterion: Criterion = "bonds") -> NDArray[np.bool_]:
+def solid_atoms(
+    position: NDArray[np.floating], cell: ArrayLike, *, criterion: Criterion = "bonds"
+) -> NDArray[np.bool_]:
     """Tell which atoms of a frame are solid.
 
     Parameters
     ----------
-    position, box : ndarray, shape (atom, 3), and array_like, shape (3,)
-        One frame in Å, wrapped or not, and the edges of its orthorhombic cell in Å.
+    position, cell : ndarray, shape (atom, 3), and array_like, shape (3, 3)
+        One frame, wrapped or not, and its cell vectors as rows, in Å.
     criterion : {"bonds", "count"}
         At least 7 coherent neighbours of 12, or exactly 12 neighbours within 4.76 Å.
 
@@ -175,9 +155,9 @@ def solid_atoms(position: NDArray[np.floating], box: ArrayLike, *, criterion: Cr
         For a frame that is too small for the criterion, or a criterion that there is not.
     """
     if criterion == "bonds":
-        return np.asarray(coherent_neighbours(position, box) >= COHERENT_NEIGHBOURS)
+        return np.asarray(coherent_neighbours(position, cell) >= COHERENT_NEIGHBOURS)
     if criterion == "count":
-        return np.asarray(neighbour_counts(position, box) == NEIGHBOURS)
+        return np.asarray(neighbour_counts(position, cell) == NEIGHBOURS)
     raise ObservableError(f"criterion = {criterion!r}; there are 'bonds' and 'count'")
 
 
@@ -204,11 +184,11 @@ def solid_fraction(trajectory: xr.Dataset, *, criterion: Criterion = "bonds") ->
     import xarray as xr
 
     validate_trajectory(trajectory)
-    box = trajectory["box"].values
+    cell = trajectory["cell"].values
     fraction = np.empty((trajectory.sizes["replica"], trajectory.sizes["frame"]))
     for replica in range(len(fraction)):
         for frame, position in enumerate(replica_positions(trajectory, replica)):
-            fraction[replica, frame] = solid_atoms(position, box, criterion=criterion).mean()
+            fraction[replica, frame] = solid_atoms(position, cell, criterion=criterion).mean()
     return xr.Dataset(
         {"solid_fraction": (("replica", "frame"), fraction, {"units": "1"})},
         coords={"time": trajectory["time"]},
@@ -228,7 +208,7 @@ def interface_drift(
     Parameters
     ----------
     trajectory : xr.Dataset
-        Solid–liquid slabs, their interfaces normal to the longest edge of the cell.
+        Solid–liquid slabs, their interfaces normal to the longest edge of a cell with edges along x, y and z.
     skip : float
         Time in ps, counted from the first frame, that is left out of the fit: the response of both phases to
         a change of temperature is no motion of the interface.
@@ -247,7 +227,7 @@ def interface_drift(
     Raises
     ------
     ObservableError
-        If fewer than two frames are left after ``skip``.
+        If fewer than two frames are left after ``skip``, or the cell has other angles.
 
     Notes
     -----
@@ -256,7 +236,8 @@ def interface_drift(
     """
     result = solid_fraction(trajectory, criterion=criterion)
     result["drift_replica"] = (("replica",), _slopes(result, skip), {"units": "1/ps"})
-    edges = np.sort(trajectory["box"].values)
+    cell = trajectory["cell"].values
+    edges = np.sort(right_angled_edges(cell, "the area of an interface"))
     n_atoms = trajectory.sizes["atom"]
     density = n_atoms / edges.prod() if solid_density is None else solid_density
     advance = n_atoms / (density * INTERFACES * edges[0] * edges[1])

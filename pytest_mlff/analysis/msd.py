@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.fft import irfft, next_fast_len, rfft
 
 from pytest_mlff.analysis.geometry import count_lags, frame_interval, replica_positions
+from pytest_mlff.analysis.species import atoms_of
 from pytest_mlff.analysis.statistics import replica_mean
 from pytest_mlff.errors import ObservableError
 from pytest_mlff.schema import validate_trajectory
@@ -23,7 +24,9 @@ _BLOCK = 2**21
 """Coordinates that are transformed at once (16 MB each in float64)."""
 
 
-def mean_squared_displacement(trajectory: xr.Dataset, *, max_lag: float, single_origin: bool = False) -> xr.Dataset:
+def mean_squared_displacement(
+    trajectory: xr.Dataset, *, max_lag: float, single_origin: bool = False, species: str | None = None
+) -> xr.Dataset:
     """Mean-squared displacement relative to the centre of mass.
 
     Parameters
@@ -35,6 +38,8 @@ def mean_squared_displacement(trajectory: xr.Dataset, *, max_lag: float, single_
         Longest lag in ps; must lie within the run.
     single_origin : bool
         Count displacements from the first frame only, instead of from every frame that has one ``lag`` later.
+    species : str, optional
+        Chemical symbol of the atoms to average over; the centre of mass is that of all of them.
 
     Returns
     -------
@@ -60,14 +65,18 @@ def mean_squared_displacement(trajectory: xr.Dataset, *, max_lag: float, single_
     interval = frame_interval(trajectory)
     n_lags = count_lags(trajectory.sizes["frame"], interval, max_lag)
     kernel = _from_first_frame if single_origin else windowed_msd
-    curves = np.array([kernel(replica_positions(trajectory, k), n_lags) for k in range(trajectory.sizes["replica"])])
-    mean, stderr = replica_mean(curves)
+    atoms, masses = atoms_of(trajectory, species), trajectory["masses"].values
+    curves = []
+    for k in range(trajectory.sizes["replica"]):
+        position = replica_positions(trajectory, k)
+        curves.append(kernel(position[:, atoms], n_lags, centre_of_mass(position, masses)))
+    mean, stderr = replica_mean(np.array(curves))
     area = {"units": "Å²"}
     return xr.Dataset(
         {
             "msd": ("lag", mean, area | {"long_name": "mean-squared displacement"}),
             "msd_stderr": ("lag", stderr, area),
-            "msd_replica": (("replica", "lag"), curves, area),
+            "msd_replica": (("replica", "lag"), np.array(curves), area),
         },
         coords={"lag": ("lag", interval * np.arange(n_lags), {"units": "ps"})},
         attrs={"origins": "first frame" if single_origin else "all frames"},
@@ -79,6 +88,7 @@ def self_diffusivity(
     *,
     lag_window: tuple[float, float] = LAG_WINDOW,
     single_origin: bool = False,
+    species: str | None = None,
 ) -> xr.Dataset:
     """Self-diffusivity from the slope of the mean-squared displacement.
 
@@ -93,6 +103,8 @@ def self_diffusivity(
     single_origin : bool
         The estimator of Mohanty et al., Comput. Phys. Commun. 288, 108723 (2023): displacements from the
         first frame, fitted over the whole run; ``lag_window`` is then not used.
+    species : str, optional
+        Chemical symbol of the atoms whose D it is, of all of them if left out.
 
     Returns
     -------
@@ -116,7 +128,7 @@ def self_diffusivity(
     >>> import numpy as np
     >>> from pytest_mlff.synthetic import brownian_walkers
     >>> walkers = brownian_walkers(
-    ...     n_replicas=8, n_frames=116, n_atoms=256, box=[20.0, 20.0, 20.0],
+    ...     n_replicas=8, n_frames=116, n_atoms=256, cell=20.0 * np.eye(3),
     ...     diffusivity=0.36, frame_interval=0.1078, rng=np.random.default_rng(0),
     ... )
     >>> found = self_diffusivity(walkers)
@@ -129,7 +141,7 @@ def self_diffusivity(
     interval = frame_interval(trajectory)
     duration = interval * (trajectory.sizes["frame"] - 1)
     first, last = (0.0, duration) if single_origin else lag_window
-    motion = mean_squared_displacement(trajectory, max_lag=last, single_origin=single_origin)
+    motion = mean_squared_displacement(trajectory, max_lag=last, single_origin=single_origin, species=species)
     lag = motion["lag"].values
     used = lag >= first - 1e-6 * interval
     if first < 0.0 or np.count_nonzero(used) < 2:
@@ -150,15 +162,26 @@ def self_diffusivity(
     )
 
 
-def windowed_msd(position: NDArray[np.floating], n_lags: int) -> NDArray[np.float64]:
+def centre_of_mass(position: NDArray[np.floating], masses: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Centre of mass (frame, 3) of positions (frame, atom, 3) in Å; equal masses give the plain mean."""
+    if (masses == masses[0]).all():
+        return np.asarray(position.mean(axis=1, dtype=np.float64))
+    return np.asarray(np.einsum("fax,a->fx", position, masses / masses.sum()))
+
+
+def windowed_msd(
+    position: NDArray[np.floating], n_lags: int, centre: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
     """Mean-squared displacement of one replica over all atoms and time origins.
 
     Parameters
     ----------
     position : ndarray, shape (frame, atom, 3)
-        Unwrapped positions in Å; their common drift is removed here.
+        Unwrapped positions in Å.
     n_lags : int
         Number of lags, counted from 0, at most the number of frames.
+    centre : ndarray, shape (frame, 3), optional
+        What the displacements are relative to, in Å: the drift that is removed. By default the mean of these atoms.
 
     Returns
     -------
@@ -171,7 +194,8 @@ def windowed_msd(position: NDArray[np.floating], n_lags: int) -> NDArray[np.floa
     the longest lag only. Each path is centred on its own mean first, which keeps the difference accurate.
     """
     n_frames, n_atoms = position.shape[:2]
-    centre = position.mean(axis=1, dtype=np.float64)
+    if centre is None:
+        centre = position.mean(axis=1, dtype=np.float64)
     square = np.zeros(n_frames)
     product = np.zeros(n_lags)
     size = next_fast_len(n_frames + n_lags - 1, real=True)
@@ -192,11 +216,11 @@ def windowed_msd(position: NDArray[np.floating], n_lags: int) -> NDArray[np.floa
     return np.asarray(msd)
 
 
-def _from_first_frame(position: NDArray[np.floating], n_lags: int) -> NDArray[np.float64]:
+def _from_first_frame(position: NDArray[np.floating], n_lags: int, centre: NDArray[np.float64]) -> NDArray[np.float64]:
     """Mean-squared displacement from frame 0, one frame at a time."""
-    origin = position[0] - position[0].mean(axis=0, dtype=np.float64)
+    origin = position[0] - centre[0]
     curve = np.zeros(n_lags)
     for k in range(1, n_lags):
-        step = position[k] - position[k].mean(axis=0, dtype=np.float64) - origin
+        step = position[k] - centre[k] - origin
         curve[k] = np.einsum("ax,ax->", step, step) / len(step)
     return curve

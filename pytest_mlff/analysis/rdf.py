@@ -1,20 +1,24 @@
-"""Radial distribution function g(r) of a one-component periodic system, and the distance of two of them."""
+"""Radial distribution functions of a periodic system, of all atoms or of pairs of species, and their distance."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
-from pytest_mlff.analysis.geometry import half_shortest_edge, replica_positions, wrap
+from pytest_mlff.analysis.geometry import fractional, half_width, image_lengths, replica_positions, volume, wrap
+from pytest_mlff.analysis.species import groups_of, pairs_of, stacked
 from pytest_mlff.analysis.statistics import curve_distance2, replica_mean
 from pytest_mlff.errors import ObservableError
 from pytest_mlff.schema import Estimate, validate_trajectory
 
 if TYPE_CHECKING:
     import xarray as xr
+
+Number = TypeVar("Number", np.int64, np.float64)
 
 _BLOCK = 2**15
 """Pairs handled at once by the direct kernel: its arrays stay in the processor's cache."""
@@ -25,15 +29,15 @@ _SPHERE_SHARE = 1.0 / 16.0
 
 
 def radial_distribution(trajectory: xr.Dataset, *, r_max: float, n_bins: int = 200) -> xr.Dataset:
-    """Radial distribution function g(r).
+    """Radial distribution function g(r) of all atoms, whatever their species.
 
     Parameters
     ----------
     trajectory : xr.Dataset
-        ``position`` (replica, frame, atom, xyz) and ``box`` (xyz) in Å, see
+        ``position`` (replica, frame, atom, xyz) and ``cell`` (vector, xyz) in Å, see
         :func:`pytest_mlff.schema.validate_trajectory`. Every frame counts the same.
     r_max : float
-        Upper edge of the last bin in Å, at most half the shortest edge of the box.
+        Upper edge of the last bin in Å, at most half the smallest perpendicular width of the cell.
     n_bins : int
         Number of bins of equal width, from 0 to ``r_max``.
 
@@ -46,7 +50,7 @@ def radial_distribution(trajectory: xr.Dataset, *, r_max: float, n_bins: int = 2
     Raises
     ------
     ObservableError
-        If ``r_max`` does not fit the box, there are fewer than two atoms, or a position is not finite.
+        If ``r_max`` does not fit the cell, there are fewer than two atoms, or a position is not finite.
 
     Notes
     -----
@@ -57,25 +61,87 @@ def radial_distribution(trajectory: xr.Dataset, *, r_max: float, n_bins: int = 2
     --------
     >>> import numpy as np
     >>> from pytest_mlff.synthetic import ideal_gas
-    >>> gas = ideal_gas(n_replicas=4, n_frames=50, n_atoms=64, box=[10, 10, 10], rng=np.random.default_rng(0))
+    >>> gas = ideal_gas(n_replicas=4, n_frames=50, n_atoms=64, cell=10 * np.eye(3), rng=np.random.default_rng(0))
     >>> g = radial_distribution(gas, r_max=5.0, n_bins=10)
     >>> bool(abs(g["g"][-1] - 1) < 0.05)
     True
     """
-    import xarray as xr
-
     validate_trajectory(trajectory)
-    box = np.asarray(trajectory["box"].values, dtype=np.float64)
+    cell = np.asarray(trajectory["cell"].values, dtype=np.float64)
     n_atoms = trajectory.sizes["atom"]
-    _check_range(r_max, n_bins, box, n_atoms)
+    _check_range(r_max, n_bins, cell, n_atoms)
     edges = np.linspace(0.0, r_max, n_bins + 1)
-    expected = trajectory.sizes["frame"] * ideal_pairs(edges, n_atoms, float(np.prod(box)))
+    expected = trajectory.sizes["frame"] * ideal_pairs(edges, n_atoms, volume(cell))
     curves = np.empty((trajectory.sizes["replica"], n_bins))
     for k in range(len(curves)):
         found = np.zeros(n_bins, dtype=np.int64)
         for frame in replica_positions(trajectory, k):
-            found += count_pairs(frame, box, r_max=r_max, n_bins=n_bins)
+            found += count_pairs(frame, cell, r_max=r_max, n_bins=n_bins)
         curves[k] = found / expected
+    return _distribution(curves, edges)
+
+
+def partial_distributions(trajectory: xr.Dataset, *, r_max: float, n_bins: int = 200) -> xr.Dataset:
+    """Partial distribution functions g_ab(r), one for each unordered pair of species.
+
+    Parameters
+    ----------
+    trajectory, r_max, n_bins
+        As for :func:`radial_distribution`.
+
+    Returns
+    -------
+    xr.Dataset
+        As from :func:`radial_distribution`, with the dimension ``pair`` first: its labels are such as ``Na-Cl``, the
+        coordinates ``first`` and ``second`` (pair) hold the species. A species of one atom makes no pair with itself.
+
+    Raises
+    ------
+    ObservableError
+        As :func:`radial_distribution`.
+
+    Notes
+    -----
+    g_ab = pairs found / pairs expected, N_a(N_a − 1)/2 times the bin's share of the volume for a = b and N_a N_b times
+    it otherwise: in a finite ideal gas each is exactly 1 on average. Pairs of unlike atoms are those of both species
+    together less those of either.
+    """
+    validate_trajectory(trajectory)
+    cell = np.asarray(trajectory["cell"].values, dtype=np.float64)
+    _check_range(r_max, n_bins, cell, trajectory.sizes["atom"])
+    groups = groups_of(trajectory)
+    pairs = [(a, b) for a, b in pairs_of(trajectory) if a != b or len(groups[a]) > 1]
+    edges = np.linspace(0.0, r_max, n_bins + 1)
+    kernel = _kernel(trajectory.sizes["atom"], cell, r_max)  # one for all, so that a pair always falls into one bin
+
+    def ideal(*species: str) -> NDArray[np.float64]:
+        return ideal_pairs(edges, sum(len(groups[name]) for name in species), volume(cell))
+
+    expected = trajectory.sizes["frame"] * _of_pairs(ideal, pairs)
+    curves = np.zeros((trajectory.sizes["replica"], len(pairs), n_bins))
+    for k in range(len(curves)):
+        for frame in replica_positions(trajectory, k):
+            inside = wrap(frame, cell)
+
+            def count(*species: str, inside: NDArray[np.float64] = inside) -> NDArray[np.int64]:
+                return kernel(inside[np.concatenate([groups[name] for name in species])], cell, r_max, n_bins)
+
+            curves[k] += _of_pairs(count, pairs)
+    curves /= expected
+    return stacked([_distribution(curves[:, k], edges) for k in range(len(pairs))], pairs)
+
+
+def _of_pairs(count: Callable[..., NDArray[Number]], pairs: Sequence[tuple[str, str]]) -> NDArray[Number]:
+    """Count like pairs, and unlike ones: those of both species together less those of either."""
+    wanted = {names for a, b in pairs for names in ((a,), (b,), (a, b)) if a != b or len(names) == 1}
+    known = {names: count(*names) for names in wanted}
+    return np.array([known[a,] if a == b else known[a, b] - known[a,] - known[b,] for a, b in pairs])
+
+
+def _distribution(curves: NDArray[np.float64], edges: NDArray[np.float64]) -> xr.Dataset:
+    """Make the data set of one g(r) from its curves (replica, r)."""
+    import xarray as xr
+
     mean, stderr = replica_mean(curves)
     dimensionless = {"units": "1", "long_name": "radial distribution function"}
     return xr.Dataset(
@@ -85,7 +151,7 @@ def radial_distribution(trajectory: xr.Dataset, *, r_max: float, n_bins: int = 2
             "g_replica": (("replica", "r"), curves, {"units": "1"}),
         },
         coords={"r": ("r", 0.5 * (edges[1:] + edges[:-1]), {"units": "Å"})},
-        attrs={"normalisation": "N(N-1)", "r_max": float(r_max)},
+        attrs={"normalisation": "N(N-1)", "r_max": float(edges[-1])},
     )
 
 
@@ -112,7 +178,7 @@ def ideal_pairs(edges: ArrayLike, n_atoms: int, volume: float) -> NDArray[np.flo
 
 
 def count_pairs(
-    position: NDArray[np.floating], box: NDArray[np.float64], *, r_max: float, n_bins: int
+    position: NDArray[np.floating], cell: NDArray[np.float64], *, r_max: float, n_bins: int
 ) -> NDArray[np.int64]:
     """Histogram of pair distances of one configuration.
 
@@ -120,10 +186,10 @@ def count_pairs(
     ----------
     position : ndarray, shape (atom, 3)
         Positions in Å, wrapped or not.
-    box : ndarray, shape (3,)
-        Edges of the cell in Å.
+    cell : ndarray, shape (3, 3)
+        Cell vectors in Å, as rows.
     r_max : float
-        Upper edge of the last bin in Å, at most half the shortest edge; not counted itself.
+        Upper edge of the last bin in Å, at most half the smallest perpendicular width; not counted itself.
     n_bins : int
         Number of bins of equal width.
 
@@ -137,11 +203,16 @@ def count_pairs(
     All pairs are visited when there are few atoms or ``r_max`` covers much of the cell, otherwise those of a
     neighbour list (``vesin``), whose cost is linear in the number of atoms.
     """
-    inside = wrap(position, box)
-    share = 4.0 / 3.0 * np.pi * r_max**3 / float(np.prod(box))
-    if len(inside) <= _FEW_ATOMS or share > _SPHERE_SHARE:
-        return _count_all(inside, box, r_max, n_bins)
-    return _count_listed(inside, box, r_max, n_bins)
+    return _kernel(len(position), cell, r_max)(wrap(position, cell), cell, r_max, n_bins)
+
+
+_Kernel = Callable[[NDArray[np.float64], NDArray[np.float64], float, int], NDArray[np.int64]]
+
+
+def _kernel(n_atoms: int, cell: NDArray[np.float64], r_max: float) -> _Kernel:
+    """Choose the faster way to count the pairs of so many atoms."""
+    share = 4.0 / 3.0 * np.pi * r_max**3 / volume(cell)
+    return _count_all if n_atoms <= _FEW_ATOMS or share > _SPHERE_SHARE else _count_listed
 
 
 def distance2(candidate: xr.Dataset, reference: xr.Dataset) -> Estimate:
@@ -177,11 +248,11 @@ def distance2(candidate: xr.Dataset, reference: xr.Dataset) -> Estimate:
     return curve_distance2(candidate["g_replica"].values, target, reference["g_stderr"].values, r**2, scale)
 
 
-def _check_range(r_max: float, n_bins: int, box: NDArray[np.float64], n_atoms: int) -> None:
-    limit = half_shortest_edge(box)
+def _check_range(r_max: float, n_bins: int, cell: NDArray[np.float64], n_atoms: int) -> None:
+    limit = half_width(cell)
     if not 0.0 < r_max <= limit * (1.0 + 1e-9):
         raise ObservableError(
-            f"r_max = {r_max} Å exceeds half the box ({limit:g} Å) or is not positive; "
+            f"r_max = {r_max} Å exceeds half the width of the cell ({limit:g} Å) or is not positive; "
             f"pass r_max <= {limit:g} or use a larger system"
         )
     if n_bins < 1:
@@ -190,45 +261,34 @@ def _check_range(r_max: float, n_bins: int, box: NDArray[np.float64], n_atoms: i
         raise ObservableError(f"trajectory has {n_atoms} atom(s); g(r) needs at least two")
 
 
-def _count_all(position: NDArray[np.float64], box: NDArray[np.float64], r_max: float, n_bins: int) -> NDArray[np.int64]:
+def _count_all(
+    position: NDArray[np.float64], cell: NDArray[np.float64], r_max: float, n_bins: int
+) -> NDArray[np.int64]:
     """Visit every pair once: atom i with atoms i + 1 ... i + N/2, counted round a ring of atoms."""
     n = len(position)
-    per_axis = [np.ascontiguousarray(x, dtype=np.float32) for x in (position / box).T]
-    edges = box.astype(np.float32)
+    per_axis = list(fractional(position, cell).astype(np.float32))
     rings = [sliding_window_view(np.concatenate([x, x[: n // 2]]), n) for x in per_axis]
     counts = np.zeros(n_bins, dtype=np.int64)
     whole, rows = (n - 1) // 2, max(1, _BLOCK // n)
     for start in range(1, whole + 1, rows):
         stop = min(start + rows, whole + 1)
         windows = [ring[start:stop] - x for ring, x in zip(rings, per_axis, strict=True)]
-        counts += _bin(_lengths(windows, edges), r_max, n_bins)
+        counts += _bin(image_lengths(windows, cell), r_max, n_bins)
     if n % 2 == 0:  # the opposite atom on the ring is met from both sides
         half = n // 2
         windows = [x[half:] - x[:half] for x in per_axis]
-        counts += _bin(_lengths(windows, edges), r_max, n_bins)
+        counts += _bin(image_lengths(windows, cell), r_max, n_bins)
     return counts
 
 
-def _lengths(fractional: list[NDArray[np.float32]], box: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Minimum-image lengths of fractional displacements, given per axis; works in place."""
-    for d, edge in zip(fractional, box, strict=True):
-        d -= np.rint(d)
-        d *= edge
-        d *= d
-    total = fractional[0]
-    total += fractional[1]
-    total += fractional[2]
-    return np.sqrt(total, out=total)
-
-
 def _count_listed(
-    position: NDArray[np.float64], box: NDArray[np.float64], r_max: float, n_bins: int
+    position: NDArray[np.float64], cell: NDArray[np.float64], r_max: float, n_bins: int
 ) -> NDArray[np.int64]:
     """Visit the pairs of a half neighbour list."""
     from vesin import NeighborList
 
     pairs = NeighborList(cutoff=r_max, full_list=False)
-    (length,) = pairs.compute(points=position, box=np.diag(box), periodic=True, quantities="d")
+    (length,) = pairs.compute(points=position, box=cell, periodic=True, quantities="d")
     return _bin(length, r_max, n_bins)
 
 

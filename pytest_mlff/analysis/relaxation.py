@@ -46,6 +46,7 @@ def relaxation_rate(
     source: Source = "field",
     windows: Mapping[float, Window] | None = None,
     exposure_frames: int = 1,
+    species: str | None = None,
 ) -> xr.Dataset:
     """Relaxation rate Γ(q) of the field.
 
@@ -66,6 +67,8 @@ def relaxation_rate(
         Lags of the fit in ps, by shell; ``FIT_WINDOW`` where a shell is not named.
     exposure_frames : int
         Finite exposure, for ``source="intensity"``.
+    species : str, optional
+        Chemical symbol: only these atoms scatter, for ``source="field"``. All of them, alike, if left out.
 
     Returns
     -------
@@ -91,7 +94,7 @@ def relaxation_rate(
     >>> import numpy as np
     >>> from pytest_mlff.synthetic import brownian_walkers
     >>> walkers = brownian_walkers(
-    ...     n_replicas=8, n_frames=116, n_atoms=256, box=[23.65] * 3,
+    ...     n_replicas=8, n_frames=116, n_atoms=256, cell=23.65 * np.eye(3),
     ...     diffusivity=0.36, frame_interval=0.1078, rng=np.random.default_rng(0),
     ... )
     >>> rate = relaxation_rate(walkers, kind="self", shells=[1.304])
@@ -103,10 +106,12 @@ def relaxation_rate(
     if source == "field":
         if exposure_frames != 1:
             raise ObservableError("exposure_frames needs source='intensity'")
-        curve = field_correlation(trajectory, kind=kind, shells=shells, pooling=pooling, max_lag=longest)
+        curve = field_correlation(
+            trajectory, kind=kind, shells=shells, pooling=pooling, max_lag=longest, species=species
+        )
         return fitted_rate(curve, windows=windows)
-    if pooling != "shell":
-        raise ObservableError("source='intensity' needs pooling='shell'")
+    if pooling != "shell" or species is not None:
+        raise ObservableError("source='intensity' needs pooling='shell' and all species")
     curve = intensity_autocorrelation(
         trajectory, kind=kind, shells=shells, max_lag=longest, exposure_frames=exposure_frames
     )

@@ -16,7 +16,7 @@ import scipy.fft
 from numpy.typing import ArrayLike, NDArray
 
 from pytest_mlff.analysis.density import density_modes
-from pytest_mlff.analysis.geometry import reciprocal_vectors, wave_number
+from pytest_mlff.analysis.geometry import fractional, reciprocal_vectors, smallest_wave_number, wave_number
 from pytest_mlff.errors import ObservableError
 
 Pooling = Literal["shell", "interpolated"]
@@ -49,7 +49,7 @@ class Shell:
     q : float
         Centre that was asked for, in Å⁻¹.
     n : ndarray of int, shape (q, 3)
-        Integers of q = 2π n / L, one of each ±q pair.
+        Integers of q = 2π n·inv(cell)ᵀ, one of each ±q pair.
     weight : ndarray, shape (q,)
         Weights of the vectors; they sum to 1 and are negative for some vectors of a band.
     mean_q : float
@@ -69,7 +69,7 @@ class Shell:
 
 
 def wave_vector_shells(
-    box: ArrayLike,
+    cell: ArrayLike,
     *,
     shells: Sequence[float] = PAPER_SHELLS,
     pooling: Pooling = "shell",
@@ -80,8 +80,8 @@ def wave_vector_shells(
 
     Parameters
     ----------
-    box : array_like, shape (3,)
-        Edges of the orthorhombic cell in Å.
+    cell : array_like, shape (3, 3)
+        Cell vectors in Å, as rows.
     shells : sequence of float
         Centres in Å⁻¹.
     pooling : {"shell", "interpolated"}
@@ -118,21 +118,21 @@ def wave_vector_shells(
         raise ObservableError(f"shells {list(shells)} Å⁻¹; expected each of them once")
     found = []
     for centre in shells:
-        shell = _shell(box, centre, half_width)
-        band = _band(box, centre, band_half_width) if pooling == "interpolated" else None
+        shell = _shell(cell, centre, half_width)
+        band = _band(cell, centre, band_half_width) if pooling == "interpolated" else None
         better = band is not None and (not shell.in_window or _worth(band) > _worth(shell))
         found.append(band if band is not None and better else shell)
     return found
 
 
-def _shell(box: ArrayLike, centre: float, half_width: float) -> Shell:
+def _shell(cell: ArrayLike, centre: float, half_width: float) -> Shell:
     """All vectors in the window with equal weights, or those of the nearest |q|."""
-    n = reciprocal_vectors(box, q_min=max(0.0, centre - half_width), q_max=centre + half_width)
+    n = reciprocal_vectors(cell, q_min=max(0.0, centre - half_width), q_max=centre + half_width)
     in_window = len(n) > 0
     if not in_window:
-        n = _nearest(box, centre)
+        n = _nearest(cell, centre)
     weight = np.full(len(n), 1.0 / len(n))
-    return Shell(float(centre), n, weight, float(wave_number(n, box).mean()), in_window, "shell")
+    return Shell(float(centre), n, weight, float(wave_number(n, cell).mean()), in_window, "shell")
 
 
 def _worth(shell: Shell) -> float:
@@ -140,11 +140,11 @@ def _worth(shell: Shell) -> float:
     return float(1.0 / np.sum(shell.weight**2))
 
 
-def _band(box: ArrayLike, centre: float, half_width: float) -> Shell | None:
+def _band(cell: ArrayLike, centre: float, half_width: float) -> Shell | None:
     """Vectors of the band, weighted as in local quadratic regression; None where that would extrapolate."""
-    n = reciprocal_vectors(box, q_min=max(0.0, centre - half_width), q_max=centre + half_width)
+    n = reciprocal_vectors(cell, q_min=max(0.0, centre - half_width), q_max=centre + half_width)
     n = evenly(n, BAND_VECTORS)
-    offset = wave_number(n, box) - centre
+    offset = wave_number(n, cell) - centre
     different = np.unique(np.round(offset, 9))
     if len(different) < 3 or different[0] > 0.0 or different[-1] < 0.0:
         return None
@@ -153,11 +153,10 @@ def _band(box: ArrayLike, centre: float, half_width: float) -> Shell | None:
     return Shell(float(centre), n, weight, float(centre + weight @ offset), True, "interpolated")
 
 
-def _nearest(box: ArrayLike, centre: float) -> NDArray[np.int64]:
+def _nearest(cell: ArrayLike, centre: float) -> NDArray[np.int64]:
     """All vectors of the |q| next to ``centre``."""
-    smallest = 2.0 * np.pi / float(np.max(np.asarray(box, dtype=np.float64)))
-    n = reciprocal_vectors(box, q_min=0.0, q_max=centre + smallest)
-    length = wave_number(n, box)
+    n = reciprocal_vectors(cell, q_min=0.0, q_max=centre + smallest_wave_number(cell))
+    length = wave_number(n, cell)
     distance = np.abs(length - centre)
     nearest = length[np.argmin(distance)]
     chosen: NDArray[np.int64] = n[np.abs(length - nearest) <= 1e-9 * nearest]
@@ -165,7 +164,7 @@ def _nearest(box: ArrayLike, centre: float) -> NDArray[np.int64]:
 
 
 def shell_modes(
-    position: NDArray[np.floating], box: ArrayLike, shells: Sequence[Shell]
+    position: NDArray[np.floating], cell: ArrayLike, shells: Sequence[Shell]
 ) -> Iterator[NDArray[np.complex64]]:
     """Density modes of every shell.
 
@@ -173,8 +172,8 @@ def shell_modes(
     ----------
     position : ndarray, shape (frame, atom, 3)
         Positions in Å.
-    box : array_like, shape (3,)
-        Edges of the cell in Å.
+    cell : array_like, shape (3, 3)
+        Cell vectors in Å, as rows.
     shells : sequence of Shell
         From :func:`wave_vector_shells`.
 
@@ -186,7 +185,7 @@ def shell_modes(
     n = np.concatenate([shell.n for shell in shells])
     modes = np.empty((len(position), len(n)), dtype=np.complex64)
     for first in range(0, len(position), _FRAMES):
-        modes[first : first + _FRAMES] = density_modes(position[first : first + _FRAMES], box, n)
+        modes[first : first + _FRAMES] = density_modes(position[first : first + _FRAMES], cell, n)
     modes /= np.float32(np.sqrt(position.shape[1]))
     yield from np.split(modes, np.cumsum([len(shell.n) for shell in shells])[:-1], axis=1)
 
@@ -224,7 +223,7 @@ def time_correlation(
 
 
 def self_correlation(
-    position: NDArray[np.floating], box: ArrayLike, shell: Shell, n_lag: int, *, max_vectors: int
+    position: NDArray[np.floating], cell: ArrayLike, shell: Shell, n_lag: int, *, max_vectors: int
 ) -> NDArray[np.float64]:
     """Self part of the intermediate scattering function, averaged over atoms, origins and wave vectors.
 
@@ -232,8 +231,8 @@ def self_correlation(
     ----------
     position : ndarray, shape (frame, atom, 3)
         UNWRAPPED or wrapped positions in Å.
-    box : array_like, shape (3,)
-        Edges of the cell in Å.
+    cell : array_like, shape (3, 3)
+        Cell vectors in Å, as rows.
     shell : Shell
         Its wave vectors.
     n_lag : int
@@ -249,12 +248,11 @@ def self_correlation(
     """
     n = evenly(shell.n, max_vectors)
     n_frames, n_atoms, _ = position.shape
-    path = np.moveaxis(position, 0, 2)  # (atom, 3, frame): time runs fastest
-    edges = np.asarray(box, dtype=np.float64)[:, None]
     total = np.zeros(n_lag)
     block = max(1, _BLOCK_VALUES // n_frames)
     for first in range(0, n_atoms, block):
-        part = np.ascontiguousarray(path[first : first + block], dtype=np.float64) / edges
+        # (atom, 3, frame): time runs fastest
+        part = np.ascontiguousarray(fractional(position[:, first : first + block], cell).transpose(2, 0, 1))
         for vector in n:
             phase = vector.astype(np.float64) @ part
             phase -= np.rint(phase)

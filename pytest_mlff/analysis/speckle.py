@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pytest_mlff.analysis.density import density_modes
-from pytest_mlff.analysis.geometry import wrap
+from pytest_mlff.analysis.geometry import checked_cell, minimum_image, wave_vector, wrap
 from pytest_mlff.errors import ObservableError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ _BLOCK = 1 << 20  # phases computed at once
 
 def speckle_pattern(
     position: NDArray[np.floating],
-    box: ArrayLike,
+    cell: ArrayLike,
     *,
     n_pixels: int = 81,
     q_max: float = 2.2,
@@ -32,8 +32,8 @@ def speckle_pattern(
     ----------
     position : ndarray, shape (atom, 3)
         One configuration in Å, wrapped or not.
-    box : array_like, shape (3,)
-        Edges of the orthorhombic cell in Å.
+    cell : array_like, shape (3, 3)
+        Cell vectors in Å, as rows.
     n_pixels : int
         Pixels along each edge of the square picture; an odd number puts the forward direction into the
         middle.
@@ -64,9 +64,9 @@ def speckle_pattern(
     q_y) has q_z = √(k² − q_x² − q_y²) − k.
     """
     points = np.asarray(position, dtype=np.float64)
-    edges = np.asarray(box, dtype=np.float64)
-    if points.ndim != 2 or points.shape[1] != 3 or edges.shape != (3,):
-        raise ObservableError(f"position has shape {points.shape} and box {edges.shape}; expected (atom, 3) and (3,)")
+    vectors = checked_cell(cell)
+    if points.ndim != 2 or points.shape[1] != 3:
+        raise ObservableError(f"position has shape {points.shape}; expected (atom, 3)")
     if n_pixels < 2 or not 0.0 < q_max < photon_wave_number / np.sqrt(2.0):
         raise ObservableError(
             f"q_max = {q_max} Å⁻¹ with photon_wave_number = {photon_wave_number} Å⁻¹ and {n_pixels} pixels; "
@@ -77,10 +77,11 @@ def speckle_pattern(
     q_z = np.sqrt(photon_wave_number**2 - q_x**2 - q_y**2) - photon_wave_number
     q = np.stack([q_x, q_y, q_z], axis=-1).reshape(-1, 3)
     if commensurate:
-        n, pixel = np.unique(np.rint(q * edges / (2.0 * np.pi)), axis=0, return_inverse=True)
-        rho = density_modes(points[None], edges, n)[0, pixel.ravel()]
+        nearest = q - minimum_image(q, wave_vector(np.eye(3), vectors))
+        n, pixel = np.unique(np.rint(nearest @ vectors.T / (2.0 * np.pi)), axis=0, return_inverse=True)
+        rho = density_modes(points[None], vectors, n)[0, pixel.ravel()]
     else:
-        rho = _modes_anywhere(wrap(points, edges), q)
+        rho = _modes_anywhere(wrap(points, vectors), q)
     intensity = (np.abs(rho) ** 2 / len(points)).reshape(n_pixels, n_pixels)
     return _picture(intensity, q_z, axis)
 

@@ -1,15 +1,17 @@
-"""Static structure factor S(q) on the reciprocal lattice of the cell, and the distance of two of them."""
+"""Static structure factors on the reciprocal lattice of the cell, total and partial, and the distance of two."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pytest_mlff.analysis.density import density_modes
-from pytest_mlff.analysis.geometry import reciprocal_vectors, replica_positions, wave_number
+from pytest_mlff.analysis.geometry import reciprocal_vectors, replica_positions, smallest_wave_number, wave_number
+from pytest_mlff.analysis.species import groups_of, pairs_of, stacked
 from pytest_mlff.analysis.statistics import curve_distance2, replica_mean
 from pytest_mlff.errors import ObservableError
 from pytest_mlff.schema import Estimate, validate_trajectory
@@ -30,12 +32,12 @@ def structure_factor(
     bin_width: float = 0.05,
     form_factor: FormFactor | None = None,
 ) -> xr.Dataset:
-    """Structure factor S(q), averaged over the wave vectors of each bin of |q|.
+    """Structure factor S(q) of all atoms, averaged over the wave vectors of each bin of |q|.
 
     Parameters
     ----------
     trajectory : xr.Dataset
-        ``position`` (replica, frame, atom, xyz) and ``box`` (xyz) in Å, see
+        ``position`` (replica, frame, atom, xyz) and ``cell`` (vector, xyz) in Å, see
         :func:`pytest_mlff.schema.validate_trajectory`. Every frame counts the same.
     q_max : float
         Largest |q| in Å⁻¹.
@@ -60,35 +62,94 @@ def structure_factor(
 
     Notes
     -----
-    S(q) = ⟨|Σ f exp(−iq·r)|²⟩/N with q = 2π n / L for integer n only, where the periodic images of an atom
-    scatter in phase; f = 1 unless a form factor is given.
+    S(q) = ⟨|Σ f exp(−iq·r)|²⟩/N with q = 2π n·inv(cell)ᵀ for integer n only, where the periodic images of an atom
+    scatter in phase; f = 1 unless a form factor is given: then S is the number-number one, whatever the species.
 
     Examples
     --------
     >>> import numpy as np
     >>> from pytest_mlff.synthetic import ideal_gas
-    >>> gas = ideal_gas(n_replicas=4, n_frames=50, n_atoms=64, box=[10, 10, 10], rng=np.random.default_rng(0))
+    >>> gas = ideal_gas(n_replicas=4, n_frames=50, n_atoms=64, cell=10 * np.eye(3), rng=np.random.default_rng(0))
     >>> s = structure_factor(gas, q_max=3.0)
     >>> bool(abs(s["S"].mean() - 1) < 0.05)
     True
     """
-    import xarray as xr
+    bins = _bins(trajectory, q_max, bin_width)
+    of_q, of_atom = _form_factor(form_factor, bins.length, trajectory.sizes["atom"])
+    curves = np.empty((trajectory.sizes["replica"], len(bins.n_vectors)))
+    for k in range(len(curves)):
+        power = of_q**2 * mean_power(replica_positions(trajectory, k), bins.cell, bins.n, of_atom)
+        curves[k] = bins.mean(power)
+    return _dataset(curves, bins, bin_width, weighted=form_factor is not None)
 
+
+def partial_structure_factors(trajectory: xr.Dataset, *, q_max: float, bin_width: float = 0.05) -> xr.Dataset:
+    """Partial structure factors S_ab(q) of Ashcroft and Langreth, one for each unordered pair of species.
+
+    Parameters
+    ----------
+    trajectory, q_max, bin_width
+        As for :func:`structure_factor`.
+
+    Returns
+    -------
+    xr.Dataset
+        As from :func:`structure_factor`, with the dimension ``pair`` first: its labels are such as ``Na-Cl``, the
+        coordinates ``first`` and ``second`` (pair) hold the species.
+
+    Raises
+    ------
+    ObservableError
+        As :func:`structure_factor`.
+
+    Notes
+    -----
+    S_ab(q) = ⟨Re ρ_a ρ_b*⟩/√(N_a N_b) with ρ_a = Σ exp(−iq·r) over the atoms of a: at large q it goes to 1 for
+    a = b and to 0 otherwise, and S = Σ_ab √(c_a c_b) S_ab with c the mole fractions is the number-number one, both
+    orders of an unlike pair counted (N. W. Ashcroft and D. C. Langreth, Phys. Rev. 156, 685 (1967)).
+    """
+    bins, pairs = _bins(trajectory, q_max, bin_width), pairs_of(trajectory)
+    groups = groups_of(trajectory)
+    curves = np.empty((len(pairs), trajectory.sizes["replica"], len(bins.n_vectors)))
+    for k in range(trajectory.sizes["replica"]):
+        powers = _cross_powers(replica_positions(trajectory, k), bins.cell, bins.n, groups, pairs)
+        curves[:, k] = [bins.mean(power) for power in powers]
+    return stacked([_dataset(one, bins, bin_width, weighted=False) for one in curves], pairs)
+
+
+@dataclass(frozen=True, slots=True)
+class _Bins:
+    """Wave vectors of a cell up to q_max, and the bins of |q| they fall into."""
+
+    cell: NDArray[np.float64]
+    n: NDArray[np.int64]  # (q, 3)
+    length: NDArray[np.float64]  # (q,) in 1/Å
+    member: NDArray[np.intp]  # (q,) bin
+    n_vectors: NDArray[np.intp]  # (bin,)
+
+    def mean(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Mean of values (q,) over each bin."""
+        return np.bincount(self.member, weights=values) / self.n_vectors
+
+
+def _bins(trajectory: xr.Dataset, q_max: float, bin_width: float) -> _Bins:
     validate_trajectory(trajectory)
-    box = np.asarray(trajectory["box"].values, dtype=np.float64)
-    n = reciprocal_vectors(box, q_min=0.0, q_max=q_max)
+    cell = np.asarray(trajectory["cell"].values, dtype=np.float64)
+    n = reciprocal_vectors(cell, q_min=0.0, q_max=q_max)
     if len(n) == 0 or not bin_width > 0.0:
         raise ObservableError(
             f"q_max = {q_max} Å⁻¹, bin_width = {bin_width} Å⁻¹; the smallest |q| of the cell is "
-            f"{2 * np.pi / box.max():g} Å⁻¹: pass q_max above it and a positive width"
+            f"{smallest_wave_number(cell):g} Å⁻¹: pass q_max above it and a positive width"
         )
-    length = wave_number(n, box)
-    of_q, of_atom = _form_factor(form_factor, length, trajectory.sizes["atom"])
-    bins, member, n_vectors = np.unique(_bin_index(length, bin_width), return_inverse=True, return_counts=True)
-    curves = np.empty((trajectory.sizes["replica"], len(bins)))
-    for k in range(len(curves)):
-        power = of_q**2 * mean_power(replica_positions(trajectory, k), box, n, of_atom)
-        curves[k] = np.bincount(member, weights=power) / n_vectors
+    length = wave_number(n, cell)
+    _, member, n_vectors = np.unique(_bin_index(length, bin_width), return_inverse=True, return_counts=True)
+    return _Bins(cell, n, length, member, n_vectors)
+
+
+def _dataset(curves: NDArray[np.float64], bins: _Bins, bin_width: float, *, weighted: bool) -> xr.Dataset:
+    """Make the data set of one S(q) from its curves (replica, bin)."""
+    import xarray as xr
+
     mean, stderr = replica_mean(curves)
     unit = {"units": "1"}
     return xr.Dataset(
@@ -96,16 +157,16 @@ def structure_factor(
             "S": ("q", mean, unit | {"long_name": "structure factor"}),
             "S_stderr": ("q", stderr, unit),
             "S_replica": (("replica", "q"), curves, unit),
-            "n_vectors": ("q", n_vectors, unit),
+            "n_vectors": ("q", bins.n_vectors, unit),
         },
-        coords={"q": ("q", np.bincount(member, weights=length) / n_vectors, {"units": "1/Å"})},
-        attrs={"bin_width": float(bin_width), "weighted": int(form_factor is not None)},
+        coords={"q": ("q", bins.mean(bins.length), {"units": "1/Å"})},
+        attrs={"bin_width": float(bin_width), "weighted": int(weighted)},
     )
 
 
 def mean_power(
     position: NDArray[np.floating],
-    box: NDArray[np.float64],
+    cell: NDArray[np.float64],
     n: NDArray[np.int64],
     weight: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
@@ -115,10 +176,10 @@ def mean_power(
     ----------
     position : ndarray, shape (frame, atom, 3)
         Positions in Å.
-    box : ndarray, shape (3,)
-        Edges of the cell in Å.
+    cell : ndarray, shape (3, 3)
+        Cell vectors in Å, as rows.
     n : ndarray of int, shape (q, 3)
-        Integers of the wave vectors q = 2π n / L.
+        Integers of the wave vectors q = 2π n·inv(cell)ᵀ.
     weight : ndarray, shape (atom,), optional
         What each atom scatters; 1 when omitted.
 
@@ -135,10 +196,30 @@ def mean_power(
         frames = position[start : start + step]
         modes = np.zeros((len(frames), len(n)), dtype=np.complex64)
         for value, atoms in groups:
-            modes += np.float32(value) * density_modes(frames[:, atoms], box, n)
+            modes += np.float32(value) * density_modes(frames[:, atoms], cell, n)
         total += np.sum(modes.real**2 + modes.imag**2, axis=0, dtype=np.float64)
     power: NDArray[np.float64] = total / (n_frames * n_atoms)
     return power
+
+
+def _cross_powers(
+    position: NDArray[np.floating],
+    cell: NDArray[np.float64],
+    n: NDArray[np.int64],
+    groups: Mapping[str, NDArray[np.intp]],
+    pairs: Sequence[tuple[str, str]],
+) -> list[NDArray[np.float64]]:
+    """⟨Re ρ_a ρ_b*⟩/√(N_a N_b) (q,) of one replica for each pair, averaged over frames."""
+    totals = [np.zeros(len(n)) for _ in pairs]
+    step = max(1, _BLOCK // (len(n) * len(groups)))
+    for start in range(0, len(position), step):
+        frames = position[start : start + step]
+        modes = {name: density_modes(frames[:, atoms], cell, n) for name, atoms in groups.items()}
+        for total, (a, b) in zip(totals, pairs, strict=True):
+            product = modes[a].real * modes[b].real + modes[a].imag * modes[b].imag
+            total += np.sum(product, axis=0, dtype=np.float64)
+    scale = [len(position) * np.sqrt(len(groups[a]) * len(groups[b])) for a, b in pairs]
+    return [total / of_pair for total, of_pair in zip(totals, scale, strict=True)]
 
 
 def distance2(candidate: xr.Dataset, reference: xr.Dataset) -> Estimate:
@@ -167,7 +248,7 @@ def distance2(candidate: xr.Dataset, reference: xr.Dataset) -> Estimate:
     if q.shape != other.shape or not np.allclose(q, other, rtol=1e-6, atol=0.0):
         raise ObservableError(
             f"candidate has q on {len(other)} points up to {other.max():g} Å⁻¹, reference {len(q)} up to "
-            f"{q.max():g} Å⁻¹; compute both in the same box, with the same q_max and bin_width"
+            f"{q.max():g} Å⁻¹; compute both in the same cell, with the same q_max and bin_width"
         )
     target = np.asarray(reference["S"].values, dtype=np.float64)
     scale = float(np.sum((target - 1.0) ** 2))

@@ -23,6 +23,7 @@ from pytest_mlff.analysis.shells import (
     time_correlation,
     wave_vector_shells,
 )
+from pytest_mlff.analysis.species import atoms_of
 from pytest_mlff.analysis.statistics import delete_one_stderr
 from pytest_mlff.errors import ObservableError
 from pytest_mlff.schema import validate_trajectory
@@ -63,6 +64,7 @@ def field_correlation(
     shells: Sequence[float] = PAPER_SHELLS,
     pooling: Pooling = "shell",
     max_lag: float = MAX_LAG,
+    species: str | None = None,
 ) -> xr.Dataset:
     """Normalised intermediate scattering function F(q, τ).
 
@@ -79,6 +81,8 @@ def field_correlation(
         :func:`pytest_mlff.analysis.shells.wave_vector_shells`; the self part always uses the plain shell.
     max_lag : float
         Longest lag in ps.
+    species : str, optional
+        Chemical symbol: only these atoms scatter. All of them, alike, if left out.
 
     Returns
     -------
@@ -103,7 +107,7 @@ def field_correlation(
     >>> import numpy as np
     >>> from pytest_mlff.synthetic import brownian_walkers
     >>> walkers = brownian_walkers(
-    ...     n_replicas=4, n_frames=116, n_atoms=256, box=[23.65] * 3,
+    ...     n_replicas=4, n_frames=116, n_atoms=256, cell=23.65 * np.eye(3),
     ...     diffusivity=0.36, frame_interval=0.1078, rng=np.random.default_rng(0),
     ... )
     >>> found = field_correlation(walkers, kind="self", shells=[1.844])
@@ -112,15 +116,15 @@ def field_correlation(
     True
     """
     found, interval, lags = _prepared(trajectory, shells, "shell" if kind == "self" else pooling, max_lag)
-    box = trajectory["box"].to_numpy()
-    curves = []
+    cell = trajectory["cell"].to_numpy()
+    curves, atoms = [], atoms_of(trajectory, species)
     for replica in range(trajectory.sizes["replica"]):
-        position = replica_positions(trajectory, replica)
+        position = replica_positions(trajectory, replica)[:, atoms]
         if kind == "self":
-            rows = [self_correlation(position, box, s, lags, max_vectors=SELF_VECTORS) for s in found]
+            rows = [self_correlation(position, cell, s, lags, max_vectors=SELF_VECTORS) for s in found]
         else:
             chosen = position if kind == "coherent" else position[:, tracked_atoms(position.shape[1])]
-            modes = shell_modes(chosen, box, found)
+            modes = shell_modes(chosen, cell, found)
             rows = [time_correlation(rho, lags, s.weight) for rho, s in zip(modes, found, strict=True)]
         curves.append(rows)
     scaled = np.array(curves)
@@ -179,12 +183,12 @@ def intensity_autocorrelation(
             f"kind = {kind!r}, exposure_frames = {exposure_frames}; expected 'coherent' or 'tracked', and at least 1"
         )
     found, interval, lags = _prepared(trajectory, shells, "shell", max_lag, trim=exposure_frames - 1)
-    box = trajectory["box"].to_numpy()
+    cell = trajectory["cell"].to_numpy()
     products, means = [], []
     for replica in range(trajectory.sizes["replica"]):
         position = replica_positions(trajectory, replica)
         chosen = position if kind == "coherent" else position[:, tracked_atoms(position.shape[1])]
-        intensities = [exposed(np.abs(rho) ** 2, exposure_frames) for rho in shell_modes(chosen, box, found)]
+        intensities = [exposed(np.abs(rho) ** 2, exposure_frames) for rho in shell_modes(chosen, cell, found)]
         products.append([time_correlation(one, lags) for one in intensities])
         means.append([one.mean() for one in intensities])
     intensity = np.array(means) / np.mean(means, axis=0)
@@ -222,7 +226,7 @@ def _prepared(
     validate_trajectory(trajectory)
     interval = frame_interval(trajectory)
     lags = count_lags(trajectory.sizes["frame"] - trim, interval, max_lag)
-    found = wave_vector_shells(trajectory["box"].to_numpy(), shells=shells, pooling=pooling)
+    found = wave_vector_shells(trajectory["cell"].to_numpy(), shells=shells, pooling=pooling)
     return found, interval, lags
 
 

@@ -134,7 +134,7 @@ def correlation_time(
     >>> import numpy as np
     >>> from pytest_mlff.synthetic import brownian_walkers
     >>> walkers = brownian_walkers(
-    ...     n_replicas=8, n_frames=116, n_atoms=256, box=[23.65] * 3,
+    ...     n_replicas=8, n_frames=116, n_atoms=256, cell=23.65 * np.eye(3),
     ...     diffusivity=0.36, frame_interval=0.1078, rng=np.random.default_rng(0),
     ... )
     >>> found = correlation_time(walkers)  # half of 2(exp(−x) − 1 + x)/x² is reached at x = 2ΓΔ = 2.56
@@ -270,11 +270,11 @@ def _from_intensity(trajectory: xr.Dataset, shell: float, average: Average, max_
     validate_trajectory(trajectory)
     interval = frame_interval(trajectory)
     exposures = count_lags(trajectory.sizes["frame"], interval, max_exposure) - 1
-    box = trajectory["box"].to_numpy()
-    found = wave_vector_shells(box, shells=[shell])
+    cell = trajectory["cell"].to_numpy()
+    found = wave_vector_shells(cell, shells=[shell])
     samples = []
     for replica in range(trajectory.sizes["replica"]):
-        (rho,) = shell_modes(replica_positions(trajectory, replica), box, found)
+        (rho,) = shell_modes(replica_positions(trajectory, replica), cell, found)
         samples.append(contrast_moments(np.abs(rho) ** 2, exposures, average=average))
     return _contrast_dataset(np.array(samples), intensity_contrast, interval, found[0].mean_q, len(found[0].n))
 

@@ -106,7 +106,7 @@ class Workbench:
         places = whole_one.positions
         if piece.atoms >= len(places):
             return whole_one
-        vector = minimum_image(places - places[piece.centre % len(places)], np.diagonal(whole_one.cell))
+        vector = minimum_image(places - places[piece.centre % len(places)], whole_one.cell)
         near = np.argsort(np.einsum("ij,ij->i", vector, vector), kind="stable")[: piece.atoms]
         return replace(whole_one, numbers=whole_one.numbers[near], positions=places[near])
 
@@ -124,7 +124,7 @@ class Workbench:
             Its atoms in a cubic cell of edge ``VACUUM``.
         """
         found = self.structure(piece)
-        vector = minimum_image(found.positions - found.positions[0], np.diagonal(found.cell))
+        vector = minimum_image(found.positions - found.positions[0], found.cell)
         return replace(found, positions=vector - vector.mean(axis=0) + 0.5 * VACUUM, cell=VACUUM * np.eye(3))
 
     def evaluator(self, structure: Structure, calculator: Any = None) -> StaticForces:

@@ -61,8 +61,8 @@ def group(row: str) -> str:
     str
         Such as ``gamma_self``.
     """
-    declared = TABLE[row]
-    return "-".join(filter(None, (declared.quantity, declared.phase)))
+    declared = TABLE.get(row)  # what cannot be loaded has a line without a row
+    return "-".join(filter(None, (declared.quantity, declared.phase))) if declared else row
 
 
 def caught_by(values: Sequence[Value]) -> list[str]:

@@ -243,7 +243,7 @@ def _phases(trajectory: Trajectory, frames: np.ndarray) -> np.ndarray:
     """Classify frames: as prepared (and checked), in a ramp what most atoms are; indices into ``PHASES``."""
     if trajectory.kind == "slab":
         return np.full(len(frames), PHASES.index("slab"))
-    solid = np.array([solid_atoms(frame, trajectory.state.box).mean() > 0.5 for frame in frames])
+    solid = np.array([solid_atoms(frame, np.diag(trajectory.state.box)).mean() > 0.5 for frame in frames])
     wrong = int((solid != (trajectory.kind == "solid")).sum())
     if trajectory.kind != "ramp" and wrong:
         edge, kelvin = trajectory.state.box[0], trajectory.state.temperatures[0]

@@ -154,7 +154,7 @@ def run_trajectory(trajectory: Trajectory, system: System) -> np.ndarray:
 
 def _wrapped(position: np.ndarray, box: Any) -> np.ndarray:
     """Wrap and round to float32: rounding must not put an atom onto the far face."""
-    rounded = wrap(position, box).astype(np.float32)
+    rounded = wrap(position, np.diag(box)).astype(np.float32)
     return np.where(rounded >= np.asarray(box), np.float32(0.0), rounded)
 
 

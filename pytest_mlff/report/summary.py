@@ -13,7 +13,7 @@ from pytest_mlff.report.progress import format_time
 from pytest_mlff.report.records import describe_models
 from pytest_mlff.report.run import Run
 from pytest_mlff.report.terminal import (
-    Piece,
+    Span,
     count_line,
     fit_encoding,
     in_printed_units,
@@ -190,7 +190,7 @@ def _rerun(run: Run, record: Record) -> str:
     return rerun(record.check, run.settings, run.spec_of(record.model), test=run.users_test(record))
 
 
-def _write(reporter: pytest.TerminalReporter, line: Sequence[Piece]) -> None:
+def _write(reporter: pytest.TerminalReporter, line: Sequence[Span]) -> None:
     for piece in line:
         reporter.write(fit_encoding(piece.text, _encoding()), **piece.markup)
     reporter.write("\n")

@@ -58,7 +58,7 @@ _ASCII = str.maketrans(
 )
 
 
-class Piece(NamedTuple):
+class Span(NamedTuple):
     """Text with the markup it wants."""
 
     text: str
@@ -92,7 +92,7 @@ def in_printed_units(record: Record) -> Record:
     return replace(record, unit=unit, **changes)
 
 
-def table(records: Sequence[Record], *, columns: int = 120) -> Iterator[tuple[Piece, ...]]:
+def table(records: Sequence[Record], *, columns: int = 120) -> Iterator[tuple[Span, ...]]:
     """Lay records out as a table.
 
     Parameters
@@ -104,7 +104,7 @@ def table(records: Sequence[Record], *, columns: int = 120) -> Iterator[tuple[Pi
 
     Yields
     ------
-    tuple of Piece
+    tuple of Span
         One line, headings first; only the verdict is coloured.
     """
     lines = [_HEADINGS, *(_cells(in_printed_units(record)) for record in records)]
@@ -120,7 +120,7 @@ def table(records: Sequence[Record], *, columns: int = 120) -> Iterator[tuple[Pi
                 continue
             text = cell.rjust(width) if name in _RIGHT else cell.ljust(width)
             markup = {"bold": True} if heading else _COLOURS[cell] if name == "verdict" else {}
-            pieces += [Piece(gap, {}), Piece(text, markup)]
+            pieces += [Span(gap, {}), Span(text, markup)]
         yield tuple(pieces)
 
 
@@ -145,7 +145,7 @@ def _cells(record: Record) -> tuple[str, ...]:
     )
 
 
-def remarks(records: Iterable[Record], rerun: Callable[[Record], str]) -> Iterator[tuple[Piece, ...]]:
+def remarks(records: Iterable[Record], rerun: Callable[[Record], str]) -> Iterator[tuple[Span, ...]]:
     """Say below the table what did not pass, why, and how to run it again.
 
     Parameters
@@ -157,22 +157,22 @@ def remarks(records: Iterable[Record], rerun: Callable[[Record], str]) -> Iterat
 
     Yields
     ------
-    tuple of Piece
+    tuple of Span
         One line for each FAIL, ERROR and INCONCLUSIVE; rows that are not applicable share one per reason.
     """
     skipped: dict[str, list[str]] = {}
     for record in records:
         if record.status in _ASKS_FOR_RERUN:
             yield (
-                Piece(record.status, _COLOURS[record.status]),
-                Piece(f" {record.check}: {rerun(record)}", {}),
+                Span(record.status, _COLOURS[record.status]),
+                Span(f" {record.check}: {rerun(record)}", {}),
             )
         elif record.status == "NOT_APPLICABLE":
             skipped.setdefault(record.reason, []).append(record.check)
     for reason, checks in skipped.items():
         yield (
-            Piece("NOT_APPLICABLE", _COLOURS["NOT_APPLICABLE"]),
-            Piece(f" {', '.join(checks)}: {reason}", {}),
+            Span("NOT_APPLICABLE", _COLOURS["NOT_APPLICABLE"]),
+            Span(f" {', '.join(checks)}: {reason}", {}),
         )
 
 

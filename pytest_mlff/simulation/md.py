@@ -142,8 +142,10 @@ def simulate(workshop: Workshop, run: Run, starts: np.ndarray, *, n_frames: int)
     }
     trajectory = trajectory_dataset(
         merged["position"],
-        np.diagonal(run.state.cell),
+        np.array(run.state.cell),
         workshop.system.frame_interval,
+        numbers=run.state.numbers,
+        masses=workshop.system.masses_of(run.state.numbers),
         state=run.state.name,
         force_calls=len(starts) * (run.equilibration_steps + n_frames * stride),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from pytest_mlff.errors import SpecError
 from pytest_mlff.systems.structure import volume
 from pytest_mlff.systems.system import Cell, Repeats, State, System, Thermostat, UnitCell, as_cell
 from pytest_mlff.units import G_PER_CM3
+
+MOST_ATOMS = 10**6
+"""Of a state: a hundred times those of a long run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +79,10 @@ def complete(description: Description) -> System:
 def _state(description: Description, state: StateDescription) -> State:
     if state.repeats is None:
         raise SpecError(f"{description.path}: the state {state.name} does not say repeats, the cells that fill it")
-    numbers = description.crystal.numbers * int(np.prod(state.repeats))
+    cells = math.prod(state.repeats)
+    if cells * len(description.crystal.numbers) > MOST_ATOMS:
+        raise SpecError(f"{description.path}: the state {state.name} has more than {MOST_ATOMS} atoms")
+    numbers = description.crystal.numbers * cells
     return State(
         name=state.name,
         phase=state.phase,

@@ -24,7 +24,8 @@ from pytest_mlff.errors import NonFiniteError, ObservableError
 from pytest_mlff.schema import trajectory_dataset
 
 CELLS, EDGE = 4, 5.45
-BOX = np.full(3, CELLS * EDGE)
+HEIGHT = CELLS * EDGE
+CELL = HEIGHT * np.eye(3)
 seeds = st.integers(0, 2**32 - 1)
 
 
@@ -40,8 +41,8 @@ def shaken(rng, amplitude=0.35):
 def half_melted(rng):
     """Below the middle a crystal with thermal motion, above it points at random."""
     position = shaken(rng, 0.25)
-    above = crystal()[:, 2] >= BOX[2] / 2 - 1e-9
-    position[above] = rng.uniform((0, 0, BOX[2] / 2), BOX, (above.sum(), 3))
+    above = crystal()[:, 2] >= HEIGHT / 2 - 1e-9
+    position[above] = rng.uniform((0, 0, HEIGHT / 2), HEIGHT, (above.sum(), 3))
     return position, ~above
 
 
@@ -49,13 +50,13 @@ def legendre6(x):
     return (231 * x**6 - 315 * x**4 + 105 * x**2 - 5) / 16
 
 
-def naive_coherent(position, box):
+def naive_coherent(position, cell):
     """Double loops over atoms and bonds; the addition theorem replaces every spherical harmonic."""
     n = len(position)
     bonds, neighbours = [], []
     for i in range(n):
         vector = position - position[i]
-        vector -= box * np.round(vector / box)
+        vector -= np.round(vector @ np.linalg.inv(cell)) @ cell
         distance = np.linalg.norm(vector, axis=1)
         order = [j for j in np.argsort(distance) if j != i][:12]
         neighbours.append(order)
@@ -74,7 +75,7 @@ def clusters(n_clusters, broken, edge=40.0):
     one = np.vstack([np.zeros(3), np.array(shell) * 2.7])
     position = one[None] + edge * np.arange(n_clusters)[:, None, None] * np.array([0.0, 0.0, 1.0])
     position[n_clusters - broken :, 1, 0] += edge / 4
-    return position.reshape(-1, 3), np.array([edge, edge, edge * n_clusters])
+    return position.reshape(-1, 3), np.diag([edge, edge, edge * n_clusters])
 
 
 def melting_clusters(n_clusters, counts, interval):
@@ -87,9 +88,9 @@ def melting_clusters(n_clusters, counts, interval):
 
 
 def test_every_atom_of_a_crystal_is_solid():
-    assert (coherent_neighbours(crystal(), BOX) == 12).all()
-    assert (neighbour_counts(crystal(), BOX) == 12).all()
-    run = trajectory_dataset(crystal()[None, None], BOX, 0.1)
+    assert (coherent_neighbours(crystal(), CELL) == 12).all()
+    assert (neighbour_counts(crystal(), CELL) == 12).all()
+    run = trajectory_dataset(crystal()[None, None], CELL, 0.1)
     for criterion in ("bonds", "count"):
         assert solid_fraction(run, criterion=criterion)["solid_fraction"].item() == 1.0
 
@@ -97,25 +98,25 @@ def test_every_atom_of_a_crystal_is_solid():
 def test_a_crystal_stays_solid_when_it_vibrates_and_expands():
     """0.35 Å a component is argon at 80 K; 6 % of linear expansion is more than argon has up to melting."""
     position = shaken(np.random.default_rng(1))
-    assert solid_atoms(position, BOX).mean() > 0.97
-    expanded = coherent_neighbours(1.06 * position, 1.06 * BOX)
-    assert np.array_equal(expanded, coherent_neighbours(position, BOX))
+    assert solid_atoms(position, CELL).mean() > 0.97
+    expanded = coherent_neighbours(1.06 * position, 1.06 * CELL)
+    assert np.array_equal(expanded, coherent_neighbours(position, CELL))
     # the count does not bear it: a neighbour on each side crosses its cutoff
-    assert solid_atoms(position, BOX, criterion="count").mean() < 0.97
+    assert solid_atoms(position, CELL, criterion="count").mean() < 0.97
 
 
 def test_points_at_random_are_no_solid():
     """Uncorrelated q₆ (13 components) exceed 0.5 with p ≈ 0.03 each: seven of twelve is never seen."""
-    gas = synthetic.ideal_gas(n_replicas=1, n_frames=4, n_atoms=400, box=BOX, rng=np.random.default_rng(2))
+    gas = synthetic.ideal_gas(n_replicas=1, n_frames=4, n_atoms=400, cell=CELL, rng=np.random.default_rng(2))
     assert solid_fraction(gas)["solid_fraction"].max() < 0.02
 
 
 def test_a_half_melted_cell_is_half_solid():
     """All but the atoms at the two faces are told apart: half a layer of 32 atoms at each, of 256."""
     position, solid = half_melted(np.random.default_rng(3))
-    found = solid_atoms(position, BOX)
-    depth = np.abs((position[:, 2] % BOX[2]) - BOX[2] / 4)
-    assert found[solid & (depth < BOX[2] / 8)].mean() > 0.97
+    found = solid_atoms(position, CELL)
+    depth = np.abs((position[:, 2] % HEIGHT) - HEIGHT / 4)
+    assert found[solid & (depth < HEIGHT / 8)].mean() > 0.97
     assert found[~solid].mean() < 0.25
     assert found.mean() == pytest.approx(0.5, abs=32 / 256)
 
@@ -123,8 +124,8 @@ def test_a_half_melted_cell_is_half_solid():
 def test_count_of_a_free_standing_film_is_exact():
     """Six atomic layers in vacuum: the outer two have 8 neighbours, the inner four 12."""
     film = crystal()[crystal()[:, 2] < 2.75 * EDGE]
-    assert solid_atoms(film, BOX, criterion="count").sum() == len(film) * 4 / 6
-    assert sorted(set(neighbour_counts(film, BOX))) == [8, 12]
+    assert solid_atoms(film, CELL, criterion="count").sum() == len(film) * 4 / 6
+    assert sorted(set(neighbour_counts(film, CELL))) == [8, 12]
 
 
 def test_drift_and_velocity_of_a_steady_melt_are_exact():
@@ -200,11 +201,11 @@ def test_coherent_neighbours_against_double_loops():
     rng = np.random.default_rng(5)
     position, _ = half_melted(rng)
     chosen = position[:64] + 0.0
-    box = np.array([14.0, 15.0, 16.0])
-    assert list(coherent_neighbours(chosen, box)) == naive_coherent(chosen, box)
+    cell = np.diag([14.0, 15.0, 16.0])
+    assert list(coherent_neighbours(chosen, cell)) == naive_coherent(chosen, cell)
     lattice = synthetic.fcc_sites(n_cells=2, lattice_parameter=5.4) + 0.5 * rng.standard_normal((32, 3))
-    counts = naive_coherent(lattice, np.full(3, 10.8))
-    assert list(coherent_neighbours(lattice, np.full(3, 10.8))) == counts
+    counts = naive_coherent(lattice, 10.8 * np.eye(3))
+    assert list(coherent_neighbours(lattice, 10.8 * np.eye(3))) == counts
     assert len(set(counts)) > 4  # a case in which the threshold matters
 
 
@@ -260,10 +261,10 @@ def test_translation_wrapping_and_permutation_do_not_matter(seed):
     rng = np.random.default_rng(seed)
     position, _ = half_melted(rng)
     order = rng.permutation(len(position))
-    moved = position + rng.uniform(-50, 50, 3) + BOX * rng.integers(-3, 4, position.shape)
+    moved = position + rng.uniform(-50, 50, 3) + rng.integers(-3, 4, position.shape) @ CELL
     for criterion in ("bonds", "count"):
-        here = solid_atoms(position, BOX, criterion=criterion)
-        there = solid_atoms(moved[order], BOX, criterion=criterion)
+        here = solid_atoms(position, CELL, criterion=criterion)
+        there = solid_atoms(moved[order], CELL, criterion=criterion)
         assert np.array_equal(there, here[order])
 
 
@@ -273,7 +274,7 @@ def test_bonds_know_no_axes_and_no_length(seed, axes, scale):
     rng = np.random.default_rng(seed)
     position, _ = half_melted(rng)
     turned = scale * position[:, axes] * rng.choice([-1.0, 1.0], 3)
-    assert np.array_equal(coherent_neighbours(turned, scale * BOX[axes]), coherent_neighbours(position, BOX))
+    assert np.array_equal(coherent_neighbours(turned, scale * CELL), coherent_neighbours(position, CELL))
 
 
 @settings(deadline=None, max_examples=50)
@@ -298,9 +299,9 @@ def test_refusals_name_what_is_wrong():
     with pytest.raises(ObservableError, match="'bonds' and 'count'"):
         solid_fraction(run, criterion="q4")
     with pytest.raises(ObservableError, match="12 atoms"):
-        coherent_neighbours(crystal()[:12], BOX)
-    with pytest.raises(ObservableError, match="half the shortest edge"):
-        neighbour_counts(crystal(), BOX, cutoff=BOX[0])
+        coherent_neighbours(crystal()[:12], CELL)
+    with pytest.raises(ObservableError, match="half the width of the cell"):
+        neighbour_counts(crystal(), CELL, cutoff=HEIGHT)
     with pytest.raises(ObservableError, match="positive errors"):
         zero_velocity_temperature([50, 60], [1.0, -1.0], [0.1, math.nan])
     with pytest.raises(ObservableError, match="2 temperatures"):

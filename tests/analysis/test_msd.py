@@ -13,7 +13,7 @@ from pytest_mlff.analysis.msd import LAG_WINDOW, mean_squared_displacement, self
 from pytest_mlff.errors import ObservableError
 from pytest_mlff.schema import trajectory_dataset
 
-BOX = [20.0, 21.0, 22.0]
+CELL = np.diag([20.0, 21.0, 22.0])
 INTERVAL = 0.1078
 D = 0.36
 seeds = st.integers(0, 2**32 - 1)
@@ -24,7 +24,7 @@ def walkers(rng, *, n_replicas=8, n_frames=116, n_atoms=16):
         n_replicas=n_replicas,
         n_frames=n_frames,
         n_atoms=n_atoms,
-        box=BOX,
+        cell=CELL,
         diffusivity=D,
         frame_interval=INTERVAL,
         rng=rng,
@@ -51,7 +51,7 @@ def test_ballistic_motion_is_exact():
     velocity = rng.normal(size=(3, 1, 10, 3))
     velocity -= velocity.mean(axis=2, keepdims=True)
     time = INTERVAL * np.arange(50)
-    run = trajectory_dataset(velocity * time[:, None, None], BOX, INTERVAL)
+    run = trajectory_dataset(velocity * time[:, None, None], CELL, INTERVAL)
     speed2 = np.sum(velocity[:, 0] ** 2, axis=-1).mean(axis=-1)
     for single_origin in (False, True):
         found = mean_squared_displacement(run, max_lag=4.0, single_origin=single_origin)
@@ -63,7 +63,7 @@ def test_ballistic_motion_is_exact():
 def test_two_atoms_by_hand():
     position = np.zeros((1, 3, 2, 3))
     position[0, :, 0, 0] = [0.0, 1.0, 5.0]
-    run = trajectory_dataset(position, BOX, 1.0)
+    run = trajectory_dataset(position, CELL, 1.0)
     # relative to the centre each atom makes half of the steps 1 and 4, and both of them together 5/2
     found = mean_squared_displacement(run, max_lag=2.0)
     assert found["msd"].values == pytest.approx([0.0, (0.25 + 4.0) / 2, 6.25])
@@ -137,7 +137,7 @@ def test_the_slope_is_taken_inside_the_window_only():
     rattle = rng.normal(size=run["position"].shape)
     for k in range(1, rattle.shape[1]):
         rattle[:, k] = memory * rattle[:, k - 1] + math.sqrt(1 - memory**2) * rattle[:, k]
-    caged = trajectory_dataset(run["position"].values + rattle, BOX, INTERVAL)
+    caged = trajectory_dataset(run["position"].values + rattle, CELL, INTERVAL)
     inside = self_diffusivity(caged, lag_window=(2.0, 6.0))
     assert abs(inside["D"] - seen_diffusivity(64)) < 4.0 * inside["D_stderr"]
     from_zero = self_diffusivity(caged, lag_window=(0.0, 6.0))
@@ -150,7 +150,7 @@ def test_both_ends_of_the_window_are_fitted():
     """A straight line through v²t² on an even grid from a to b has the slope v²(a + b)."""
     velocity = np.random.default_rng(9).normal(size=(3, 1, 10, 3))
     velocity -= velocity.mean(axis=2, keepdims=True)
-    run = trajectory_dataset(velocity * INTERVAL * np.arange(50)[:, None, None], BOX, INTERVAL)
+    run = trajectory_dataset(velocity * INTERVAL * np.arange(50)[:, None, None], CELL, INTERVAL)
     speed2 = np.sum(velocity[:, 0] ** 2, axis=-1).mean(axis=-1)
     for first, last in ((10, 30), (3, 4)):
         found = self_diffusivity(run, lag_window=(first * INTERVAL, last * INTERVAL))
@@ -218,4 +218,4 @@ def test_uneven_frames_and_bad_positions_are_refused():
     position = run["position"].values.copy()
     position[3, 7, 0, 0] = np.nan
     with pytest.raises(ObservableError, match=r"replica 3 .* frame 7"):
-        self_diffusivity(trajectory_dataset(position, BOX, INTERVAL))
+        self_diffusivity(trajectory_dataset(position, CELL, INTERVAL))

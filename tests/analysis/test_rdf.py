@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from pytest_mlff import synthetic
+from pytest_mlff.analysis.geometry import half_width
 from pytest_mlff.analysis.rdf import count_pairs, distance2, ideal_pairs, radial_distribution
 from pytest_mlff.errors import ObservableError
 from pytest_mlff.schema import trajectory_dataset
 
-BOX = np.array([11.0, 12.0, 13.5])
+CELL = np.diag([11.0, 12.0, 13.5])
+TRICLINIC = np.array([[11.2, 0.7, -0.4], [4.1, 11.5, 0.9], [-2.8, 3.7, 12.4]])
 seeds = st.integers(0, 2**32 - 1)
 
 
@@ -36,13 +38,14 @@ def crystal(rng, *, amplitude=0.4, n_replicas=8, n_frames=6):
     )
 
 
-def naive_counts(position, box, r_max, n_bins):
-    """Every pair, every image within one cell, in double precision."""
+def naive_counts(position, cell, r_max, n_bins):
+    """Every pair, every image within two cells, in double precision."""
     counts = np.zeros(n_bins, dtype=int)
-    shifts = np.stack(np.meshgrid(*[[-1, 0, 1]] * 3, indexing="ij"), axis=-1).reshape(-1, 3) * box
+    shifts = np.stack(np.meshgrid(*[range(-2, 3)] * 3, indexing="ij"), axis=-1).reshape(-1, 3) @ cell
+    inside = np.mod(position @ np.linalg.inv(cell), 1.0) @ cell
     for i in range(len(position)):
         for j in range(i):
-            d = np.mod(position[i], box) - np.mod(position[j], box)
+            d = inside[i] - inside[j]
             r = np.sqrt(((d + shifts) ** 2).sum(axis=1).min())
             if r < r_max:
                 counts[int(r / r_max * n_bins)] += 1
@@ -52,7 +55,7 @@ def naive_counts(position, box, r_max, n_bins):
 def test_shells_of_the_fcc_lattice():
     a, n_atoms = 5.0, 256
     sites = synthetic.fcc_sites(n_cells=4, lattice_parameter=a)
-    run = trajectory_dataset(sites[None, None], np.full(3, 4 * a), 0.1)
+    run = trajectory_dataset(sites[None, None], 4 * a * np.eye(3), 0.1)
     found = radial_distribution(run, r_max=9.0, n_bins=90)
     pairs = found["g_replica"].values[0] * ideal_pairs(np.linspace(0.0, 9.0, 91), n_atoms, (4 * a) ** 3)
     neighbours = np.rint(2 * pairs / n_atoms).astype(int)
@@ -69,20 +72,22 @@ def test_shells_of_the_fcc_lattice():
     assert np.isnan(found["g_stderr"]).all()
 
 
+@pytest.mark.parametrize("cell", [CELL, TRICLINIC], ids=["right angles", "none"])
 @pytest.mark.parametrize("n_atoms", [2, 3, 4, 31, 32])
-def test_counts_are_those_of_a_double_loop(n_atoms):
+def test_counts_are_those_of_a_double_loop(n_atoms, cell):
     position = np.random.default_rng(n_atoms).uniform(-20.0, 20.0, size=(n_atoms, 3))
-    found = count_pairs(position, BOX, r_max=5.5, n_bins=20)
-    np.testing.assert_array_equal(found, naive_counts(position, BOX, 5.5, 20))
+    r_max = half_width(cell)
+    found = count_pairs(position, cell, r_max=r_max, n_bins=20)
+    np.testing.assert_array_equal(found, naive_counts(position, cell, r_max, 20))
 
 
-def test_neighbour_list_and_direct_kernel_count_the_same():
+@pytest.mark.parametrize("skew", [0.0, 15.0])
+def test_neighbour_list_and_direct_kernel_count_the_same(skew):
     """Both sides of the switch: a sphere of 1/16 of the cell holds r = 2.47 Å x 10."""
-    pytest.importorskip("vesin")
-    box = np.array([100.0, 101.0, 102.0])
+    cell = np.array([[100.0, 0.0, 0.0], [skew, 101.0, 0.0], [-skew, skew, 102.0]])
     position = np.random.default_rng(0).uniform(0.0, 300.0, size=(1500, 3))
-    wide = count_pairs(position, box, r_max=40.0, n_bins=160)  # a quarter of the cell: every pair
-    near = count_pairs(position, box, r_max=20.0, n_bins=80)  # a thirtieth: neighbour list
+    wide = count_pairs(position, cell, r_max=40.0, n_bins=160)  # a quarter of the cell: every pair
+    near = count_pairs(position, cell, r_max=20.0, n_bins=80)  # a thirtieth: neighbour list
     # single precision may move a pair across the edge of a bin
     assert np.abs(wide[:80] - near).sum() <= 4
     assert near.sum() > 30000
@@ -90,7 +95,7 @@ def test_neighbour_list_and_direct_kernel_count_the_same():
 
 @pytest.mark.parametrize("n_atoms", [2, 9])
 def test_the_ideal_gas_has_g_one(n_atoms):
-    gas = synthetic.ideal_gas(n_replicas=20, n_frames=400, n_atoms=n_atoms, box=BOX, rng=np.random.default_rng(1))
+    gas = synthetic.ideal_gas(n_replicas=20, n_frames=400, n_atoms=n_atoms, cell=CELL, rng=np.random.default_rng(1))
     found = radial_distribution(gas, r_max=5.5, n_bins=4)
     z = (found["g"] - 1.0) / found["g_stderr"]
     assert np.abs(z).max() < 4.0
@@ -102,14 +107,14 @@ def test_the_ideal_gas_has_g_one(n_atoms):
 @given(seeds, st.integers(5, 40))
 def test_invariants(seed, n_atoms):
     rng = np.random.default_rng(seed)
-    position = rng.uniform(0.0, BOX, size=(n_atoms, 3))
-    plain = count_pairs(position, BOX, r_max=5.5, n_bins=50)
+    position = rng.random((n_atoms, 3)) @ CELL
+    plain = count_pairs(position, CELL, r_max=5.5, n_bins=50)
     assert (plain >= 0).all()
-    moved = count_pairs(position + rng.normal(size=3), BOX, r_max=5.5, n_bins=50)
-    wrapped = count_pairs(position + BOX * rng.integers(-5, 6, size=(n_atoms, 3)), BOX, r_max=5.5, n_bins=50)
-    mirrored = count_pairs(-position, BOX, r_max=5.5, n_bins=50)
-    scaled = count_pairs(2.0 * position, 2.0 * BOX, r_max=11.0, n_bins=50)
-    permuted = count_pairs(rng.permutation(position), BOX, r_max=5.5, n_bins=50)
+    moved = count_pairs(position + rng.normal(size=3), CELL, r_max=5.5, n_bins=50)
+    wrapped = count_pairs(position + rng.integers(-5, 6, size=(n_atoms, 3)) @ CELL, CELL, r_max=5.5, n_bins=50)
+    mirrored = count_pairs(-position, CELL, r_max=5.5, n_bins=50)
+    scaled = count_pairs(2.0 * position, 2.0 * CELL, r_max=11.0, n_bins=50)
+    permuted = count_pairs(rng.permutation(position), CELL, r_max=5.5, n_bins=50)
     for other in (moved, wrapped, mirrored, scaled, permuted):
         # single precision may move one pair across the edge of a bin
         assert np.abs(other - plain).sum() <= 2
@@ -133,7 +138,7 @@ def test_units_and_shapes():
 def ideal_curves(*, n_seeds, n_frames):
     rng = np.random.default_rng(3)
     for _ in range(n_seeds):
-        yield synthetic.ideal_gas(n_replicas=8, n_frames=n_frames, n_atoms=16, box=[10.0] * 3, rng=rng)
+        yield synthetic.ideal_gas(n_replicas=8, n_frames=n_frames, n_atoms=16, cell=10.0 * np.eye(3), rng=rng)
 
 
 def test_error_bars_follow_student():
@@ -196,31 +201,31 @@ def test_curves_on_different_grids_are_refused(crystal_reference):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"r_max": 5.6}, r"r_max = 5\.6 Å exceeds half the box \(5\.5 Å\).* pass r_max <= 5\.5"),
+        ({"r_max": 5.6}, r"r_max = 5\.6 Å exceeds half the width of the cell \(5\.5 Å\).* pass r_max <= 5\.5"),
         ({"r_max": 0.0}, "r_max = 0"),
         ({"r_max": math.nan}, "r_max = nan"),
         ({"r_max": 5.0, "n_bins": 0}, "n_bins = 0"),
     ],
 )
 def test_bad_ranges_are_refused(arguments, message):
-    gas = synthetic.ideal_gas(n_replicas=1, n_frames=1, n_atoms=4, box=BOX, rng=np.random.default_rng(0))
+    gas = synthetic.ideal_gas(n_replicas=1, n_frames=1, n_atoms=4, cell=CELL, rng=np.random.default_rng(0))
     with pytest.raises(ObservableError, match=message):
         radial_distribution(gas, **arguments)
 
 
 def test_half_of_the_box_itself_is_allowed():
-    box = [11.1, 12.0, 13.5]
-    gas = synthetic.ideal_gas(n_replicas=2, n_frames=1, n_atoms=4, box=box, rng=np.random.default_rng(0))
+    cell = np.diag([11.1, 12.0, 13.5])
+    gas = synthetic.ideal_gas(n_replicas=2, n_frames=1, n_atoms=4, cell=cell, rng=np.random.default_rng(0))
     for r_max in (11.1 / 2, np.nextafter(11.1 / 2, 6.0)):  # a caller's arithmetic may round upwards
         assert radial_distribution(gas, r_max=r_max)["g"].notnull().all()
 
 
 def test_one_atom_and_bad_positions_are_refused():
     rng = np.random.default_rng(0)
-    one = synthetic.ideal_gas(n_replicas=1, n_frames=1, n_atoms=1, box=BOX, rng=rng)
+    one = synthetic.ideal_gas(n_replicas=1, n_frames=1, n_atoms=1, cell=CELL, rng=rng)
     with pytest.raises(ObservableError, match="at least two"):
         radial_distribution(one, r_max=5.0)
     position = rng.random((2, 3, 4, 3))
     position[1, 2, 0, 0] = np.inf
     with pytest.raises(ObservableError, match=r"replica 1 .* frame 2"):
-        radial_distribution(trajectory_dataset(position, BOX, 0.1), r_max=5.0)
+        radial_distribution(trajectory_dataset(position, CELL, 0.1), r_max=5.0)

@@ -17,13 +17,13 @@ from pytest_mlff.errors import ObservableError
 from pytest_mlff.schema import trajectory_dataset
 
 LAG = 0.1078 * np.arange(3, 19)
-BOX = [14.0] * 3
+CELL = 14.0 * np.eye(3)
 DIFFUSIVITY = 0.4
 
 
 def walkers(seed, *, replicas=8, frames=116, atoms=40):
     return synthetic.brownian_walkers(
-        n_replicas=replicas, n_frames=frames, n_atoms=atoms, box=BOX, diffusivity=DIFFUSIVITY,
+        n_replicas=replicas, n_frames=frames, n_atoms=atoms, cell=CELL, diffusivity=DIFFUSIVITY,
         frame_interval=0.1078, rng=np.random.default_rng(seed),
     )  # fmt: skip
 
@@ -188,14 +188,14 @@ def test_halved_runs_do_not_move_the_mean(many, name):
 
 def test_self_rate_has_no_bias(many):
     value = many["self", "whole"][:, 0]
-    (shell,) = wave_vector_shells(BOX, shells=[1.4])
+    (shell,) = wave_vector_shells(CELL, shells=[1.4])
     exact = DIFFUSIVITY * shell.mean_q**2
     assert abs(value.mean() - exact) < 4 * value.std() / np.sqrt(SEEDS)
 
 
 def test_single_precision_trajectories_are_enough():
     data = walkers(9, replicas=2)
-    exact = trajectory_dataset(data["position"].to_numpy().astype(np.float64), BOX, 0.1078)
+    exact = trajectory_dataset(data["position"].to_numpy().astype(np.float64), CELL, 0.1078)
     for kind in ("self", "coherent"):
         one = relaxation_rate(data, kind=kind, shells=[1.4])["gamma"]
         np.testing.assert_allclose(one, relaxation_rate(exact, kind=kind, shells=[1.4])["gamma"], rtol=1e-5)

@@ -7,7 +7,7 @@ from pytest_mlff import synthetic
 from pytest_mlff.analysis.speckle import speckle_pattern
 from pytest_mlff.errors import ObservableError
 
-BOX = [20.0, 20.0, 20.0]
+CELL = 20.0 * np.eye(3)
 
 
 def gas(n_atoms, seed=0):
@@ -16,7 +16,7 @@ def gas(n_atoms, seed=0):
 
 def test_picture_equals_the_direct_sum_on_the_sphere():
     position = gas(40)
-    picture = speckle_pattern(position, BOX, n_pixels=9, q_max=2.0, photon_wave_number=4.0)
+    picture = speckle_pattern(position, CELL, n_pixels=9, q_max=2.0, photon_wave_number=4.0)
     assert picture["intensity"].dims == ("y", "x")
     for row in range(9):
         for column in range(9):
@@ -29,7 +29,7 @@ def test_picture_equals_the_direct_sum_on_the_sphere():
 
 def test_forward_direction_scatters_all_atoms():
     for commensurate in (False, True):
-        picture = speckle_pattern(gas(300), BOX, commensurate=commensurate)
+        picture = speckle_pattern(gas(300), CELL, commensurate=commensurate)
         assert picture["intensity"].shape == (81, 81)
         assert float(picture["intensity"][40, 40]) == pytest.approx(300, rel=1e-5)
         assert float(picture["q_x"][40]) == pytest.approx(0, abs=1e-12)
@@ -37,7 +37,7 @@ def test_forward_direction_scatters_all_atoms():
 
 def test_commensurate_picture_takes_the_nearest_wave_vectors():
     position = gas(50)
-    picture = speckle_pattern(position, BOX, n_pixels=15, commensurate=True)
+    picture = speckle_pattern(position, CELL, n_pixels=15, commensurate=True)
     q_y, q_x = np.meshgrid(picture["q_y"], picture["q_x"], indexing="ij")
     q = np.stack([q_x, q_y, picture["q_z"]], axis=-1)
     lattice = np.rint(q * 20 / (2 * np.pi)) * 2 * np.pi / 20
@@ -46,7 +46,7 @@ def test_commensurate_picture_takes_the_nearest_wave_vectors():
 
 
 def test_speckle_of_an_ideal_gas_is_exponentially_distributed():
-    picture = speckle_pattern(gas(2000, 3), BOX, commensurate=True, n_pixels=121, q_max=3.0)
+    picture = speckle_pattern(gas(2000, 3), CELL, commensurate=True, n_pixels=121, q_max=3.0)
     intensity = np.unique(picture["intensity"].to_numpy())  # each wave vector once
     intensity = intensity[intensity < 100]
     n = len(intensity)
@@ -61,11 +61,11 @@ def test_invariances(shift, seed):
     rng = np.random.default_rng(seed)
     position = rng.random((30, 3)) * 20
     options = {"n_pixels": 11, "commensurate": True}
-    first = speckle_pattern(position, BOX, **options)["intensity"]
+    first = speckle_pattern(position, CELL, **options)["intensity"]
     moved = (position + shift)[rng.permutation(30)]
-    np.testing.assert_allclose(speckle_pattern(moved, BOX, **options)["intensity"], first, atol=2e-3)
-    free = speckle_pattern(position, BOX, n_pixels=11)["intensity"]
-    wrapped = speckle_pattern(position + 20 * rng.integers(-2, 3, (30, 3)), BOX, n_pixels=11)["intensity"]
+    np.testing.assert_allclose(speckle_pattern(moved, CELL, **options)["intensity"], first, atol=2e-3)
+    free = speckle_pattern(position, CELL, n_pixels=11)["intensity"]
+    wrapped = speckle_pattern(position + 20 * rng.integers(-2, 3, (30, 3)), CELL, n_pixels=11)["intensity"]
     np.testing.assert_allclose(wrapped, free, atol=2e-3)
     assert (free >= 0).all()
 
@@ -73,16 +73,16 @@ def test_invariances(shift, seed):
 def test_crystal_shows_its_bragg_peaks():
     sites = synthetic.fcc_sites(n_cells=4, lattice_parameter=5.27)
     peak = 2 * 2 * np.pi / 5.27  # (2, 0, 0)
-    picture = speckle_pattern(sites, [21.08] * 3, n_pixels=3, q_max=peak, photon_wave_number=1e4)["intensity"]
+    picture = speckle_pattern(sites, 21.08 * np.eye(3), n_pixels=3, q_max=peak, photon_wave_number=1e4)["intensity"]
     assert float(picture[1, 0]) == pytest.approx(256, rel=1e-3)
     assert float(picture[1, 2]) == pytest.approx(256, rel=1e-3)
 
 
 def test_units_and_bad_requests():
-    picture = speckle_pattern(gas(5), BOX, n_pixels=5)
+    picture = speckle_pattern(gas(5), CELL, n_pixels=5)
     for name in picture.variables:
         assert picture[name].attrs["units"] in {"1", "1/Å"}
     with pytest.raises(ObservableError, match="photon_wave_number"):
-        speckle_pattern(gas(5), BOX, q_max=4.0)
+        speckle_pattern(gas(5), CELL, q_max=4.0)
     with pytest.raises(ObservableError, match="atom, 3"):
-        speckle_pattern(np.zeros((2, 5, 3)), BOX)
+        speckle_pattern(np.zeros((2, 5, 3)), CELL)

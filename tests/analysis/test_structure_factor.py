@@ -14,8 +14,8 @@ from pytest_mlff.analysis.structure_factor import distance2, mean_power, structu
 from pytest_mlff.errors import ObservableError
 from pytest_mlff.schema import trajectory_dataset
 
-BOX = np.array([11.0, 12.0, 13.5])
-VECTORS = reciprocal_vectors(BOX, q_min=0.0, q_max=1.5)
+CELL = np.diag([11.0, 12.0, 13.5])
+VECTORS = reciprocal_vectors(CELL, q_min=0.0, q_max=1.5)
 seeds = st.integers(0, 2**32 - 1)
 
 
@@ -30,9 +30,9 @@ def crystal(rng, *, amplitude=0.4, n_replicas=8, n_frames=6):
     )
 
 
-def naive_power(position, box, n, weight):
+def naive_power(position, cell, n, weight):
     """The definition in double precision."""
-    phase = np.einsum("fax,qx->faq", position.astype(float), 2 * np.pi * n / box)
+    phase = np.einsum("fax,qx->faq", position.astype(float), 2 * np.pi * n @ np.linalg.inv(cell).T)
     rho = np.einsum("a,faq->fq", weight, np.exp(-1j * phase))
     return np.mean(np.abs(rho) ** 2, axis=0) / position.shape[1]
 
@@ -40,8 +40,8 @@ def naive_power(position, box, n, weight):
 def test_bragg_peaks_of_the_fcc_lattice():
     a, n_cells = 5.0, 2
     sites = synthetic.fcc_sites(n_cells=n_cells, lattice_parameter=a)
-    n = reciprocal_vectors([n_cells * a] * 3, q_min=0.0, q_max=5.0)
-    found = mean_power(sites[None], np.full(3, n_cells * a), n)
+    n = reciprocal_vectors(n_cells * a * np.eye(3), q_min=0.0, q_max=5.0)
+    found = mean_power(sites[None], n_cells * a * np.eye(3), n)
     h = n / n_cells
     allowed = np.all(h == np.rint(h), axis=1) & np.all(np.mod(h, 2) == np.mod(h[:, :1], 2), axis=1)
     # the modes are summed in single precision: |ρ| is known to 1e-5 √N
@@ -55,14 +55,14 @@ def test_power_is_that_of_the_direct_sum():
     position = rng.uniform(-30.0, 30.0, size=(4, 20, 3))
     weight = rng.choice([1.0, -0.5, 2.5], size=20)
     np.testing.assert_allclose(
-        mean_power(position, BOX, VECTORS),
-        naive_power(position, BOX, VECTORS, np.ones(20)),
+        mean_power(position, CELL, VECTORS),
+        naive_power(position, CELL, VECTORS, np.ones(20)),
         rtol=1e-3,
         atol=1e-4,
     )
     np.testing.assert_allclose(
-        mean_power(position, BOX, VECTORS, weight),
-        naive_power(position, BOX, VECTORS, weight),
+        mean_power(position, CELL, VECTORS, weight),
+        naive_power(position, CELL, VECTORS, weight),
         rtol=1e-3,
         atol=1e-4,
     )
@@ -71,10 +71,10 @@ def test_power_is_that_of_the_direct_sum():
 def test_bins_average_the_wave_vectors_they_hold():
     run = crystal(np.random.default_rng(1), n_replicas=2)
     found = structure_factor(run, q_max=3.0, bin_width=0.4)
-    box = run["box"].values
-    n = reciprocal_vectors(box, q_min=0.0, q_max=3.0)
-    length = wave_number(n, box)
-    power = naive_power(run["position"].values[1], box, n, np.ones(32))
+    cell = run["cell"].values
+    n = reciprocal_vectors(cell, q_min=0.0, q_max=3.0)
+    length = wave_number(n, cell)
+    power = naive_power(run["position"].values[1], cell, n, np.ones(32))
     used = 0
     for q, s, number in zip(found["q"], found["S_replica"][1], found["n_vectors"], strict=True):
         inside = np.floor(length / 0.4 + 1e-9) == np.floor(float(q) / 0.4)
@@ -91,7 +91,7 @@ def test_narrow_bins_hold_whole_shells():
 
 
 def test_the_ideal_gas_scatters_one():
-    gas = synthetic.ideal_gas(n_replicas=20, n_frames=60, n_atoms=10, box=BOX, rng=np.random.default_rng(2))
+    gas = synthetic.ideal_gas(n_replicas=20, n_frames=60, n_atoms=10, cell=CELL, rng=np.random.default_rng(2))
     found = structure_factor(gas, q_max=2.0, bin_width=0.5)
     assert np.abs((found["S"] - 1.0) / found["S_stderr"]).max() < 4.0
     assert found["S_stderr"].max() < 0.05
@@ -100,14 +100,14 @@ def test_the_ideal_gas_scatters_one():
 def test_a_harmonic_crystal_has_its_debye_waller_factor():
     u = 0.4
     run = crystal(np.random.default_rng(3), amplitude=u, n_replicas=16, n_frames=40)
-    box = run["box"].values
+    cell = run["cell"].values
     found = structure_factor(run, q_max=3.0, bin_width=1e-3)
     still = structure_factor(crystal(np.random.default_rng(0), amplitude=0.0), q_max=3.0, bin_width=1e-3)
     expected = 1.0 + np.exp(-(found["q"] ** 2) * u**2) * (still["S"] - 1.0)
     z = ((found["S"] - expected) / found["S_stderr"]).values
     # t with 15 degrees of freedom on some 25 shells
     assert np.abs(z).max() < 5.0
-    assert box[0] == pytest.approx(10.6)
+    assert cell[0, 0] == pytest.approx(10.6)
     assert float(expected.max()) > 10.0
 
 
@@ -128,17 +128,17 @@ def test_form_factors_weight_the_amplitude():
 @given(seeds, st.integers(2, 30))
 def test_invariants(seed, n_atoms):
     rng = np.random.default_rng(seed)
-    position = rng.uniform(0.0, BOX, size=(2, n_atoms, 3))
-    plain = mean_power(position, BOX, VECTORS)
+    position = rng.random((2, n_atoms, 3)) @ CELL
+    plain = mean_power(position, CELL, VECTORS)
     assert (plain >= 0.0).all()
     assert (plain <= n_atoms * (1 + 1e-5)).all()
     others = [
-        mean_power(position + rng.normal(size=3), BOX, VECTORS),
-        mean_power(position + BOX * rng.integers(-5, 6, size=position.shape), BOX, VECTORS),
-        mean_power(-position, BOX, VECTORS),
-        mean_power(position[:, rng.permutation(n_atoms)], BOX, VECTORS),
-        mean_power(2.0 * position, 2.0 * BOX, VECTORS),
-        mean_power(position, BOX, -VECTORS),
+        mean_power(position + rng.normal(size=3), CELL, VECTORS),
+        mean_power(position + rng.integers(-5, 6, size=position.shape) @ CELL, CELL, VECTORS),
+        mean_power(-position, CELL, VECTORS),
+        mean_power(position[:, rng.permutation(n_atoms)], CELL, VECTORS),
+        mean_power(2.0 * position, 2.0 * CELL, VECTORS),
+        mean_power(position, CELL, -VECTORS),
     ]
     for other in others:
         np.testing.assert_allclose(other, plain, rtol=1e-3, atol=1e-3)
@@ -154,7 +154,7 @@ def test_long_runs_are_taken_in_blocks(monkeypatch):
 def ideal_runs(*, n_seeds, n_frames):
     rng = np.random.default_rng(6)
     for _ in range(n_seeds):
-        yield synthetic.ideal_gas(n_replicas=8, n_frames=n_frames, n_atoms=16, box=[10.0] * 3, rng=rng)
+        yield synthetic.ideal_gas(n_replicas=8, n_frames=n_frames, n_atoms=16, cell=10.0 * np.eye(3), rng=rng)
 
 
 def test_error_bars_follow_student():
@@ -240,4 +240,4 @@ def test_bad_positions_are_refused():
     position = np.zeros((1, 2, 4, 3))
     position[0, 1, 2] = np.nan
     with pytest.raises(ObservableError, match="frame 1"):
-        structure_factor(trajectory_dataset(position, BOX, 0.1), q_max=2.0)
+        structure_factor(trajectory_dataset(position, CELL, 0.1), q_max=2.0)

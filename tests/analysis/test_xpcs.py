@@ -10,21 +10,21 @@ from pytest_mlff.analysis.xpcs import exposed, field_correlation, intensity_auto
 from pytest_mlff.errors import ObservableError
 from pytest_mlff.schema import trajectory_dataset
 
-BOX = [12.0, 13.0, 14.0]
+CELL = np.diag([12.0, 13.0, 14.0])
 SHELLS = (0.9, 1.3)
 
 
-def random_trajectory(*, replicas=3, frames=14, atoms=8, seed=0, box=BOX):
+def random_trajectory(*, replicas=3, frames=14, atoms=8, seed=0, cell=CELL):
     rng = np.random.default_rng(seed)
     step = rng.normal(0, 0.4, (replicas, frames, atoms, 3))
-    position = np.cumsum(step, axis=1) + rng.random((replicas, 1, atoms, 3)) * box
-    return trajectory_dataset(position, box, 0.5)
+    position = np.cumsum(step, axis=1) + rng.random((replicas, 1, atoms, 3)) @ cell
+    return trajectory_dataset(position, cell, 0.5)
 
 
 def naive_intensity(trajectory, shell, atoms=slice(None)):
     """ρ_q(t)/√N from the definition; shape (replica, frame, q)."""
     position = trajectory["position"].to_numpy()[:, :, atoms].astype(float)
-    q = 2 * np.pi * shell.n / trajectory["box"].to_numpy()
+    q = 2 * np.pi * shell.n @ np.linalg.inv(trajectory["cell"].to_numpy()).T
     return np.exp(-1j * position @ q.T).sum(axis=2) / np.sqrt(position.shape[2])
 
 
@@ -33,7 +33,7 @@ def test_field_correlation_equals_the_double_loop(kind):
     trajectory = random_trajectory()
     found = field_correlation(trajectory, kind=kind, shells=SHELLS, max_lag=3.0)
     assert found["lag"].to_numpy() == pytest.approx(0.5 * np.arange(7))
-    for k, shell in enumerate(wave_vector_shells(BOX, shells=SHELLS)):
+    for k, shell in enumerate(wave_vector_shells(CELL, shells=SHELLS)):
         if kind == "self":
             parts = [naive_intensity(trajectory, shell, slice(j, j + 1)) for j in range(8)]
             parts = np.concatenate(parts, axis=2)
@@ -55,7 +55,7 @@ def test_field_correlation_equals_the_double_loop(kind):
 def test_g2_equals_the_double_loop(kind, exposure):
     trajectory = random_trajectory(atoms=300, frames=12)
     found = intensity_autocorrelation(trajectory, kind=kind, shells=SHELLS, max_lag=3.0, exposure_frames=exposure)
-    for k, shell in enumerate(wave_vector_shells(BOX, shells=SHELLS)):
+    for k, shell in enumerate(wave_vector_shells(CELL, shells=SHELLS)):
         atoms = tracked_atoms(300) if kind == "tracked" else slice(None)
         snapshot = np.abs(naive_intensity(trajectory, shell, atoms)) ** 2
         image = np.array([[one[t : t + exposure].mean(axis=0) for t in range(13 - exposure)] for one in snapshot])
@@ -68,12 +68,12 @@ def test_g2_equals_the_double_loop(kind, exposure):
 def test_uniform_motion_turns_the_phase_and_leaves_the_intensity():
     rng = np.random.default_rng(1)
     velocity = np.array([0.3, -0.2, 0.5])
-    start = rng.random((2, 1, 50, 3)) * BOX
+    start = rng.random((2, 1, 50, 3)) @ CELL
     position = start + velocity * 0.5 * np.arange(20)[:, None, None]
-    trajectory = trajectory_dataset(position, BOX, 0.5)
+    trajectory = trajectory_dataset(position, CELL, 0.5)
     lag = 0.5 * np.arange(7)
-    for k, shell in enumerate(wave_vector_shells(BOX, shells=SHELLS)):
-        phase = np.cos(lag[:, None] * (2 * np.pi * shell.n / BOX @ velocity))
+    for k, shell in enumerate(wave_vector_shells(CELL, shells=SHELLS)):
+        phase = np.cos(lag[:, None] * (2 * np.pi * shell.n @ np.linalg.inv(CELL).T @ velocity))
         found = field_correlation(trajectory, kind="self", shells=SHELLS, max_lag=3.0)
         np.testing.assert_allclose(found["field_correlation"][k], phase.mean(axis=1), atol=1e-5)
         intensity = np.abs(naive_intensity(trajectory, shell)) ** 2
@@ -87,7 +87,7 @@ def test_uniform_motion_turns_the_phase_and_leaves_the_intensity():
 @pytest.mark.parametrize("pooling", ["shell", "interpolated"])
 def test_brownian_walkers_decay_as_they_must(pooling):
     walkers = synthetic.brownian_walkers(
-        n_replicas=16, n_frames=120, n_atoms=100, box=[20.0] * 3, diffusivity=0.4, frame_interval=0.1,
+        n_replicas=16, n_frames=120, n_atoms=100, cell=20.0 * np.eye(3), diffusivity=0.4, frame_interval=0.1,
         rng=np.random.default_rng(2),
     )  # fmt: skip
     shells = (1.0, 1.5)
@@ -130,12 +130,12 @@ def test_invariances(seed, shift):
     rng = np.random.default_rng(seed)
     trajectory = random_trajectory(seed=seed)
     position = trajectory["position"].to_numpy()
-    moved = (position + shift)[:, :, rng.permutation(8)] + np.array(BOX) * rng.integers(-2, 3, (1, 1, 8, 3))
-    scaled = trajectory_dataset(2 * position, 2 * np.array(BOX), 0.5)
+    moved = (position + shift)[:, :, rng.permutation(8)] + rng.integers(-2, 3, (1, 1, 8, 3)) @ CELL
+    scaled = trajectory_dataset(2 * position, 2 * CELL, 0.5)
     options = {"shells": SHELLS, "max_lag": 3.0}
     for kind in ("coherent", "self"):
         first = field_correlation(trajectory, kind=kind, **options)
-        second = field_correlation(trajectory_dataset(moved, BOX, 0.5), kind=kind, **options)
+        second = field_correlation(trajectory_dataset(moved, CELL, 0.5), kind=kind, **options)
         np.testing.assert_allclose(first["field_correlation"], second["field_correlation"], atol=3e-5)
         np.testing.assert_allclose(first["field_correlation"].isel(lag=0), 1, rtol=1e-12)
     g2 = intensity_autocorrelation(trajectory, **options)["g2"]
@@ -149,7 +149,7 @@ def test_every_variable_has_a_unit_and_the_shells_are_told():
     found = field_correlation(random_trajectory(), shells=SHELLS, max_lag=3.0)
     for name in found.variables:
         assert found[name].attrs["units"] in {"1", "1/Å", "ps"}
-    shells = wave_vector_shells(BOX, shells=SHELLS)
+    shells = wave_vector_shells(CELL, shells=SHELLS)
     assert found["n_vectors"].to_numpy().tolist() == [len(shell.n) for shell in shells]
     assert found["mean_q"].to_numpy() == pytest.approx([shell.mean_q for shell in shells])
 

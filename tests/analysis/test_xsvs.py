@@ -18,13 +18,13 @@ from pytest_mlff.analysis.xsvs import (
 from pytest_mlff.errors import NonFiniteError, ObservableError
 from pytest_mlff.schema import trajectory_dataset
 
-BOX = [14.0] * 3
+CELL = 14.0 * np.eye(3)
 SHELL = 1.4
 
 
 def walkers(seed, *, replicas=8, frames=100, atoms=60, diffusivity=0.4):
     return synthetic.brownian_walkers(
-        n_replicas=replicas, n_frames=frames, n_atoms=atoms, box=BOX, diffusivity=diffusivity,
+        n_replicas=replicas, n_frames=frames, n_atoms=atoms, cell=CELL, diffusivity=diffusivity,
         frame_interval=0.1078, rng=np.random.default_rng(seed),
     )  # fmt: skip
 
@@ -53,7 +53,7 @@ def test_intensity_moments_equal_the_loop():
 
 def test_constant_speckle_keeps_its_contrast_and_is_told_to_be_bounded():
     start = np.random.default_rng(2).random((3, 1, 50, 3)) * 14
-    frozen = trajectory_dataset(np.repeat(start, 70, axis=1), BOX, 0.1)
+    frozen = trajectory_dataset(np.repeat(start, 70, axis=1), CELL, 0.1)
     for source in ("field", "intensity"):
         contrast = optical_contrast(frozen, shell=SHELL, source=source)["contrast"]
         np.testing.assert_allclose(contrast, contrast[0], rtol=1e-4)
@@ -213,6 +213,6 @@ def test_contrast_is_unbiased(many, source):
 
 def test_shell_of_the_paper_is_the_default():
     data = walkers(10, replicas=2, frames=60)
-    (shell,) = wave_vector_shells(BOX, shells=[1.844])
+    (shell,) = wave_vector_shells(CELL, shells=[1.844])
     assert float(optical_contrast(data)["mean_q"]) == pytest.approx(shell.mean_q)
     assert float(correlation_time(data)["mean_q"]) == pytest.approx(shell.mean_q)

@@ -32,7 +32,7 @@ def main(n_atoms: int, n_frames: int) -> None:
         n_replicas=1,
         n_frames=n_frames,
         n_atoms=n_atoms,
-        box=np.diagonal(ARGON.state(f"100K-{n_atoms}").cell),
+        cell=ARGON.state(f"100K-{n_atoms}").cell,
         diffusivity=DIFFUSIVITY,
         frame_interval=synthetic.ARGON_FRAME_INTERVAL,
         rng=np.random.default_rng(0),

@@ -18,7 +18,7 @@ def test_radial_distribution_beside_freud(race, peer, say, gas, n_cells, r_max, 
     freud = peer("freud")
     freud.parallel.set_num_threads(1)
     position, box = gas(n_cells, n_frames=n_frames)
-    trajectory, cell = trajectory_dataset(position[None], box, 0.1078), freud.box.Box(*box)
+    trajectory, cell = trajectory_dataset(position[None], np.diag(box), 0.1078), freud.box.Box(*box)
     theirs = freud.density.RDF(bins=N_BINS, r_max=r_max, normalization_mode="finite_size")
 
     def compute():
@@ -36,11 +36,11 @@ def test_radial_distribution_beside_freud(race, peer, say, gas, n_cells, r_max, 
 
 
 def shells(box):
-    return np.concatenate([shell.n for shell in wave_vector_shells(box)])
+    return np.concatenate([shell.n for shell in wave_vector_shells(np.diag(box))])
 
 
 def bands(box):
-    return np.concatenate([band.n for band in wave_vector_shells(box, pooling="interpolated")])
+    return np.concatenate([band.n for band in wave_vector_shells(np.diag(box), pooling="interpolated")])
 
 
 VECTORS = {
@@ -59,7 +59,7 @@ def test_density_modes_beside_dynasor(race, peer, say, gas, smallest, which):
     n_atoms, n = position.shape[1], VECTORS[which](box)
     q, exact = 2.0 * np.pi * n / box, position.astype(float)
     found = race(
-        lambda: density_modes(position, box, n),
+        lambda: density_modes(position, np.diag(box), n),
         lambda: [reciprocal.calc_rho_q(frame, q) for frame in exact],
         rounds=9,
     )

@@ -34,7 +34,7 @@ def walkers():
         n_replicas=3,
         n_frames=60,
         n_atoms=256,
-        box=np.diagonal(ARGON.state("100K-256").cell),
+        cell=ARGON.state("100K-256").cell,
         diffusivity=0.34,
         frame_interval=0.1078,
         rng=np.random.default_rng(0),

@@ -13,6 +13,7 @@ from pytest_mlff.checks import liquid, solid, xpcs
 from pytest_mlff.gate.assembly import build_context
 from pytest_mlff.gate.catalogue import rows
 from pytest_mlff.reference.model import ReferenceModel
+from pytest_mlff.reference.observables import measure
 from pytest_mlff.schema import trajectory_dataset
 from pytest_mlff.settings import Settings
 from pytest_mlff.simulation.budget import Budget
@@ -86,19 +87,19 @@ def test_a_contrast_that_never_halves_is_said_to_be_a_bound(context):
         n_replicas=4,
         n_frames=60,
         n_atoms=30,
-        box=[23.7] * 3,
+        cell=23.7 * np.eye(3),
         diffusivity=1e-4,
         frame_interval=0.1078,
         rng=np.random.default_rng(0),
     )
     trajectory = still.assign_attrs(force_calls=0)
-    found = xpcs._compare(context(ReferenceModel(ARGON)), CI["xsvs_time"], xpcs.measure("xsvs_time", trajectory), "", 0)
+    found = xpcs._compare(context(ReferenceModel(ARGON)), CI["xsvs_time"], measure("xsvs_time", trajectory), 0)
     assert found.note.startswith("a lower bound: the contrast stays above half")
     assert found.candidate.stderr == 0.0
 
 
 def test_net_force_is_the_rms_over_frames_of_the_force_on_an_atom(context):
-    trajectory = trajectory_dataset(np.zeros((2, 3, 10, 3)), [20.0] * 3, 0.1, force_calls=60)
+    trajectory = trajectory_dataset(np.zeros((2, 3, 10, 3)), 20.0 * np.eye(3), 0.1, force_calls=60)
     trajectory["net_force"] = (("replica", "frame"), np.array([[3.0, 4.0, 0.0], [1.0, 2.0, 2.0]]))
     found = liquid._finding(context(ReferenceModel(ARGON), protocol="ci"), CI["net_force"], trajectory)
     each = np.sqrt([25 / 3, 9 / 3]) / 10

@@ -21,7 +21,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from pytest_mlff.checks import speed, stability
+from pytest_mlff.apparatus import survival
+from pytest_mlff.checks import speed
 from pytest_mlff.errors import MlffError
 from pytest_mlff.gate.assembly import build_context
 from pytest_mlff.gate.catalogue import TABLE, rows
@@ -156,7 +157,7 @@ def test_a_number_that_is_not_finite_passes_no_row(key, data, value, place, part
 def test_a_number_that_is_not_finite_ends_every_run(key, value, place, first, once):
     with pytest.MonkeyPatch.context() as patch:
         if key != "stability":
-            patch.setattr(stability, "failure", lambda context: "")
+            patch.setattr(survival, "failure", lambda context: "")
         refuses(key, Fault("forces", value, first, first if once else math.inf, place))
 
 

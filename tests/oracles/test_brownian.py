@@ -20,7 +20,7 @@ def averaged_frames(n, x):
 @pytest.fixture(scope="module")
 def walkers():
     return synthetic.brownian_walkers(
-        n_replicas=24, n_frames=232, n_atoms=256, box=[23.658] * 3, diffusivity=DIFFUSIVITY,
+        n_replicas=24, n_frames=232, n_atoms=256, cell=23.658 * np.eye(3), diffusivity=DIFFUSIVITY,
         frame_interval=0.1078, rng=np.random.default_rng(20),
     )  # fmt: skip
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from pytest_mlff import synthetic
+from pytest_mlff.analysis.geometry import volume
 from pytest_mlff.analysis.rdf import ideal_pairs, radial_distribution
 
 
@@ -19,14 +20,14 @@ def test_g_of_r_is_that_of_freud(oracle, n_cells, r_max):
         amplitude=0.35,
         rng=np.random.default_rng(0),
     )
-    box = run["box"].values
+    vectors = run["cell"].values
     theirs = freud.density.RDF(bins=n_bins, r_max=r_max, normalization_mode="finite_size")
-    cell = freud.box.Box(*box)
+    cell = freud.box.Box.from_matrix(vectors.T)
     for frame in run["position"].values[0]:
         theirs.compute((cell, cell.wrap(frame)), reset=False)
     ours = radial_distribution(run, r_max=r_max, n_bins=n_bins)
     np.testing.assert_allclose(ours["r"], theirs.bin_centers, rtol=1e-6)
-    pairs = 4 * ideal_pairs(np.linspace(0, r_max, n_bins + 1), run.sizes["atom"], float(np.prod(box)))
+    pairs = 4 * ideal_pairs(np.linspace(0, r_max, n_bins + 1), run.sizes["atom"], volume(vectors))
     # both work in single precision: a pair within 1e-6 Å of an edge may fall on either side of it
     moved = np.abs(ours["g"].values - theirs.rdf) * pairs
     assert moved.max() <= 3.5
@@ -36,11 +37,11 @@ def test_g_of_r_is_that_of_freud(oracle, n_cells, r_max):
 
 def test_an_exact_gas_is_one_on_both_sides(oracle):
     freud = oracle("freud")
-    box = [12.0, 13.0, 14.0]
-    gas = synthetic.ideal_gas(n_replicas=8, n_frames=100, n_atoms=20, box=box, rng=np.random.default_rng(1))
+    vectors = np.diag([12.0, 13.0, 14.0])
+    gas = synthetic.ideal_gas(n_replicas=8, n_frames=100, n_atoms=20, cell=vectors, rng=np.random.default_rng(1))
     ours = radial_distribution(gas, r_max=5.9, n_bins=5)
     theirs = freud.density.RDF(bins=5, r_max=5.9, normalization_mode="finite_size")
-    cell = freud.box.Box(*box)
+    cell = freud.box.Box.from_matrix(vectors.T)
     for frame in gas["position"].values.reshape(-1, 20, 3):
         theirs.compute((cell, cell.wrap(frame)), reset=False)
     assert np.abs((ours["g"] - 1.0) / ours["g_stderr"]).max() < 5.0

@@ -8,7 +8,7 @@ from pytest_mlff import synthetic
 from pytest_mlff.analysis.msd import mean_squared_displacement, self_diffusivity
 from pytest_mlff.schema import trajectory_dataset
 
-BOX = [20.0, 20.0, 20.0]
+CELL = 20.0 * np.eye(3)
 INTERVAL = 0.125  # exact in binary: kinisi truncates lag / interval to an integer
 D = 0.36
 N_ATOMS = 128
@@ -21,7 +21,7 @@ def walkers():
         n_replicas=4,
         n_frames=200,
         n_atoms=N_ATOMS,
-        box=BOX,
+        cell=CELL,
         diffusivity=D,
         frame_interval=INTERVAL,
         rng=np.random.default_rng(0),
@@ -33,7 +33,7 @@ def analyse(oracle, position):
     analyze, scipp = oracle("kinisi.analyze"), oracle("scipp")
     position = position.astype(float)
     position -= position.mean(axis=1, keepdims=True)
-    frames = [ase.Atoms(f"Ar{N_ATOMS}", positions=p, cell=BOX, pbc=True) for p in position]
+    frames = [ase.Atoms(f"Ar{N_ATOMS}", positions=p, cell=CELL, pbc=True) for p in position]
     interval = scipp.scalar(INTERVAL, unit="ps")
     return analyze.DiffusionAnalyzer.from_ase(
         frames,
@@ -49,7 +49,7 @@ def test_msd_is_that_of_kinisi(oracle, walkers):
     position = walkers["position"].values[0]
     theirs = analyse(oracle, position)
     # kinisi's reader of ASE frames counts the first frame twice
-    doubled = trajectory_dataset(np.concatenate([position[:1], position])[None], BOX, INTERVAL)
+    doubled = trajectory_dataset(np.concatenate([position[:1], position])[None], CELL, INTERVAL)
     ours = mean_squared_displacement(doubled, max_lag=48 * INTERVAL)
     np.testing.assert_allclose(ours["msd"].values[1:], theirs.msd.values, rtol=1e-5)
 

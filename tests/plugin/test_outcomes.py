@@ -32,8 +32,8 @@ def test_not_applicable_beside_a_verdict_is_no_failure(gate):
 
 
 def test_an_unstable_model_is_refused_whatever_rows_were_chosen(gate):
-    reason = "not run: the stability run failed (temperature ran away)"
-    result = gate("--mlff-model=a", "-m", "solid", plan={"solid_rdf": {"status": "NOT_APPLICABLE", "reason": reason}})
+    blocked = {"status": "NOT_APPLICABLE", "blocked_by": "stability"}
+    result = gate("--mlff-model=a", "-m", "solid", plan={"solid_rdf": blocked})
     assert result.ret == 1
     assert "failed" not in result.parseoutcomes()
     result.stdout.fnmatch_lines(["mlff: a: it does not survive the stability run*"])

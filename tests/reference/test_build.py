@@ -31,7 +31,7 @@ def numbered(replicas: int, frames: int) -> xr.Dataset:
     position = np.zeros((replicas, frames, 2, 3))
     position[..., 0] = np.arange(replicas)[:, None, None]
     position[..., 1] = np.arange(frames)[None, :, None]
-    return trajectory_dataset(position, [1000.0] * 3, 0.1)
+    return trajectory_dataset(position, 1000.0 * np.eye(3), 0.1)
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ def walkers():
         n_replicas=4,
         n_frames=116,
         n_atoms=256,
-        box=[23.65] * 3,
+        cell=23.65 * np.eye(3),
         diffusivity=0.36,
         frame_interval=ARGON.frame_interval,
         rng=np.random.default_rng(0),
@@ -60,7 +60,7 @@ def test_structure_is_that_of_every_fourth_frame(walkers):
 
 def test_g_of_r_ends_at_half_the_box_or_four_sigma(walkers):
     assert float(measure("rdf", walkers)["r"].max()) < 11.825
-    wide = walkers.assign(box=walkers["box"] * 2)
+    wide = walkers.assign(cell=walkers["cell"] * 2)
     assert float(measure("rdf", wide)["r"].max()) == pytest.approx(13.6, abs=0.1)
 
 

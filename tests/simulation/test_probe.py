@@ -48,7 +48,7 @@ def argon_forces(box):
 
 def distances(positions, box):
     """Of every pair, once, in Å."""
-    apart = minimum_image(positions[:, None] - positions[None], box)
+    apart = minimum_image(positions[:, None] - positions[None], np.diag(box))
     return np.linalg.norm(apart, axis=-1)[np.triu_indices(len(positions), k=1)]
 
 

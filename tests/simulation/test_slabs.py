@@ -99,7 +99,7 @@ def test_the_melt_is_where_it_belongs():
         preparation=Preparation(melt_steps=800, quench_steps=100),
     )
     box = np.diagonal(SMALL.state(ARGON, 74.0).cell)
-    solid = coherent_neighbours(slab, box) >= 7
+    solid = coherent_neighbours(slab, np.diag(box)) >= 7
     fraction = (slab[:, 2] % box[2]) / box[2]
     assert solid[(fraction > 0.10) & (fraction < 0.38)].mean() > 0.9
     assert solid[(fraction > 0.65) & (fraction < 0.82)].mean() < 0.2
