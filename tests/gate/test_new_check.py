@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+pytestmark = pytest.mark.slow
 CHECK = '''
 """The force on the first atom of the liquid."""
 
