@@ -94,11 +94,12 @@ def growth(
         warm += 1
     per_call = (clock() - began) / warm
     block = max(1, min(BLOCK, int(PATIENCE_S / BLOCKS / per_call) if per_call > 0.0 else BLOCK))
-    looks = [_settled(memory)]
-    for _ in range(BLOCKS):
-        for _ in range(block):
-            call()
-        looks.append(_settled(memory))
+    with _young():
+        looks = [_settled(memory)]
+        for _ in range(BLOCKS):
+            for _ in range(block):
+                call()
+            looks.append(_settled(memory))
     held = np.array(looks)
     calls = block * (np.arange(BLOCKS + 1) - BLOCKS / 2)
     slope = float(calls @ held / (calls @ calls))
@@ -107,6 +108,17 @@ def growth(
     estimate = Estimate(1000.0 * slope, 1000.0 * stderr, BLOCKS - 1)
     note = f"{BLOCKS} × {block} calls of {ATOMS} atoms, {held[-1]:.0f} MB at the end"
     return Finding(candidate=estimate, force_calls=warm + BLOCKS * block, note=note)
+
+
+@contextlib.contextmanager
+def _young() -> Iterator[None]:
+    """Keep the collector from going through what was there before: a tenth of a second at each look."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _settled(memory: Callable[[], float]) -> float:
