@@ -235,7 +235,18 @@ def density_of_states(spectrum: xr.Dataset, *, max_frequency: float | None = Non
 
 
 def fcc_points(edge: float) -> dict[str, FloatArray]:
-    """:data:`FCC_POINTS` in 1/Å for a cubic cell with this edge in Å along x, y and z."""
+    """Give the points of :data:`FCC_POINTS` for a cubic cell along x, y and z.
+
+    Parameters
+    ----------
+    edge : float
+        Of the cell in Å.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (3,)
+        In 1/Å.
+    """
     return {name: 2.0 * np.pi / edge * np.array(point) for name, point in FCC_POINTS.items()}
 
 

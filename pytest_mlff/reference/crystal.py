@@ -24,6 +24,13 @@ def static_crystal(system: System, repeats: int) -> Crystal:
 def respond(forces: Forces, crystal: Crystal) -> xr.Dataset:
     """Relax the atoms of the primitive cell, then displace them one by one.
 
+    Parameters
+    ----------
+    forces : callable
+        Positions (atom, xyz) in Å → forces in eV/Å, for the atoms and the cell of ``crystal``.
+    crystal : Crystal
+        The supercell at rest.
+
     Returns
     -------
     xr.Dataset

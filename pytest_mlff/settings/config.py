@@ -159,7 +159,10 @@ def _toml_key(key: str) -> str:
 
 
 def _toml_value(value: Any) -> str:
-    return json.dumps(value) if isinstance(value, str | list | bool) else shown(value)
+    try:
+        return json.dumps(value) if isinstance(value, str | list | bool) else shown(value)
+    except (ValueError, TypeError, RecursionError):  # integers of thousands of digits, times, deep nesting
+        return shown(value)
 
 
 def read_config(path: Path, *, known: Known) -> tuple[Config, str | None]:

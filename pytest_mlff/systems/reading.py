@@ -43,6 +43,16 @@ def system_names() -> list[str]:
 def load_system(name_or_path: str | Path) -> System:
     """Load a bundled system by name, or one that a TOML file describes in full.
 
+    Parameters
+    ----------
+    name_or_path : str or Path
+        Such as ``argon``; a path ends in ``.toml``.
+
+    Returns
+    -------
+    System
+        The material.
+
     Raises
     ------
     SpecError
@@ -58,6 +68,16 @@ def _bundled(name: str) -> System:
 
 def read_system(name_or_path: str | Path) -> Description:
     """Read what a file says of a system; ``~`` and ``$VARIABLE`` in its path are expanded.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+        As in :func:`load_system`.
+
+    Returns
+    -------
+    Description
+        With None where the file is silent.
 
     Raises
     ------

@@ -56,7 +56,7 @@ def test_what_is_below_the_tolerances_passes_the_cheap_checks(call: str) -> None
 
 @pytest.mark.parametrize(
     ("limits", "statuses"),
-    [({"max_ms_per_call": 5}, ["PASS", "FAIL"]), ({}, ["INFO", "INFO"])],
+    [({"limits": {"ms_per_call": 5}}, ["PASS", "FAIL"]), ({}, ["INFO", "INFO"])],
     ids=["limit", "no limit"],
 )
 def test_a_slow_down_fails_only_where_a_limit_is_set(monkeypatch, tmp_path, limits, statuses) -> None:

@@ -164,10 +164,10 @@ def test_a_budget_spent_before_the_first_look_leaves_no_numbers(nobody):
     assert (record.status, record.looks, record.candidate, record.reason) == ("INCONCLUSIVE", 0, None, "spent")
 
 
-@pytest.mark.parametrize(("state", "status"), [("100K-256", "INFO"), ("100K-4000", "PASS")])
-def test_a_row_with_few_wave_vectors_is_judged_in_the_large_system_only(nobody, state, status):
+@pytest.mark.parametrize(("state", "atoms", "status"), [("100K-256", 256, "INFO"), ("100K-4000", 4000, "PASS")])
+def test_a_row_with_few_wave_vectors_is_judged_in_the_large_system_only(nobody, state, atoms, status):
     nobody.protocol.name = "full"
-    few = Row(id="few", key="gamma_coherent-0.461", check="xpcs", test="check_xpcs.test_relaxation", state=state)
+    few = Row(id="few", declared=TABLE["gamma_coherent-0.461"], state=state, atoms=atoms)
     found = judge(nobody, few, Finding(candidate=Estimate(1.0, 0.005, 7.0), reference=Estimate(1.01, 0.005, 7.0)))
     assert found.status == status
 

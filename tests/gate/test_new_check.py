@@ -49,8 +49,8 @@ CHECK = Check(
 
 def run(context, rows):
     def finding():
-        positions, box = context.starts("start/100K-256", 1)
-        force = context.forces(box)(positions[0])[0]
+        start = context.starts("start/100K-256", 1)[0]
+        force = context.forces(start.numbers, start.cell)(start.positions)[0]
         return Finding(candidate=Estimate(float((force @ force) ** 0.5), 0.0), force_calls=1)
 
     return {row.id: measured(context, row, finding) for row in rows}
