@@ -18,7 +18,7 @@ Status = Literal["PASS", "FAIL", "INCONCLUSIVE", "NOT_APPLICABLE", "INFO", "ERRO
 
 TRAJECTORY_DIMS = ("replica", "frame", "atom", "xyz")
 _LAYOUT = {"position": TRAJECTORY_DIMS, "cell": ("vector", "xyz"), "numbers": ("atom",), "masses": ("atom",)}
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 class Model(Protocol):
@@ -73,12 +73,13 @@ class Record:
     """The outcome of one row of one check, as plain builtins.
 
     ``deviation``, ``interval`` and ``tolerance`` are in the unit the row is judged in: a fraction for relative
-    rows, the unit of the quantity otherwise. ``blocked_by`` is the check whose failure made this row not worth running;
-    such a model is refused, whatever rows were chosen. ``traceback`` is that of an ERROR, for who asks pytest for it;
-    it leaves the process with the text of the test alone.
+    rows, the unit of the quantity otherwise. ``check`` is the file that measures the row, empty for a user's own.
+    ``replicas`` are the candidate's values of single replicas, in ``unit``, where there are such. ``blocked_by`` is the
+    check whose failure made this row not worth running; such a model is refused, whatever rows were chosen.
+    ``traceback`` is that of an ERROR, for who asks pytest for it; it leaves the process in the text of the test alone.
     """
 
-    check: str
+    row: str
     model: str
     status: Status
     observable: str
@@ -95,6 +96,9 @@ class Record:
     force_calls: int = 0
     wall_s: float = 0.0
     reason: str = ""
+    check: str = ""
+    state: str = ""
+    replicas: tuple[float, ...] = ()
     blocked_by: str = ""
     traceback: str = field(default="", repr=False, compare=False)
 

@@ -86,8 +86,12 @@ def partial_distributions(trajectory: xr.Dataset, *, r_max: float, n_bins: int =
 
     Parameters
     ----------
-    trajectory, r_max, n_bins
+    trajectory : xr.Dataset
         As for :func:`radial_distribution`.
+    r_max : float
+        Largest distance in Å.
+    n_bins : int
+        Bins up to there.
 
     Returns
     -------

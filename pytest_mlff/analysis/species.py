@@ -94,7 +94,20 @@ def stacked(
 
 
 def each_species(measure: Callable[[str | None], xr.Dataset], trajectory: xr.Dataset) -> xr.Dataset:
-    """Measure every species: with the dimension ``species`` where there are several, plainly where there is one."""
+    """Measure every species: with the dimension ``species`` where there are several, plainly where there is one.
+
+    Parameters
+    ----------
+    measure : callable
+        Symbol of a species, or None for all atoms → observable.
+    trajectory : xr.Dataset
+        What has the species.
+
+    Returns
+    -------
+    xr.Dataset
+        The observable.
+    """
     names = species_of(trajectory)
     if len(names) == 1:
         return measure(None)
@@ -102,7 +115,18 @@ def each_species(measure: Callable[[str | None], xr.Dataset], trajectory: xr.Dat
 
 
 def parts(dataset: xr.Dataset) -> list[tuple[str, xr.Dataset]]:
-    """Take an observable apart: what each part is of, as in ``Na`` or ``Na-Cl``, and it; "" for the only one."""
+    """Take an observable apart into those of single species or pairs.
+
+    Parameters
+    ----------
+    dataset : xr.Dataset
+        With the dimension ``species`` or ``pair``, or with neither.
+
+    Returns
+    -------
+    list of (str, xr.Dataset)
+        What each part is of, as in ``Na`` or ``Na-Cl``, and the part; "" for the only one.
+    """
     for dim in _LABELLED:
         if dim in dataset.dims:
             return [(str(label), dataset.sel({dim: label}, drop=True)) for label in dataset[dim].values]

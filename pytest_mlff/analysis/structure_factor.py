@@ -88,8 +88,12 @@ def partial_structure_factors(trajectory: xr.Dataset, *, q_max: float, bin_width
 
     Parameters
     ----------
-    trajectory, q_max, bin_width
+    trajectory : xr.Dataset
         As for :func:`structure_factor`.
+    q_max : float
+        Largest abs(q) in 1/Å.
+    bin_width : float
+        In 1/Å.
 
     Returns
     -------

@@ -33,12 +33,15 @@ class Finding:
         Force calls of the candidate behind it, cached or not.
     note : str
         What a reader should know beside the numbers.
+    replicas : tuple of float
+        The quantity in single replicas, where it is a number in each of them.
     """
 
     candidate: Estimate
     reference: Estimate | None = None
     force_calls: int = 0
     note: str = ""
+    replicas: tuple[float, ...] = ()
 
 
 @dataclass
@@ -112,7 +115,9 @@ def judge(
     )
     reference = finding.reference
     return Record(
-        check=row.id,
+        row=row.id,
+        check=row.check,
+        state=row.state,
         model=context.model.name,
         status=decision.status,
         observable=tolerance.observable,
@@ -128,6 +133,7 @@ def judge(
         tolerance=tolerance.limit,
         looks=look,
         force_calls=finding.force_calls,
+        replicas=finding.replicas,
         wall_s=wall_s,
         reason="; ".join(part for part in (decision.reason, finding.note) if part),
     )
@@ -158,7 +164,9 @@ def without_verdict(context: CheckContext, row: Row, status: Status, reason: str
     if status in ("INCONCLUSIVE", "FAIL") and context.protocol.name not in tolerance.verdict_in:
         status = "INFO"
     return Record(
-        check=row.id,
+        row=row.id,
+        check=row.check,
+        state=row.state,
         model=context.model.name,
         status=status,
         observable=tolerance.observable,

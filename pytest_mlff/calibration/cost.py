@@ -58,7 +58,7 @@ class Case:
 
     def of(self, row: str) -> list[Mapping[str, Any]]:
         """Give the values of a row, one for each seed."""
-        return [value for gate in self.gates for value in gate if value["check"] == row]
+        return [value for gate in self.gates for value in gate if value["row"] == row]
 
     @property
     def deviation(self) -> float:
@@ -111,9 +111,9 @@ def cases(done: Done) -> list[Case]:
     """
     found: dict[float, list[Values]] = {}
     for (defect, strength, _), values in sorted(done.items()):
-        if defect == "epsilon" and any(value["check"] == ROW for value in values):
+        if defect == "epsilon" and any(value["row"] == ROW for value in values):
             first = done.get((defect, strength, 1), ())
-            rows = {value["check"]: value for value in first} | {value["check"]: value for value in values}
+            rows = {value["row"]: value for value in first} | {value["row"]: value for value in values}
             found.setdefault(strength, []).append([*rows.values()])
     scaled = [Case(name=f"{SYMBOLS['epsilon']} × {strength:g}", gates=gates) for strength, gates in found.items()]
     limit = tolerance_of(ROW).limit or 0.0
@@ -141,7 +141,7 @@ def at_look(values: Iterable[Mapping[str, Any]], look: int) -> list[Mapping[str,
     """
     rows: dict[str, dict[int, Mapping[str, Any]]] = {}
     for value in values:
-        rows.setdefault(value["check"], {})[value["look"]] = value
+        rows.setdefault(value["row"], {})[value["look"]] = value
     return [looks.get(max(looks) if look < 0 else look, looks[0]) for looks in rows.values()]
 
 
@@ -166,7 +166,7 @@ def _calls(values: Iterable[Mapping[str, Any]]) -> float:
     """Count the calls of rows that are there, those of constant cost apart."""
     shared: dict[str, float] = {}
     for value in values:
-        group, atoms = _shares(value["check"])
+        group, atoms = _shares(value["row"])
         shared[group] = max(shared.get(group, 0.0), value["force_calls"] * atoms / ATOMS)
     return sum(shared.values())
 
@@ -208,7 +208,7 @@ def _gates(models: Sequence[Case], *, full: float) -> Iterator[str]:
     yield "|---" * (len(heads) + 3) + "|"
     for case in models:
         liquid = [
-            any(_shares(value["check"])[0] == "liquid" and value["looks"] > 1 for value in gate) for gate in case.gates
+            any(_shares(value["row"])[0] == "liquid" and value["looks"] > 1 for value in gate) for gate in case.gates
         ]
         melting = statistics.fmean(value["looks"] for row in BRACKET for value in case.of(row))
         calls = statistics.fmean(map(gate_calls, case.gates))
@@ -270,7 +270,7 @@ def _fixed_lengths() -> Iterator[tuple[str, int, int, int]]:
 
 def _spread(seeds: Sequence[Values]) -> float:
     """Spread of the row that is followed over seeds, at its last look."""
-    last = [value for values in seeds for value in at_look(values, -1) if value["check"] == ROW]
+    last = [value for values in seeds for value in at_look(values, -1) if value["row"] == ROW]
     return statistics.stdev(float(value["deviation"]) for value in last)
 
 

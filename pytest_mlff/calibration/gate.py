@@ -30,7 +30,7 @@ from pytest_mlff.settings import ProtocolName, Settings
 
 RANDOM_CHECKS = tuple(name for name, check in CHECKS.items() if check.samples == "trajectories")
 """Checks that have looks, or a spread of their own from seed to seed."""
-FIELDS = ("check", "look", "candidate", "candidate_stderr", "deviation", "status", "looks", "force_calls")
+FIELDS = ("row", "look", "candidate", "candidate_stderr", "deviation", "status", "looks", "force_calls")
 """What is kept of a record, in this order; ``look`` 0 is the sequential verdict, others are one look alone."""
 DEFECT = "defect of the gate: "
 """How the reason of an ERROR begins that a user's run would show as a traceback."""
@@ -77,7 +77,7 @@ def gate_journal(
         That also takes lines of earlier reference data, if later ones only added files: no row that was measured then
         reads them.
     """
-    name = [fields.index(part) for part in ("check", "look") if part in fields]
+    name = [fields.index(part) for part in ("row", "look") if part in fields]
 
     def join(before: list[list[Any]], after: list[list[Any]]) -> list[list[Any]]:
         rows = {tuple(entry[place] for place in name): entry for entry in (*before, *after)}
@@ -111,7 +111,7 @@ def missing_checks(values: Iterable[Mapping[str, Any]], protocol: str, among: Co
     list of str
         In their order.
     """
-    known = {value["check"] for value in values}
+    known = {value["row"] for value in values}
     lacking = {
         row.check
         for row in rows(protocol, {})

@@ -28,7 +28,7 @@ from pytest_mlff.models.load import load_model
 from pytest_mlff.mutants import MUTANTS, Mutant, Strength
 from pytest_mlff.settings import ProtocolName
 
-FIELDS = ("check", "status", "candidate", "deviation", "interval", "reason", "force_calls")
+FIELDS = ("row", "status", "candidate", "deviation", "interval", "reason", "force_calls")
 """What is kept of a row, in this order; the reason only where it tells more than the numbers."""
 PROTOCOL: ProtocolName = "ci"
 """That which the registry of mutants speaks of."""
@@ -211,7 +211,7 @@ def contradictions(results: Results) -> list[str]:
     lines = []
     for call, _, strength in strengths():
         for value in results.get(call, ()):
-            row, status = value["check"] or "the model", value["status"]
+            row, status = value["row"] or "the model", value["status"]
             if (value["reason"] or "").startswith(DEFECT):
                 lines.append(f"{call}: {row}: {value['reason']}")
             elif row in strength.fails and status != "FAIL":
@@ -223,11 +223,11 @@ def contradictions(results: Results) -> list[str]:
 
 def _nameless_only(values: Sequence[Value]) -> bool:
     """Whether a model could not be loaded, or ended the gate."""
-    return any(not value["check"] for value in values)
+    return any(not value["row"] for value in values)
 
 
 def _nameless(status: str, reason: str) -> Value:
-    return {**dict.fromkeys(FIELDS), "check": "", "status": status, "reason": reason, "force_calls": 0}
+    return {**dict.fromkeys(FIELDS), "row": "", "status": status, "reason": reason, "force_calls": 0}
 
 
 def _number(value: Value) -> str:
@@ -258,5 +258,5 @@ def _journal(path: Path, only_named: bool) -> Journal:
 def _check(values: Any) -> None:
     """Refuse what no table can be made of."""
     for value in unpacked(values, FIELDS):
-        if value["check"] and value["check"] not in TABLE:
-            raise ValueError(f"no row {value['check']!r}")
+        if value["row"] and value["row"] not in TABLE:
+            raise ValueError(f"no row {value['row']!r}")

@@ -78,7 +78,7 @@ def caught_by(values: Sequence[Value]) -> list[str]:
     list of str
         In the order in which they run.
     """
-    return [value["check"] for value in values if value["status"] == "FAIL"]
+    return [value["row"] for value in values if value["status"] == "FAIL"]
 
 
 def alone(results: Results, name: Callable[[str], str] = str) -> dict[str, list[str]]:
@@ -131,7 +131,7 @@ def _letters(results: Results) -> Iterator[str]:
 
 
 def _letter(values: Sequence[Value], name: str, strength: Strength) -> str:
-    found = {value["check"]: value["status"] for value in values if group(value["check"]) == name}
+    found = {value["row"]: value["status"] for value in values if group(value["row"]) == name}
     failed = {row for row, status in found.items() if status == "FAIL"}
     named = {row for row in strength.fails if row in found}
     if named - failed:
@@ -146,7 +146,7 @@ def _strengths(results: Results) -> Iterator[str]:
     yield "|---|---|---|"
     for call, values in results.items():
         failed = [value for value in values if value["status"] == "FAIL"]
-        cells = [_group(values, name) for name in dict.fromkeys(group(value["check"]) for value in _sorted(failed))]
+        cells = [_group(values, name) for name in dict.fromkeys(group(value["row"]) for value in _sorted(failed))]
         others = [_other(value) for value in values if value["status"] in RED - {"FAIL"}]
         yield f"| `{call}` | {'; '.join(cells) or '–'} | {'; '.join(others) or '–'} |"
 
@@ -157,7 +157,7 @@ def _sorted(values: Sequence[Value]) -> list[Value]:
 
 def _limits(value: Value) -> float:
     """How many limits a deviation is; where that has no meaning it is infinite, or one for a sign."""
-    tolerance, deviation = TABLE[value["check"]], value["deviation"]
+    tolerance, deviation = TABLE[value["row"]], value["deviation"]
     if deviation is None or tolerance.limit is None:
         return math.inf
     if tolerance.kind == "sign":
@@ -169,21 +169,21 @@ def _limits(value: Value) -> float:
 
 def _group(values: Sequence[Value], name: str) -> str:
     """Write how many rows of a group FAIL, and the strongest."""
-    members = [value for value in values if group(value["check"]) == name and value["check"] in judged_rows()]
+    members = [value for value in values if group(value["row"]) == name and value["row"] in judged_rows()]
     failed = _sorted([value for value in members if value["status"] == "FAIL"])
     share = f" ({len(failed)} of {len(members)})" if len(members) > 1 else ""
     return f"`{name}`{share} {_number(failed[0])}"
 
 
 def _other(value: Value) -> str:
-    if not value["check"]:
+    if not value["row"]:
         return f"{value['status']}: {value['reason']}"
     number = f" {_number(value)}" if value["deviation"] is not None else f": {value['reason']}"
-    return f"{value['status']} `{value['check']}`{number}"
+    return f"{value['status']} `{value['row']}`{number}"
 
 
 def _number(value: Value) -> str:
-    percent = TABLE[value["check"]].kind == "relative"
+    percent = TABLE[value["row"]].kind == "relative"
     return format_deviation(value["deviation"], value["interval"], percent=percent)
 
 
@@ -193,7 +193,7 @@ def _rows(results: Results) -> Iterator[str]:
     yield "|---|---|---|---|---|---|"
     idle = []
     for row in judged_rows():
-        found = [(value, call) for call, values in results.items() for value in values if value["check"] == row]
+        found = [(value, call) for call, values in results.items() for value in values if value["row"] == row]
         caught = [(value, call) for value, call in found if value["status"] == "FAIL"]
         if not caught:
             idle.append(row)

@@ -127,7 +127,7 @@ def table(seeds: Sequence[Iterable[Mapping[str, Any]]]) -> str:
     grouped: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
     for values in seeds:
         for value in values:
-            grouped.setdefault((value["check"], value["look"]), []).append(value)
+            grouped.setdefault((value["row"], value["look"]), []).append(value)
     lines = [*_whole(seeds), ""]
     heads = ("row", "look", "seeds", "mean deviation", "spread", "tolerance", "spread / tolerance")
     lines += ["| " + " | ".join(heads) + " | fit for a verdict |", "|---" * 8 + "|"]
@@ -216,10 +216,10 @@ def in_tolerances(seeds: Iterable[Sequence[Mapping[str, Any]]]) -> dict[str, lis
         raise SpecError(f"{len(seeds)} seeds of the null have no spread; run `pytest-mlff calibrate null` first")
     grouped: dict[str, dict[int, list[Mapping[str, Any]]]] = {}
     for values in seeds:
-        judged = {value["check"] for value in values if value["look"] == 0 and value["status"] != "INFO"}
+        judged = {value["row"] for value in values if value["look"] == 0 and value["status"] != "INFO"}
         for value in values:
-            if value["look"] and value["check"] in judged:
-                grouped.setdefault(value["check"], {}).setdefault(value["look"], []).append(value)
+            if value["look"] and value["row"] in judged:
+                grouped.setdefault(value["row"], {}).setdefault(value["look"], []).append(value)
     found = {}
     for row, looks in grouped.items():
         deviations, limit = on_scale(row, looks[max(looks)])

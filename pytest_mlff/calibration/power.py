@@ -160,7 +160,7 @@ def _journal(path: Path) -> Journal:
 def _check(values: Any) -> None:
     """Refuse what is no list of values."""
     for value in unpacked(values):
-        tolerance_of(value["check"])
+        tolerance_of(value["row"])
 
 
 def _work(seeds: int) -> Iterator[Key]:
@@ -205,8 +205,8 @@ def detections(done: Done) -> dict[tuple[str, str], dict[float, tuple[int, int]]
     found: dict[tuple[str, str], dict[float, tuple[int, int]]] = {}
     for (defect, strength, _), values in sorted(done.items()):
         percent = round(100.0 * (strength - 1.0), 4)
-        fails = {value["check"]: value["status"] == "FAIL" for value in values}
-        fixed = {value["check"]: value["status"] == "FAIL" for value in done.get((defect, strength, 1), ())}
+        fails = {value["row"]: value["status"] == "FAIL" for value in values}
+        fixed = {value["row"]: value["status"] == "FAIL" for value in done.get((defect, strength, 1), ())}
         fails[ANY] = any(fails.values()) or any(fixed.values())  # a fixed row says the same with every seed
         for row in (ANY, *ROWS):
             if row in fails:

@@ -150,7 +150,7 @@ def work(context: CheckContext, rows: Sequence[Row]) -> Iterator[Work]:
 
 def _finding(context: CheckContext, row: Row, trajectory: xr.Dataset) -> Finding:
     from pytest_mlff.analysis import rdf, structure_factor
-    from pytest_mlff.reference.observables import estimate, measure
+    from pytest_mlff.reference.observables import estimate, measure, replica_values
 
     calls = int(trajectory.attrs["force_calls"])
     if row.key == "net_force":
@@ -158,7 +158,12 @@ def _finding(context: CheckContext, row: Row, trajectory: xr.Dataset) -> Finding
     candidate = measure(row.key, trajectory)
     reference = context.reference.observable(row.state, row.key)
     if row.key == "diffusion":
-        return Finding(candidate=estimate(candidate, "D"), reference=estimate(reference, "D"), force_calls=calls)
+        return Finding(
+            candidate=estimate(candidate, "D"),
+            reference=estimate(reference, "D"),
+            force_calls=calls,
+            replicas=replica_values(candidate, "D"),
+        )
     distance2 = {"rdf": rdf.distance2, "structure_factor": structure_factor.distance2}[row.key]
     return Finding(candidate=distance2(candidate, reference), force_calls=calls)
 

@@ -143,7 +143,7 @@ def work(context: CheckContext, rows: Sequence[Row]) -> Iterator[Work]:
 def _compare(context: CheckContext, row: Row, candidate: xr.Dataset, calls: int) -> Finding:
     import numpy as np
 
-    from pytest_mlff.reference.observables import VARIABLES, estimate
+    from pytest_mlff.reference.observables import VARIABLES, estimate, replica_values
 
     name, shell = row.declared.quantity, row.declared.shell
     reference = context.reference.observable(row.state, name)
@@ -164,4 +164,5 @@ def _compare(context: CheckContext, row: Row, candidate: xr.Dataset, calls: int)
         reference=estimate(reference, variable, index),
         force_calls=calls,
         note=note,
+        replicas=replica_values(candidate, variable, index),
     )

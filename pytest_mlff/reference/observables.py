@@ -260,3 +260,11 @@ def estimate(dataset: xr.Dataset, name: str, index: int | None = None) -> Estima
     if index is not None:
         value, stderr = value[index], stderr[index]
     return Estimate(float(value), float(stderr), float(dataset.attrs["replicas"] - 1))
+
+
+def replica_values(dataset: xr.Dataset, name: str, index: int | None = None) -> tuple[float, ...]:
+    """Values of single replicas beside :func:`estimate`; none where the number is no mean over them."""
+    if f"{name}_replica" not in dataset:
+        return ()
+    values = dataset[f"{name}_replica"].values
+    return tuple(map(float, values if index is None else values[:, index]))

@@ -91,7 +91,7 @@ def _hidden(evidence: Evidence, status: int) -> Iterator[str]:
     found = [record for record in evidence.records if record.status in bad]
     if found and status in _GREEN:
         counts = ", ".join(f"{n} {name}" for name, n in Counter(record.status for record in found).items())
-        names = _names(evidence, [Cell(record.model, record.check) for record in found])
+        names = _names(evidence, [Cell(record.model, record.row) for record in found])
         yield (
             f"pytest's exit code hides {counts} ({names}): an xfail mark, or a conftest.py or plugin that changes "
             "reports or the exit code"
@@ -100,7 +100,7 @@ def _hidden(evidence: Evidence, status: int) -> Iterator[str]:
 
 def _missing(evidence: Evidence, status: int) -> Iterator[str]:
     """Name rows that have no record: begun, or planned and never run."""
-    have = {Cell(record.model, record.check) for record in evidence.records}
+    have = {Cell(record.model, record.row) for record in evidence.records}
     nothing = have.isdisjoint(evidence.planned)
     groups: dict[str, list[Cell]] = {}
     for cell in dict.fromkeys([*evidence.planned, *evidence.begun]):

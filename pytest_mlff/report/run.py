@@ -161,7 +161,7 @@ class Run:
         for fields in came_in:
             ends = fields["interval"]
             record = Record(**fields | {"interval": ends if ends is None else tuple(ends)})
-            self._records[report.nodeid, record.model, record.check] = record
+            self._records[report.nodeid, record.model, record.row] = record
         if came_in and self._file:
             self._file.offer(self._document)
 
@@ -178,7 +178,7 @@ class Run:
 
         def place(record: Record) -> tuple[int, int]:
             known = models.index(record.model) if record.model in models else len(models)
-            return known, places.get(record.check, len(places))
+            return known, places.get(record.row, len(places))
 
         return sorted(self._records.values(), key=place)
 
@@ -195,7 +195,7 @@ class Run:
         str or None
             None for a row of the bundled suite.
         """
-        if any(row.id == record.check for row in self.rows):
+        if any(row.id == record.row for row in self.rows):
             return None
         keys = (key for key, known in self._records.items() if known is record)
         return next((nodeid for nodeid, _, _ in keys), None)
@@ -270,7 +270,9 @@ class Run:
             "budget_s": settings.budget_s,
             "inconclusive": settings.inconclusive,
             "config": {"check": _builtin(settings.config)} if settings.config else {},
+            "system": settings.system,
             "reference": self.reference,
+            "reference_kind": "calculator",
             "started": datetime.fromtimestamp(self.started, UTC).isoformat(timespec="seconds"),
             "forecast": [forecast.to_dict() for forecast in self.forecasts],
             "wall_s": max(0.0, time.time() - self.started),

@@ -48,8 +48,8 @@ def failure_text(run: Run, record: Record, *, test: str | None = None) -> str:
         Several lines.
     """
     spec, settings = run.spec_of(record.model), run.settings
-    of_suite = next((row for row in run.rows if row.id == record.check), None)
-    command = rerun(record.check, settings, spec, test=None if of_suite else test)
+    of_suite = next((row for row in run.rows if row.id == record.row), None)
+    command = rerun(record.row, settings, spec, test=None if of_suite else test)
     hint = of_suite.declared.hint if of_suite else ""
     return explain(in_printed_units(record), rerun=command, hint=hint)
 
@@ -187,7 +187,7 @@ def give_up(config: pytest.Config, run: Run, complaint: str) -> None:
 
 
 def _rerun(run: Run, record: Record) -> str:
-    return rerun(record.check, run.settings, run.spec_of(record.model), test=run.users_test(record))
+    return rerun(record.row, run.settings, run.spec_of(record.model), test=run.users_test(record))
 
 
 def _write(reporter: pytest.TerminalReporter, line: Sequence[Span]) -> None:

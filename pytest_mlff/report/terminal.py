@@ -130,11 +130,11 @@ def _cells(record: Record) -> tuple[str, ...]:
         format_time(record.wall_s) if record.wall_s else "",
     )
     if record.status in _UNJUDGED:
-        return (record.check, "", "", "", "", "", record.status, *cost)
+        return (record.row, "", "", "", "", "", record.status, *cost)
     percent = record.kind == "relative"
     has_reference = record.reference is not None
     return (
-        record.check,
+        record.row,
         format_candidate(record),
         format_estimate(record.reference, record.reference_stderr) if has_reference else "",
         record.unit,
@@ -165,10 +165,10 @@ def remarks(records: Iterable[Record], rerun: Callable[[Record], str]) -> Iterat
         if record.status in _ASKS_FOR_RERUN:
             yield (
                 Span(record.status, _COLOURS[record.status]),
-                Span(f" {record.check}: {rerun(record)}", {}),
+                Span(f" {record.row}: {rerun(record)}", {}),
             )
         elif record.status == "NOT_APPLICABLE":
-            skipped.setdefault(record.reason, []).append(record.check)
+            skipped.setdefault(record.reason, []).append(record.row)
     for reason, checks in skipped.items():
         yield (
             Span("NOT_APPLICABLE", _COLOURS["NOT_APPLICABLE"]),

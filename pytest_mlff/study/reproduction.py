@@ -76,7 +76,7 @@ def read_records(paths: Sequence[Path]) -> dict[str, dict[str, Any]]:
     for path in paths:
         try:
             content = json.loads(path.read_text("utf-8"))
-            found |= {record["check"]: record for record in content["records"]}
+            found |= {record["row"]: record for record in content["records"]}
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise SpecError(f"{path} is no file of --mlff-json ({type(error).__name__}: {error})") from None
     return found

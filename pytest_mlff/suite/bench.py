@@ -56,7 +56,9 @@ def record_of_error(row: Row, model: str, error: BaseException) -> Record:
     from pytest_mlff.apparatus.failure import reason_of, status_of
 
     return Record(
-        check=row.id,
+        row=row.id,
+        check=row.check,
+        state=row.state,
         model=model,
         status=status_of(error),
         observable=row.declared.observable,

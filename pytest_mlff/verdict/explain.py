@@ -31,7 +31,7 @@ def explain(record: Record, *, rerun: str, hint: Hint = "") -> str:
     Parameters
     ----------
     record : Record
-        The row's outcome; ``record.check`` is its key.
+        The row's outcome; ``record.row`` is its key.
     rerun : str
         The command that runs this row again.
     hint : str or (str, str), optional
@@ -44,7 +44,7 @@ def explain(record: Record, *, rerun: str, hint: Hint = "") -> str:
         tolerance, reason, what it usually means, cost, command.
     """
     unit = f" {record.unit}" if record.unit else ""
-    lines = [("", f"{record.status}  {record.check}: {record.observable or 'not measured'}, model {record.model}")]
+    lines = [("", f"{record.status}  {record.row}: {record.observable or 'not measured'}, model {record.model}")]
     if record.status in _MEASURED:
         lines.append(("candidate", format_candidate(record) + unit))
         if record.reference is not None:

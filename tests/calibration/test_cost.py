@@ -73,7 +73,7 @@ def power_run():
         for seed in (1, 2):
             status = "FAIL" if strength < 0.85 else "INCONCLUSIVE"
             rows = random_rows(SECOND, (2, 1), deviation=1 - strength, status=status)
-            first = [item for item in fixed(**{"parity-liquid-4000": "FAIL"}) if item["check"] not in ("stability",)]
+            first = [item for item in fixed(**{"parity-liquid-4000": "FAIL"}) if item["row"] not in ("stability",)]
             done["epsilon", strength, seed] = [*first, *rows] if seed == 1 else rows
     done["epsilon", 0.97, 1] = fixed()
     done["sigma", 0.8, 1] = random_rows(FIRST, (1, 1), deviation=0.1)

@@ -23,10 +23,10 @@ def test_rows_of_a_check_that_raises_are_errors_and_the_others_go_on(monkeypatch
         if check == "phonons":
             raise error
         interval = (1 / 3, 2 / 3)
-        return {check: Record(check=check, model="m", status="PASS", observable="", interval=interval, reason="fine")}
+        return {check: Record(row=check, model="m", status="PASS", observable="", interval=interval, reason="fine")}
 
     monkeypatch.setattr(gate, "run_check", run_check)
-    fields = ("check", "status", "interval", "reason")
+    fields = ("row", "status", "interval", "reason")
     found = run_gate(ReferenceModel(ARGON), seed=0, protocol="ci", only=("phonons", "stability"), fields=fields)
     assert [list(one.values()) for one in found] == [
         ["pdos", "ERROR", None, reason],
@@ -38,7 +38,7 @@ def test_rows_of_a_check_that_raises_are_errors_and_the_others_go_on(monkeypatch
 def test_a_frame_in_the_folder_of_the_run_is_not_kept(monkeypatch):
     def run_check(check, context):
         reason = "ran away (atoms 3, 4), at step 10; last sane frame: /var/folders/x/unstable/ab.xyz)"
-        return {check: Record(check=check, model="m", status="FAIL", observable="", reason=reason)}
+        return {check: Record(row=check, model="m", status="FAIL", observable="", reason=reason)}
 
     monkeypatch.setattr(gate, "run_check", run_check)
     (found,) = run_gate(ReferenceModel(ARGON), seed=0, protocol="ci", only=("stability",), fields=("reason",))

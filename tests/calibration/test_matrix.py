@@ -86,8 +86,8 @@ def test_what_cannot_be_loaded_and_what_raises_are_one_line_each(tmp_path, runs)
     found = detection(output=tmp_path / "m.jsonl", mutants=["nan_after", "slow", "swapped_shear"], say=str)
     assert [len(values) for values in found.values()] == [len(judged_rows()), 1, 1]
     (refused,), (raised,) = found["nan_after(100)"], found["slow(10)"]
-    assert (refused["check"], refused["status"], refused["reason"]) == ("", "REFUSED", "not finite")
-    assert (raised["check"], raised["status"]) == ("", "ERROR")
+    assert (refused["row"], refused["status"], refused["reason"]) == ("", "REFUSED", "not finite")
+    assert (raised["row"], raised["status"]) == ("", "ERROR")
     assert raised["reason"] == f"{DEFECT}ZeroDivisionError: by nothing"
     assert contradictions(found) == [
         "nan_after(100): the model is REFUSED, it should not",

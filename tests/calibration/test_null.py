@@ -26,7 +26,7 @@ ARGON = load_system("argon")
 
 def value(check, look, deviation, *, status="PASS", looks=1):
     return {
-        "check": check,
+        "row": check,
         "look": look,
         "candidate": 1.0,
         "candidate_stderr": 0.1,
@@ -251,8 +251,8 @@ def test_of_a_seed_that_is_there_only_checks_are_run_that_are_missing(tmp_path, 
     added = ("solid_pressure", "pressure")
     assert run[2:] == [(1, added), (2, added), (3, ())]
     found = null.read_null(output)
-    assert {item["check"] for item in found[1]} == {row.key for row in rows("ci", {})}
-    order = [list(CHECKS).index(TABLE[item["check"]].check) for item in found[1]]
+    assert {item["row"] for item in found[1]} == {row.key for row in rows("ci", {})}
+    order = [list(CHECKS).index(TABLE[item["row"]].check) for item in found[1]]
     assert order == sorted(order)
 
 
@@ -274,7 +274,7 @@ def checks_run(monkeypatch):
 
     def run_check(check, context):
         seen.append((check, context.protocol.looks, context.protocol.melting.looks, context.seed))
-        record = Record(check=check, model="reference", status="PASS", observable="", candidate=1 / 3, looks=1)
+        record = Record(row=check, model="reference", status="PASS", observable="", candidate=1 / 3, looks=1)
         return {check: record}
 
     monkeypatch.setattr(gate, "run_check", run_check)
@@ -286,7 +286,7 @@ def test_a_gate_gives_each_look_and_the_sequential_verdict(checks_run):
     found = run_gate(ReferenceModel(ARGON), seed=7, protocol="ci", each_look=True)
     looks = {"solid": 1, "solid_pressure": 1, "liquid": 2, "xpcs": 2, "pressure": 2, "melting": 3}
     looks |= dict.fromkeys(("forces", "energy", "solid_hessian", "phonons", "invariance", "stability"), 0)
-    assert {(item["check"], item["look"]) for item in found} == {
+    assert {(item["row"], item["look"]) for item in found} == {
         (check, look) for check, last in looks.items() for look in range(last + 1)
     }
     assert [looks for check, looks, _, _ in checks_run if check == "liquid"] == [(116,), (232,), (116, 232)]

@@ -196,7 +196,7 @@ def test_what_finds_nothing_is_not_kept_and_a_table_runs_nothing(tmp_path, gates
     assert not output.exists()
     power(seeds=1, output=output)
     done = read_power(output)
-    assert {item["check"] for values in done.values() for item in values} == set(FIXED_ROWS)
+    assert {item["row"] for values in done.values() for item in values} == set(FIXED_ROWS)
     assert ("sigma", 0.99, 1) in done
     assert power(seeds=1, output=output, only_table=True) == table(done, {})
 
@@ -214,7 +214,7 @@ def test_another_file_is_refused(tmp_path, gates_run, change):
 def test_a_scaled_potential_is_run_as_a_user_would_have_it():
     """1 − R² of scaled forces is the square of the error, and only rows with a verdict are kept."""
     values = module._measure(("epsilon", 1.025, 1), FIXED_CHECKS)
-    found = {item["check"]: item for item in values}
+    found = {item["row"]: item for item in values}
     assert set(FIXED_ROWS) <= set(found)
     assert "negative_modes" not in found
     assert found["parity-liquid-256"]["deviation"] == pytest.approx(0.025**2, rel=1e-4)

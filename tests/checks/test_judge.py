@@ -36,7 +36,7 @@ def test_a_record_says_what_was_found_and_what_it_was_judged_by(nobody):
         wall_s=3.5,
     )
     assert record.status == "PASS"
-    assert (record.check, record.model) == ("diffusion-100K-256", "candidate")
+    assert (record.row, record.model) == ("diffusion-100K-256", "candidate")
     assert (record.candidate, record.candidate_stderr) == (0.37, 0.004)
     assert (record.reference, record.reference_stderr) == (0.36, 0.001)
     assert record.deviation == pytest.approx(0.01 / 0.36)
@@ -74,7 +74,7 @@ def test_records_are_plain_builtins(nobody, key):
     )
     record = judge(nobody, row(key), finding, wall_s=np.float64(1.0)).to_dict()
     text = json.dumps(record, allow_nan=False)
-    assert json.loads(text)["check"] == f"{key}-100K-256"
+    assert json.loads(text)["row"] == f"{key}-100K-256"
     assert {type(value) for value in record.values()} <= {str, int, float, list, type(None)}
 
 

@@ -44,6 +44,10 @@ def test_the_reference_reproduces_its_structure_and_diffusion(first_look):
     # a run of an eighth of the length gives the number of the long one: within error, not only within 10 %
     assert abs(d.candidate - d.reference) < 4.0 * np.hypot(d.candidate_stderr, d.reference_stderr)
     assert d.candidate_stderr < 0.05 * d.candidate
+    assert len(d.replicas) == 8
+    assert np.mean(d.replicas) == pytest.approx(d.candidate)
+    assert (d.row, d.check, d.state) == ("diffusion", "liquid", "100K-256")
+    assert records["rdf"].replicas == ()
     assert records["net_force"].candidate == 0.0
     assert records["rdf"].force_calls == 8 * (186 + 1160)
     json.dumps([record.to_dict() for record in records.values()], allow_nan=False)
@@ -59,6 +63,7 @@ def test_the_reference_reproduces_its_relaxation(first_look):
         assert record.looks == 1
     for q in ("0.461", "0.922", "1.304", "1.595", "1.844"):
         assert records[f"gamma_self-{q}"].status == "PASS"
+        assert len(records[f"gamma_self-{q}"].replicas) == 8
         assert "wave vectors, mean |q|" in records[f"gamma_self-{q}"].reason
 
 
@@ -78,7 +83,7 @@ def test_a_spent_budget_is_no_error(context):
     assert failure(where) == ""
     now[0] = 11.0
     for record in liquid.run(where, LIQUID).values():
-        assert record.status == ("INFO" if record.check == "net_force" else "INCONCLUSIVE")
+        assert record.status == ("INFO" if record.row == "net_force" else "INCONCLUSIVE")
         assert "before step 1 at 100K-256" in record.reason
 
 

@@ -86,5 +86,5 @@ def test_without_time_for_it_nothing_is_known(context, altered):
     assert judged(where).status == "INCONCLUSIVE"
     wanted = [row for row in rows("ci", {}) if row.check == "liquid"]
     for record in liquid.run(where, wanted).values():
-        assert record.status == ("INFO" if record.check == "net_force" else "INCONCLUSIVE")
+        assert record.status == ("INFO" if record.row == "net_force" else "INCONCLUSIVE")
         assert "the budget of 0 s was spent" in record.reason

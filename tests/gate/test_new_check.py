@@ -83,7 +83,7 @@ def test_its_row_reaches_the_table_and_the_records(gate, pytester):
     table = [line.split()[0] for line in result.outlines if line.startswith(("first_atom ", "parity-", "translation "))]
     assert table == ["parity-liquid-256", "parity-solid-256", "first_atom"]  # in the order that it declares
     records = json.loads((pytester.path / "run.json").read_text())["records"]
-    (own,) = [record for record in records if record["check"] == "first_atom"]
+    (own,) = [record for record in records if record["row"] == "first_atom"]
     assert (own["status"], own["tolerance"], own["unit"], own["force_calls"]) == ("PASS", 1.0, "eV/Å", 1)
 
 
@@ -93,7 +93,7 @@ def test_its_limit_setting_and_hint_are_those_of_its_file(gate, pytester):
     result = gate("-k", "first_atom or stability", "--mlff-config=gate.toml", "--mlff-json=run.json")
     assert result.ret == 1
     result.stdout.fnmatch_lines(["*hint *The first atom is pushed too hard.*"])
-    found = {record["check"]: record for record in json.loads((pytester.path / "run.json").read_text())["records"]}
+    found = {record["row"]: record for record in json.loads((pytester.path / "run.json").read_text())["records"]}
     assert (found["first_atom"]["status"], found["first_atom"]["tolerance"]) == ("FAIL", 1e-9)
     assert "survived 20 steps" in found["stability"]["reason"]
     (pytester.path / "gate.toml").write_text("[check.first_atom]\nstability_step = 20\n")

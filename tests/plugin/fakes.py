@@ -76,7 +76,7 @@ def run_check(check: str, ctx: SimpleNamespace) -> dict[str, Record]:
 def record_of(row: catalogue.Row, ctx: SimpleNamespace) -> Record:
     known = TABLE[row.key]
     record = Record(
-        check=row.id,
+        row=row.id,
         model=ctx.model.name,
         status="INFO" if known.kind == "info" else "PASS",
         observable=known.observable,

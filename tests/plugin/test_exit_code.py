@@ -162,7 +162,7 @@ def test_a_users_record_counts_as_well(gate, pytester):
 
         @pytest.mark.xfail
         def test_own(mlff_record):
-            mlff_record(Record(check="own", model="a", status="FAIL", observable="x"))
+            mlff_record(Record(row="own", model="a", status="FAIL", observable="x"))
         """
     )
     result = gate("--mlff-model=a", "test_own.py")

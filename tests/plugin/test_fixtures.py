@@ -12,7 +12,7 @@ from pytest_mlff.schema import Record
 def test_density(mlff_model, mlff_record, status):
     mlff_record(
         Record(
-            check=f"density-{{status}}", model=mlff_model.name, status=status, observable="rho", candidate=1.0
+            row=f"density-{{status}}", model=mlff_model.name, status=status, observable="rho", candidate=1.0
         )
     )
 """
@@ -77,7 +77,7 @@ def test_a_users_record_joins_table_json_and_exit_code(gate, pytester):
         ]
     )
     records = json.loads((pytester.path / "run.json").read_text())["records"]
-    assert [record["check"] for record in records] == [
+    assert [record["row"] for record in records] == [
         "density-PASS",
         "density-FAIL",
         "density-NOT_APPLICABLE",

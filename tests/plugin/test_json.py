@@ -23,7 +23,7 @@ def test_it_holds_every_record_of_the_run(gate, pytester):
     result = gate("--mlff-model=a(x=1)", "--mlff-json=out/run.json", "--mlff-seed=5", plan=plan)
     assert result.ret == 1
     document = read(pytester.path / "out" / "run.json")
-    records = {record["check"]: record for record in document["records"]}
+    records = {record["row"]: record for record in document["records"]}
     assert len(records) == len(document["records"]) == 60
     assert records["rdf"]["status"] == "FAIL"
     assert records["symmetry-solid"]["candidate"] is None
@@ -52,7 +52,7 @@ def test_several_models_are_told_apart(gate, pytester):
     document = read(pytester.path / "run.json")
     assert document["run"]["model"] is None
     assert [model["name"] for model in document["run"]["models"]] == ["a", "b"]
-    assert [(record["model"], record["check"]) for record in document["records"]] == [
+    assert [(record["model"], record["row"]) for record in document["records"]] == [
         ("a", "rdf"),
         ("b", "rdf"),
     ]

@@ -22,7 +22,7 @@ def test_it_ends_a_run_as_an_interrupt_does(gate, pytester, options, who):
     assert result.ret == pytest.ExitCode.INTERRUPTED
     document = json.loads((pytester.path / "run.json").read_text())
     assert (document["complete"], document["run"]["exit_status"]) == (True, 2)
-    checks = [record["check"] for record in document["records"]]
+    checks = [record["row"] for record in document["records"]]
     assert "rdf" not in checks
     if not options:
         assert "symmetry-solid" in checks

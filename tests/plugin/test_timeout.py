@@ -46,7 +46,7 @@ def test_a_call_that_hangs_is_an_error_of_its_row(pytester, plugin_args):
         ]
     )
     (record,) = json.loads((pytester.path / "m.json").read_text())["records"]
-    assert (record["check"], record["status"]) == ("translation", "ERROR")
+    assert (record["row"], record["status"]) == ("translation", "ERROR")
     assert record["reason"].startswith("a force call took longer than 2 s")
 
 

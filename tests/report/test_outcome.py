@@ -14,7 +14,7 @@ CELLS = tuple(Cell("a", row) for row in ROWS)
 
 
 def record(check: str, status: str, *, model: str = "a", blocked_by: str = "") -> Record:
-    return Record(check=check, model=model, status=status, observable="", blocked_by=blocked_by)
+    return Record(row=check, model=model, status=status, observable="", blocked_by=blocked_by)
 
 
 def evidence(*records: Record, **known) -> Evidence:

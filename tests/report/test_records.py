@@ -25,12 +25,14 @@ FACTS = {
     "budget_s": None,
     "inconclusive": "fail",
     "config": {},
+    "system": "argon",
     "reference": None,
+    "reference_kind": "calculator",
     "started": "2024-05-01T12:00:00+00:00",
     "wall_s": 1.5,
     "exit_status": 0,
 }
-RECORD = Record(check="rdf", model="a", status="PASS", observable="g(r)", candidate=0.01, interval=(0.0, 0.02))
+RECORD = Record(row="rdf", model="a", status="PASS", observable="g(r)", candidate=0.01, interval=(0.0, 0.02))
 
 
 def document(*records, models=(MODEL,)):
@@ -67,7 +69,7 @@ numbers = st.none() | st.floats() | st.integers(-(10**6), 10**6)
 @given(numbers, numbers, st.none() | st.tuples(st.floats(), st.floats()), st.text())
 def test_whatever_a_record_holds_fits_the_schema(candidate, deviation, interval, reason):
     record = Record(
-        check="rdf",
+        row="rdf",
         model="a",
         status="ERROR",
         observable="g(r)",
@@ -82,7 +84,7 @@ def test_whatever_a_record_holds_fits_the_schema(candidate, deviation, interval,
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        (("schema",), 2),
+        (("schema",), 1),
         (("records", 0, "status"), "MAYBE"),
         (("records", 0, "candidate"), "0.1"),
         (("records", 0, "interval"), [1.0]),

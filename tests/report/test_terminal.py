@@ -15,7 +15,7 @@ from pytest_mlff.schema import Record
 from pytest_mlff.settings import Settings
 
 D = Record(
-    check="diffusion",
+    row="diffusion",
     model="a",
     status="FAIL",
     observable="self-diffusivity D",
@@ -68,7 +68,7 @@ def test_a_row():
 
 
 def test_columns_line_up():
-    other = replace(D, check="mean_relaxation_rate-1.844", unit="1/ps", status="INCONCLUSIVE", force_calls=5)
+    other = replace(D, row="mean_relaxation_rate-1.844", unit="1/ps", status="INCONCLUSIVE", force_calls=5)
     lines = text(table([D, other]))
     assert len({len(line) for line in lines}) == 1
     assert len({line.index("±10 %") for line in lines[1:]} | {lines[0].index("tolerance")}) == 1
@@ -83,12 +83,12 @@ def test_only_the_verdict_is_coloured():
 
 @pytest.mark.parametrize("status", ["NOT_APPLICABLE", "ERROR"])
 def test_rows_without_numbers(status):
-    bare = Record(check="pdos", model="a", status=status, observable="phonons", kind="upper", reason="why")
+    bare = Record(row="pdos", model="a", status=status, observable="phonons", kind="upper", reason="why")
     assert text(table([bare]))[1].split() == ["pdos", status]
 
 
 def test_a_row_without_reference_or_error_bar():
-    speed = Record(check="ms", model="a", status="INFO", observable="time", unit="ms", candidate=31.2)
+    speed = Record(row="ms", model="a", status="INFO", observable="time", unit="ms", candidate=31.2)
     assert text(table([speed]))[1].split() == ["ms", "31.2", "±", "?", "ms", "–", "INFO"]
     sign = replace(D, kind="sign", unit="1/ps", tolerance=-1.0, reference=None, status="PASS")
     assert "< 0" in text(table([sign]))[1]
@@ -103,13 +103,13 @@ def test_force_calls_give_way_when_space_is_short():
 def test_remarks_name_what_did_not_pass():
     records = [
         D,
-        replace(D, check="rdf", status="PASS"),
-        replace(D, check="xsvs_time", status="INCONCLUSIVE"),
-        replace(D, check="pdos", status="ERROR"),
-        replace(D, check="symmetry-solid", status="NOT_APPLICABLE", reason="needs stress"),
-        replace(D, check="symmetry-liquid", status="NOT_APPLICABLE", reason="needs stress"),
+        replace(D, row="rdf", status="PASS"),
+        replace(D, row="xsvs_time", status="INCONCLUSIVE"),
+        replace(D, row="pdos", status="ERROR"),
+        replace(D, row="symmetry-solid", status="NOT_APPLICABLE", reason="needs stress"),
+        replace(D, row="symmetry-liquid", status="NOT_APPLICABLE", reason="needs stress"),
     ]
-    assert text(remarks(records, lambda record: f"run {record.check}")) == [
+    assert text(remarks(records, lambda record: f"run {record.row}")) == [
         "FAIL diffusion: run diffusion",
         "INCONCLUSIVE xsvs_time: run xsvs_time",
         "ERROR pdos: run pdos",

@@ -38,10 +38,10 @@ def test_the_page_has_the_table():
 
 def test_the_table_shows_numbers_with_errors_and_says_what_was_not_run(tmp_path):
     records = [
-        {"check": "diffusion", "candidate": 0.3362, "candidate_stderr": 0.0032, "reference": 0.33925,
+        {"row": "diffusion", "candidate": 0.3362, "candidate_stderr": 0.0032, "reference": 0.33925,
          "reference_stderr": 0.0007, "status": "PASS"},
-        {"check": "pdos", "candidate": 0.05, "candidate_stderr": 0.001, "reference": None, "status": "FAIL"},
-        {"check": "rdf", "candidate": -0.0123, "candidate_stderr": None, "reference": None, "deviation": -0.0123,
+        {"row": "pdos", "candidate": 0.05, "candidate_stderr": 0.001, "reference": None, "status": "FAIL"},
+        {"row": "rdf", "candidate": -0.0123, "candidate_stderr": None, "reference": None, "deviation": -0.0123,
          "interval": [-0.0201, 0.0102], "status": "PASS"},
     ]  # fmt: skip
     path = tmp_path / "a.json"

@@ -9,7 +9,7 @@ from pytest_mlff.verdict.explain import explain, usual_cause
 
 RERUN = """pytest '--mlff-model=ase.calculators.lj:LennardJones(sigma=3.4, epsilon=0.0113)' -k "[diffusion]\""""
 DIFFUSION = Record(
-    check="diffusion",
+    row="diffusion",
     model="lj",
     status="FAIL",
     observable="self-diffusivity D",
@@ -65,7 +65,7 @@ def test_only_a_failure_gets_a_diagnosis(status: str):
 
 def test_a_distance_shows_its_interval_instead_of_an_error():
     record = Record(
-        check="rdf",
+        row="rdf",
         model="m",
         status="FAIL",
         observable="distance of g(r) from the reference",
@@ -90,7 +90,7 @@ def test_a_missing_error_bar_shows():
 @pytest.mark.parametrize("status", ["NOT_APPLICABLE", "ERROR"])
 def test_what_was_not_measured_shows_no_numbers(status: str):
     record = Record(
-        check="pdos",
+        row="pdos",
         model="m",
         status=status,  # type: ignore[arg-type]
         observable="distance of the phonon spectrum from the reference",
@@ -105,7 +105,7 @@ def test_what_was_not_measured_shows_no_numbers(status: str):
 def test_units_stand_behind_absolute_rows():
     record = dataclasses.replace(
         DIFFUSION,
-        check="melting_point-full",
+        row="melting_point-full",
         unit="K",
         kind="absolute",
         deviation=4.0,
