@@ -210,7 +210,7 @@ def test_the_page_on_melting_has_the_runs_of_the_code():
     assert f"{ci.replicas} slabs per temperature, looks at {looks} steps" in flowing(text)
     assert f"{PROTOCOLS['full'].melting.replicas} slabs, the same at every temperature" in flowing(text)
     lines = {line[0].strip("`"): line[1:] for line in table_lines(text)}
-    for key, ladder in {"melting_point-full": PAPER_LADDER, "melting_point": COEXISTENCE_LADDER}.items():
+    for key, ladder in {"melting_point-paper": PAPER_LADDER, "melting_point": COEXISTENCE_LADDER}.items():
         (line,) = [line for line in table_lines(text) if line[0] == f"`{key}`" and len(line) == 5]
         assert line[1].startswith(", ".join(f"{rung.temperature:g}" for rung in ladder.rungs))
         assert line[2] == str(ladder.frames * STRIDE)

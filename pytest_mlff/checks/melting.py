@@ -60,7 +60,7 @@ ROWS = (
         )
     ),
     Declared(
-        key="melting_point-full",
+        key="melting_point-paper",
         test="check_melting.test_melting",
         observable="melting point, the paper's geometry",
         kind="absolute",
@@ -111,7 +111,7 @@ CHECK = Check(
 def _ladders() -> Mapping[str, Ladder]:
     from pytest_mlff.simulation.slabs import COEXISTENCE_LADDER, PAPER_LADDER
 
-    return {"melting_point-full": PAPER_LADDER, "melting_point": COEXISTENCE_LADDER}
+    return {"melting_point-paper": PAPER_LADDER, "melting_point": COEXISTENCE_LADDER}
 
 
 def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:

@@ -39,7 +39,7 @@ PUBLISHED: Mapping[str, Published] = MappingProxyType(
         "xsvs_time-100K-4000": Published(molecular_dynamics="2.05", model_b="2.05"),
         "xsvs_time-110K-4000": Published(molecular_dynamics="1.83", model_b="1.83"),
         "solid_rdf": _ALIKE,
-        "melting_point-full": Published(molecular_dynamics="55.2 ± 1.34", model_a="56.4", model_b="55.8"),
+        "melting_point-paper": Published(molecular_dynamics="55.2 ± 1.34", model_a="56.4", model_b="55.8"),
         "paper_step-solid-float32": Published(model_a="0.785", model_b="0.949"),
         "paper_step-liquid-float32": Published(model_a="0.984", model_b="0.984"),
         "pdos": Published(model_a="wrong", model_b="right"),
@@ -74,7 +74,7 @@ _STATES = ("95K-4000", "100K-4000", "110K-4000")
 COUNTERPARTS = (
     *(Counterpart("D / µm²/s", f"diffusion-{s}", s, "long_diffusion", "D", MICRON2_PER_S) for s in _STATES),
     *(Counterpart("XSVS time / ps", f"xsvs_time-{s}", s, "direct_xsvs_time", "correlation_time") for s in _STATES),
-    Counterpart("melting point / K", "melting_point-full", "paper", "melting_point", "T"),
+    Counterpart("melting point / K", "melting_point-paper", "paper", "melting_point", "T"),
 )
 """Tables 1 and 2 of the paper, and the melting point of its protocol."""
 

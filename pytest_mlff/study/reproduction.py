@@ -53,7 +53,7 @@ QUANTITIES = (
     Quantity("XSVS time / ps, 4000 atoms, 100 K", "xsvs_time-100K-4000"),
     Quantity("XSVS time / ps, 4000 atoms, 110 K", "xsvs_time-110K-4000"),
     Quantity("g(r) distance, solid, 256 atoms, 20 K", "solid_rdf"),
-    Quantity("melting point / K, paper's protocol", "melting_point-full"),
+    Quantity("melting point / K, paper's protocol", "melting_point-paper"),
     Quantity("drift of the solid fraction at 59 K / 1/ps, 448 atoms", "melting_below"),
     Quantity("drift of the solid fraction at 89 K / 1/ps, 512 atoms", "melting_above"),
     Quantity("symmetry S, solid, 2048 atoms, step 0.01 Å", "symmetry-solid"),

@@ -189,7 +189,7 @@ def records(results: Mapping[tuple[str, str, int], Values], spec: str) -> dict[s
 
     D in Å²/ps, times in ps, temperatures in K; rows of fewer than two replicas are left out.
     """
-    found: dict[str, Estimate | None] = {"melting_point-full": melting_point(results, spec)}
+    found: dict[str, Estimate | None] = {"melting_point-paper": melting_point(results, spec)}
     for name, what in RUNS.items():
         if what.state:
             found[f"diffusion-{what.state}"] = join(results, spec, name, "long_diffusion")

@@ -14,7 +14,7 @@ from pytest_mlff.systems.reading import load_system
 
 ARGON = load_system("argon")
 
-ROW = {row.key: row for row in rows("full", {})}["melting_point-full"]
+ROW = {row.key: row for row in rows("full", {})}["melting_point-paper"]
 
 
 @pytest.fixture

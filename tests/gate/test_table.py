@@ -77,7 +77,7 @@ EXPECTED = {
     "negative_modes": ("phonons", "info", None),
     "melting_below": ("melting", "sign", 1.0),
     "melting_above": ("melting", "sign", -1.0),
-    "melting_point-full": ("melting", "absolute", 2.7),
+    "melting_point-paper": ("melting", "absolute", 2.7),
     "melting_point": ("melting", "relative", 0.05),
     "ms_per_call-256": ("speed", "info", None),
     "ms_per_call-2048": ("speed", "info", None),
@@ -111,7 +111,7 @@ def test_verdicts_only_where_reported(row: Declared):
 def test_membership_of_protocols():
     rows = {p: {k for k, row in TABLE.items() if p in row.protocols} for p in ("smoke", "ci", "full")}
     assert rows["smoke"] == SMOKE_ROWS
-    assert rows["ci"] == set(EXPECTED) - {"melting_point", "melting_point-full"}
+    assert rows["ci"] == set(EXPECTED) - {"melting_point", "melting_point-paper"}
     assert rows["full"] == set(EXPECTED) - {"melting_below", "melting_above"}
 
 
@@ -146,7 +146,7 @@ def test_every_row_that_can_fail_has_a_hint(row: Declared):
         assert usual_cause(row.hint, too_high=False)
 
 
-@pytest.mark.parametrize("key", ["diffusion", "melting_point-full", "xsvs_time", "gamma_self-1.844"])
+@pytest.mark.parametrize("key", ["diffusion", "melting_point-paper", "xsvs_time", "gamma_self-1.844"])
 def test_a_hint_of_two_sides_follows_the_sign(key: str):
     assert len({usual_cause(TABLE[key].hint, too_high=side) for side in (True, False, None)}) == 3
     fast = usual_cause(TABLE["diffusion"].hint, too_high=True)

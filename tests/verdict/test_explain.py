@@ -105,7 +105,7 @@ def test_what_was_not_measured_shows_no_numbers(status: str):
 def test_units_stand_behind_absolute_rows():
     record = dataclasses.replace(
         DIFFUSION,
-        row="melting_point-full",
+        row="melting_point-paper",
         unit="K",
         kind="absolute",
         deviation=4.0,

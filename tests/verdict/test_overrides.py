@@ -60,4 +60,4 @@ def test_resolutions_may_exceed_one():
 
 
 def test_kelvins_may_exceed_one():
-    assert tolerances(TABLE, {"melting_point-full": 5})["melting_point-full"].limit == 5.0
+    assert tolerances(TABLE, {"melting_point-paper": 5})["melting_point-paper"].limit == 5.0
