@@ -20,8 +20,8 @@ from pytest_mlff.simulation.cache import Cache, write_atomically
 from pytest_mlff.simulation.md import SEGMENT_FRAMES, Run, Workshop, simulate
 from pytest_mlff.simulation.meter import Meter
 from pytest_mlff.simulation.statics import StaticForces
+from pytest_mlff.systems.atoms import extended_xyz
 from pytest_mlff.systems.protocols import Protocol
-from pytest_mlff.systems.structure import extended_xyz
 from pytest_mlff.systems.system import System
 from pytest_mlff.verdict.tolerances import Tolerance
 

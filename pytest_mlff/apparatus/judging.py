@@ -200,7 +200,7 @@ def unmeasured(context: CheckContext, row: Row, error: BaseException, *, looks: 
     """
     status, reason = status_of(error), reason_of(error)
     if isinstance(error, NonFiniteError) and error.structure is not None:
-        from pytest_mlff.systems.structure import make_atoms
+        from pytest_mlff.systems.atoms import make_atoms
 
         reason += context.keep_images("failing", [make_atoms(context.system, error.structure)], name=row.id)
     if status != "ERROR":

@@ -15,7 +15,8 @@ from pytest_mlff.reference.model import ReferenceModel
 from pytest_mlff.schema import Model
 from pytest_mlff.simulation.forces import ModelForces
 from pytest_mlff.simulation.statics import StaticForces
-from pytest_mlff.systems.structure import Structure, make_atoms
+from pytest_mlff.systems.atoms import make_atoms
+from pytest_mlff.systems.structure import Structure
 
 LIQUID, SOLID, PROBE = "start/100K-256", "start/20K-solid-256", "probe/liquid"
 """Sets of configurations that cases are taken from."""

@@ -22,7 +22,8 @@ from pytest_mlff.schema import Model
 from pytest_mlff.simulation.answers import ask_energy, ask_forces, ask_stress, real_numbers
 from pytest_mlff.simulation.meter import Meter
 from pytest_mlff.simulation.surroundings import surroundings_of
-from pytest_mlff.systems.structure import Structure, make_atoms, shortest_distance
+from pytest_mlff.systems.atoms import make_atoms
+from pytest_mlff.systems.structure import Structure, shortest_distance
 from pytest_mlff.systems.system import System
 
 T = TypeVar("T")

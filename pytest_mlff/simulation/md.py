@@ -29,7 +29,8 @@ from pytest_mlff.simulation.frames import Frames, Stretch
 from pytest_mlff.simulation.locks import Wait
 from pytest_mlff.simulation.meter import Meter
 from pytest_mlff.simulation.surroundings import surroundings_of
-from pytest_mlff.systems.structure import Structure, extended_xyz, make_atoms
+from pytest_mlff.systems.atoms import extended_xyz, make_atoms
+from pytest_mlff.systems.structure import Structure
 from pytest_mlff.systems.system import State, System
 
 if TYPE_CHECKING:

@@ -1,20 +1,14 @@
 """Atoms in a cell: positions, species, cell vectors, and what every room asks of them alike.
 
-May import ``errors``; ASE where atoms are made.
+Imports nothing of the package.
 """
 
 from __future__ import annotations
 
-import io
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from pytest_mlff.systems.system import System
 
 PERIODIC = (True, True, True)
 
@@ -43,28 +37,6 @@ class Structure:
     def at(self, positions: np.ndarray) -> Structure:
         """Place the same atoms elsewhere in the same cell."""
         return replace(self, positions=positions)
-
-
-def make_atoms(system: System, structure: Structure) -> Any:
-    """Make ``ase.Atoms`` with the system's masses, and no calculator."""
-    from ase import Atoms
-
-    return Atoms(
-        numbers=structure.numbers,
-        positions=structure.positions,
-        cell=structure.cell,
-        pbc=structure.pbc,
-        masses=system.masses_of(structure.numbers),
-    )
-
-
-def extended_xyz(images: Sequence[Any]) -> bytes:
-    """Write ``ase.Atoms``, one frame each, as a file for people and viewers."""
-    from ase.io import write
-
-    buffer = io.StringIO()
-    write(buffer, list(images), format="extxyz")
-    return buffer.getvalue().encode()
 
 
 def right_angled(cell: np.ndarray) -> bool:

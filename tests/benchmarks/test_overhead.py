@@ -18,8 +18,8 @@ from pytest_mlff.potentials import ARGON_CUTOFF, ARGON_EPSILON, ARGON_SIGMA, Len
 from pytest_mlff.settings.config import validate_config
 from pytest_mlff.settings.options import Settings
 from pytest_mlff.simulation.engine import Engine
+from pytest_mlff.systems.atoms import make_atoms
 from pytest_mlff.systems.reading import load_system
-from pytest_mlff.systems.structure import make_atoms
 
 ARGON = load_system("argon")
 

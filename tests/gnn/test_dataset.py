@@ -23,8 +23,9 @@ from pytest_mlff.gnn.dataset import (
 from pytest_mlff.potentials import lennard_jones
 from pytest_mlff.reference.data import Reference
 from pytest_mlff.simulation.meter import NoProgress
+from pytest_mlff.systems.atoms import make_atoms
 from pytest_mlff.systems.reading import load_system
-from pytest_mlff.systems.structure import Structure, make_atoms
+from pytest_mlff.systems.structure import Structure
 
 ARGON = load_system("argon")
 

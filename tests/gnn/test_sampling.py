@@ -12,8 +12,9 @@ from pytest_mlff.analysis.statistics import replica_estimate
 from pytest_mlff.gnn.composition import GEOMETRIES, State, load_composition
 from pytest_mlff.gnn.sampling import Trajectory, frame_temperatures, reference_forces, run_trajectory
 from pytest_mlff.potentials import lennard_jones
+from pytest_mlff.systems.atoms import make_atoms
 from pytest_mlff.systems.reading import load_system
-from pytest_mlff.systems.structure import Structure, make_atoms
+from pytest_mlff.systems.structure import Structure
 from pytest_mlff.systems.system import as_cell
 from pytest_mlff.units import BOLTZMANN_EV
 

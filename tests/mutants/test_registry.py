@@ -18,8 +18,8 @@ from pytest_mlff.models.spec import parse_spec
 from pytest_mlff.mutants import MUTANTS
 from pytest_mlff.potentials import lennard_jones
 from pytest_mlff.reference.data import Configurations, Reference
+from pytest_mlff.systems.atoms import make_atoms
 from pytest_mlff.systems.reading import load_system
-from pytest_mlff.systems.structure import make_atoms
 
 ARGON = load_system("argon")
 

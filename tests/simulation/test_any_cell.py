@@ -16,8 +16,8 @@ from pytest_mlff.potentials import lennard_jones
 from pytest_mlff.simulation.engine import Engine
 from pytest_mlff.simulation.forces import ModelForces
 from pytest_mlff.simulation.openmm_system import native_vectors
+from pytest_mlff.systems.atoms import make_atoms
 from pytest_mlff.systems.reading import load_system
-from pytest_mlff.systems.structure import make_atoms
 from pytest_mlff.systems.system import State, Thermostat, UnitCell, as_cell
 
 ARGON = load_system("argon")

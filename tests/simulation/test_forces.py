@@ -11,8 +11,9 @@ from ase import Atoms
 from pytest_mlff.errors import ModelError
 from pytest_mlff.potentials import lennard_jones
 from pytest_mlff.simulation.forces import ModelForces
+from pytest_mlff.systems.atoms import make_atoms
 from pytest_mlff.systems.reading import load_system
-from pytest_mlff.systems.structure import Structure, make_atoms
+from pytest_mlff.systems.structure import Structure
 from pytest_mlff.systems.system import as_cell
 
 ARGON = load_system("argon")

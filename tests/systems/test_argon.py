@@ -12,8 +12,8 @@ from pytest_mlff.errors import SpecError
 from pytest_mlff.potentials import ARGON_CUTOFF, ARGON_EPSILON, ARGON_SIGMA, lennard_jones
 from pytest_mlff.reference.model import ReferenceModel
 from pytest_mlff.simulation.engine import Engine
+from pytest_mlff.systems.atoms import make_atoms
 from pytest_mlff.systems.reading import load_system
-from pytest_mlff.systems.structure import make_atoms
 from pytest_mlff.systems.system import as_cell
 
 ARGON = load_system("argon")

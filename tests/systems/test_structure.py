@@ -9,8 +9,9 @@ from ase.neighborlist import neighbor_list
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pytest_mlff.systems.atoms import make_atoms
 from pytest_mlff.systems.reading import load_system
-from pytest_mlff.systems.structure import Structure, close_pairs, make_atoms, shortest_distance, widths
+from pytest_mlff.systems.structure import Structure, close_pairs, shortest_distance, widths
 
 SKEWED = np.array([[9.0, 0.5, -1.0], [5.0, 8.0, 1.5], [-3.0, 4.0, 7.0]])
 THIN = np.array([[12.0, 0.0, 0.0], [11.0, 2.5, 0.0], [0.0, 0.0, 9.0]])
