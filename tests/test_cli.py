@@ -175,7 +175,7 @@ def test_ablation(monkeypatch, capsys, tmp_path):
 
 def test_the_papers_results_beside_those_of_runs(capsys, tmp_path):
     run = tmp_path / "b.json"
-    run.write_text('{"records": [{"check": "pdos", "candidate": 0.01, "candidate_stderr": 0.001, "status": "PASS"}]}')
+    run.write_text('{"records": [{"row": "pdos", "candidate": 0.01, "candidate_stderr": 0.001, "status": "PASS"}]}')
     assert cli.main(["study", "paper", "--model-b", str(run)]) == 0
     out = capsys.readouterr().out
     assert "| phonon DOS distance, 2048 atoms | – | wrong | right | – | not run | 0.0100 ± 0.0010 |" in out

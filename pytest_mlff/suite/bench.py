@@ -127,6 +127,7 @@ def properties(record: Record) -> list[tuple[str, object]]:
     fields: dict[str, Any] = record.to_dict()
     low, high = fields.pop("interval") or (None, None)
     fields |= {"interval_low": low, "interval_high": high}
+    del fields["replicas"]  # JSON has them
     return [(f"mlff_{name}", value) for name, value in fields.items() if value is not None and value != ""]
 
 
