@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
+from pytest_mlff.cells import edges_of, perpendicular_widths, volume, wrap
 from pytest_mlff.errors import ObservableError
 
 if TYPE_CHECKING:
@@ -33,33 +34,13 @@ def checked_cell(cell: ArrayLike) -> NDArray[np.float64]:
     return vectors
 
 
-def _edges(cell: NDArray[np.float64]) -> NDArray[np.float64] | None:
-    """Edges of a cell whose vectors lie along x, y and z; None for any other."""
-    edges = np.diagonal(cell)
-    return edges if np.count_nonzero(cell) == 3 and min(edges.tolist()) > 0.0 else None
-
-
 def right_angled_edges(cell: ArrayLike, what: str) -> NDArray[np.float64]:
     """Edges (3,) in Å, for what has a meaning only where the cell vectors lie along x, y and z."""
     vectors = checked_cell(cell)
-    edges = _edges(vectors)
+    edges = edges_of(vectors)
     if edges is None:
         raise ObservableError(f"{what} needs cell vectors along x, y and z; this cell is {vectors.tolist()} Å")
     return edges
-
-
-def volume(cell: ArrayLike) -> float:
-    """Volume of a cell in Å³."""
-    vectors = np.asarray(cell, dtype=np.float64)
-    edges = _edges(vectors)
-    return float(abs(np.linalg.det(vectors)) if edges is None else np.prod(edges))
-
-
-def perpendicular_widths(cell: ArrayLike) -> NDArray[np.float64]:
-    """Distances in Å of the three pairs of opposite faces; the edges where all angles are right."""
-    vectors = np.asarray(cell, dtype=np.float64)
-    edges = _edges(vectors)
-    return 1.0 / np.linalg.norm(np.linalg.inv(vectors), axis=0) if edges is None else edges.copy()
 
 
 def half_width(cell: ArrayLike) -> float:
@@ -83,7 +64,7 @@ def fractional(position: NDArray[np.floating], cell: ArrayLike) -> NDArray[np.fl
         In units of the cell vectors, which come FIRST: each is then worked on by itself, in one piece.
     """
     vectors = np.asarray(cell, dtype=np.float64)
-    edges = _edges(vectors)
+    edges = edges_of(vectors)
     if edges is None:
         return np.ascontiguousarray(np.moveaxis(position @ np.linalg.inv(vectors), -1, 0))
     scaled = np.empty((3, *position.shape[:-1]))
@@ -114,7 +95,7 @@ def minimum_image(displacement: NDArray[Float], cell: ArrayLike) -> NDArray[Floa
     coordinates are below one half. What it leaves longer is compared with all images that could be shorter.
     """
     vectors = np.asarray(cell, dtype=np.float64)
-    edges = _edges(vectors)
+    edges = edges_of(vectors)
     if edges is not None:
         lengths = edges.astype(displacement.dtype)
         along: NDArray[Float] = displacement - lengths * np.rint(displacement / lengths)
@@ -161,7 +142,7 @@ def image_lengths(scaled: Sequence[NDArray[np.float32]], cell: ArrayLike) -> NDA
         the smallest perpendicular width, and beyond that none is given as nearer.
     """
     vectors = np.asarray(cell, dtype=np.float64)
-    straight = _edges(vectors) is not None
+    straight = edges_of(vectors) is not None
     if not straight:
         vectors = _sheared(scaled, vectors)
     for d, edge in zip(scaled, np.diagonal(vectors).astype(np.float32), strict=True):
@@ -188,32 +169,6 @@ def _sheared(scaled: Sequence[NDArray[np.float32]], cell: NDArray[np.float64]) -
     return np.asarray(upright)
 
 
-def wrap(position: NDArray[Float], cell: ArrayLike) -> NDArray[np.float64]:
-    """Bring positions into the cell.
-
-    Parameters
-    ----------
-    position : ndarray, shape (..., 3)
-        Positions in Å.
-    cell : array_like, shape (3, 3)
-        Cell vectors in Å, as rows.
-
-    Returns
-    -------
-    ndarray, shape (..., 3)
-        Positions in Å in the half-open cell. Along x, y and z 0 ≤ x < L holds also after rounding; in a cell with
-        other angles rounding may leave a position on the far face.
-    """
-    vectors = np.asarray(cell, dtype=np.float64)
-    place = np.asarray(position, dtype=np.float64)
-    edges = _edges(vectors)
-    if edges is None:
-        return place - np.floor(place @ np.linalg.inv(vectors)) @ vectors
-    inside = np.mod(place, edges)
-    # np.mod(-1e-20, L) rounds to L itself
-    return np.where(inside >= edges, 0.0, inside)
-
-
 def nearest_neighbours(
     position: NDArray[np.floating], cell: ArrayLike, count: int
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
@@ -236,7 +191,7 @@ def nearest_neighbours(
         From the atom to them, in Å.
     """
     vectors = np.asarray(cell, dtype=np.float64)
-    inside, edges = wrap(position, vectors), _edges(vectors)
+    inside, edges = wrap(position, vectors), edges_of(vectors)
     if edges is not None:
         _, found = cKDTree(inside, boxsize=edges).query(inside, count + 1)
         neighbour = found[:, 1:]  # the nearest is the atom itself
@@ -255,7 +210,7 @@ def nearest_neighbours(
 def wave_vector(n: ArrayLike, cell: ArrayLike) -> NDArray[np.float64]:
     """Wave vectors q = 2π n·inv(cell)ᵀ of integers n (..., 3), in 1/Å: each turns by 2π nᵢ along cell vector i."""
     integers, vectors = np.asarray(n, dtype=np.float64), np.asarray(cell, dtype=np.float64)
-    edges = _edges(vectors)
+    edges = edges_of(vectors)
     if edges is None:
         return 2.0 * np.pi * integers @ np.linalg.inv(vectors).T
     return 2.0 * np.pi * integers / edges

@@ -15,14 +15,9 @@ import numpy as np
 from numpy.polynomial import Legendre
 from numpy.typing import ArrayLike, NDArray
 
-from pytest_mlff.analysis.geometry import (
-    half_width,
-    nearest_neighbours,
-    replica_positions,
-    right_angled_edges,
-    wrap,
-)
+from pytest_mlff.analysis.geometry import half_width, nearest_neighbours, replica_positions, right_angled_edges
 from pytest_mlff.analysis.statistics import jackknife, replica_mean
+from pytest_mlff.cells import wrap
 from pytest_mlff.errors import ObservableError
 from pytest_mlff.finite import refuse_non_finite
 from pytest_mlff.schema import Estimate, validate_trajectory

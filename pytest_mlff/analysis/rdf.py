@@ -9,9 +9,10 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
-from pytest_mlff.analysis.geometry import fractional, half_width, image_lengths, replica_positions, volume, wrap
+from pytest_mlff.analysis.geometry import fractional, half_width, image_lengths, replica_positions
 from pytest_mlff.analysis.species import groups_of, pairs_of, stacked
 from pytest_mlff.analysis.statistics import curve_distance2, replica_mean
+from pytest_mlff.cells import volume, wrap
 from pytest_mlff.errors import ObservableError
 from pytest_mlff.schema import Estimate, validate_trajectory
 

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pytest_mlff.analysis.density import density_modes
-from pytest_mlff.analysis.geometry import checked_cell, minimum_image, wave_vector, wrap
+from pytest_mlff.analysis.geometry import checked_cell, minimum_image, wave_vector
+from pytest_mlff.cells import wrap
 from pytest_mlff.errors import ObservableError
 
 if TYPE_CHECKING:

@@ -18,10 +18,11 @@ from pytest_mlff.analysis.statistics import jackknife
 from pytest_mlff.apparatus.cases import draw, shrink, whole
 from pytest_mlff.apparatus.judging import Finding
 from pytest_mlff.apparatus.workbench import LIQUID, PROBE, SOLID, Piece, Workbench
+from pytest_mlff.cells import volume
 from pytest_mlff.errors import ModelError, NonFiniteError
 from pytest_mlff.schema import Estimate
 from pytest_mlff.simulation.velocities import thermal_velocities
-from pytest_mlff.systems.structure import Structure, volume
+from pytest_mlff.systems.structure import Structure
 from pytest_mlff.units import BOLTZMANN_EV, EV_PER_AMU_ANGSTROM2_PS2, MEV
 
 Case = TypeVar("Case")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from pytest_mlff.schema import Record, Status
 from pytest_mlff.systems.protocols import Protocol
 from pytest_mlff.verdict.tolerances import Hint, Tolerance
 
@@ -167,3 +168,18 @@ class Row:
     def test(self) -> str:
         """``module.function`` of the suite that carries it."""
         return self.declared.test
+
+    def record(self, model: str, status: Status, reason: str, tolerance: Tolerance | None = None) -> Record:
+        """Begin a record of the row, without numbers; by the row as declared where no other tolerance is given."""
+        told = self.declared if tolerance is None else tolerance
+        return Record(
+            row=self.id,
+            check=self.check,
+            model=model,
+            state=self.state,
+            status=status,
+            observable=told.observable,
+            unit=told.unit,
+            kind=told.kind,
+            reason=reason,
+        )

@@ -114,15 +114,9 @@ def judge(
         protocol=context.protocol.name,
     )
     reference = finding.reference
-    return Record(
-        row=row.id,
-        check=row.check,
-        state=row.state,
-        model=context.model.name,
-        status=decision.status,
-        observable=tolerance.observable,
-        unit=tolerance.unit,
-        kind=tolerance.kind,
+    told = "; ".join(part for part in (decision.reason, finding.note) if part)
+    return replace(
+        row.record(context.model.name, decision.status, told, tolerance),
         # near zero the root of a squared distance has no standard error; its interval is in the record
         candidate=decision.deviation if tolerance.squared else finding.candidate.value,
         candidate_stderr=None if tolerance.squared else finding.candidate.stderr,
@@ -135,7 +129,6 @@ def judge(
         force_calls=finding.force_calls,
         replicas=finding.replicas,
         wall_s=wall_s,
-        reason="; ".join(part for part in (decision.reason, finding.note) if part),
     )
 
 
@@ -163,19 +156,7 @@ def without_verdict(context: CheckContext, row: Row, status: Status, reason: str
     tolerance = in_system_of(row, context.tolerances[row.key])
     if status in ("INCONCLUSIVE", "FAIL") and context.protocol.name not in tolerance.verdict_in:
         status = "INFO"
-    return Record(
-        row=row.id,
-        check=row.check,
-        state=row.state,
-        model=context.model.name,
-        status=status,
-        observable=tolerance.observable,
-        unit=tolerance.unit,
-        kind=tolerance.kind,
-        tolerance=tolerance.limit,
-        looks=looks,
-        reason=reason,
-    )
+    return replace(row.record(context.model.name, status, reason, tolerance), tolerance=tolerance.limit, looks=looks)
 
 
 def unmeasured(context: CheckContext, row: Row, error: BaseException, *, looks: int = 0) -> Record:

@@ -18,10 +18,11 @@ from hypothesis import strategies as st
 from pytest_mlff.apparatus.cases import draw, pieces, shrink, whole
 from pytest_mlff.apparatus.judging import Finding
 from pytest_mlff.apparatus.workbench import Piece, Workbench, largest_norm
+from pytest_mlff.cells import perpendicular_widths, wrap
 from pytest_mlff.errors import BudgetExhausted, ModelError, RefusedError
 from pytest_mlff.schema import Estimate
 from pytest_mlff.simulation.forces import calling
-from pytest_mlff.systems.structure import Structure, widths, wrapped
+from pytest_mlff.systems.structure import Structure
 
 JITTER = 1e-3
 """Å by which all atoms of a failing structure are moved to see whether it still fails: a pair that sits on a
@@ -64,7 +65,7 @@ class Trial:
 def _translated(structure: Structure, operation: Operation) -> Image:
     a, b, c = operation
     shift = 0.37 * np.array([1 + a, b, c])
-    moved = wrapped(structure.positions + shift, structure.cell)
+    moved = wrap(structure.positions + shift, structure.cell)
     return Image(structure.at(moved), _same, f"all atoms moved by {_vector(shift)} Å and wrapped")
 
 
@@ -298,7 +299,8 @@ def small_cell(bench: Workbench) -> Finding:
         except ModelError as error:
             if not error.is_refusal:
                 raise
-            raise RefusedError(f"the model refuses a cell of {widths(lattice.cell).min():.2f} Å ({error})") from error
+            narrow = perpendicular_widths(lattice.cell).min()
+            raise RefusedError(f"the model refuses a cell of {narrow:.2f} Å ({error})") from error
         return compare(bench, structure, _repeated(structure, (4 // n_cells,) * 3), forces)
 
     return worst_case(bench, "small_cell", st.tuples(whole(1), whole(4)), trial)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import openmm
 
-from pytest_mlff.analysis.geometry import wrap
+from pytest_mlff.cells import wrap
 from pytest_mlff.gnn.composition import SPLITS, Composition, Kind, Split, State
 from pytest_mlff.potentials import lennard_jones
 from pytest_mlff.simulation.openmm_system import exact_context, native_context, openmm_system

@@ -13,14 +13,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from pytest_mlff.cells import fractions
 from pytest_mlff.errors import ReferenceDataError
 from pytest_mlff.settings.names import suggest
 from pytest_mlff.settings.shipped import MANIFEST, default_directory
-from pytest_mlff.systems.structure import Structure, fractions
+from pytest_mlff.systems.structure import Structure
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -77,6 +78,9 @@ class Reference:
     ReferenceDataError
         If there is no readable manifest.
     """
+
+    kind: Literal["calculator", "files"] = "calculator"
+    """What was asked to make them."""
 
     def __init__(self, directory: Path | None = None) -> None:
         self.directory = default_directory() if directory is None else directory

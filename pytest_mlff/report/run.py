@@ -61,8 +61,9 @@ class Run:
         Whether this process decides the exit code and writes the file: no xdist worker, and something is to run.
     started : float
         Unix time in s at which it began.
-    models, rows, reference
-        Models, catalogue and version of the reference data (None where it is missing), from :meth:`open` on.
+    models, rows, reference, reference_kind
+        Models, catalogue, version of the reference data and what was asked to make them (None where they are missing),
+        from :meth:`open` on.
     attendance : Attendance
         What became of the suite's tests.
     cut_short : bool
@@ -83,6 +84,7 @@ class Run:
     models: tuple[LoadedModel, ...] = ()
     rows: tuple[Row, ...] = ()
     reference: str | None = None
+    reference_kind: str | None = None
     attendance: Attendance = field(default_factory=Attendance)
     cut_short: bool = False
     forecasts: list[Forecast] = field(default_factory=list)
@@ -121,17 +123,18 @@ class Run:
         settings = self.settings
         with chdir(settings.folder or Path.cwd()):  # a conftest.py may have left it
             self.models = unique_names([load_model(spec, device=settings.device) for spec in settings.models])
-        self.reference = self._reference_version()
+        self._find_reference()
 
-    def _reference_version(self) -> str | None:
+    def _find_reference(self) -> None:
         from pytest_mlff.reference.data import Reference
 
         try:
-            return str(Reference().version)
+            found = Reference()
         except ReferenceDataError:
             if self.runs_suite:
                 raise
-            return None  # a user's own tests may well do without
+            return  # a user's own tests may well do without
+        self.reference, self.reference_kind = found.version, found.kind
 
     def spec_of(self, name: str) -> str:
         """Spec of a model.
@@ -272,7 +275,7 @@ class Run:
             "config": {"check": _builtin(settings.config)} if settings.config else {},
             "system": settings.system,
             "reference": self.reference,
-            "reference_kind": "calculator",
+            "reference_kind": self.reference_kind,
             "started": datetime.fromtimestamp(self.started, UTC).isoformat(timespec="seconds"),
             "forecast": [forecast.to_dict() for forecast in self.forecasts],
             "wall_s": max(0.0, time.time() - self.started),

@@ -13,8 +13,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pytest_mlff.cells import fractions, perpendicular_widths
 from pytest_mlff.errors import ObservableError
-from pytest_mlff.systems.structure import fractions, widths
 
 FloatArray: TypeAlias = NDArray[np.float64]
 
@@ -55,7 +55,7 @@ def make_probe(
         If the window does not fit into half the cell, or the sweeps do not end.
     """
     vectors = np.asarray(cell, dtype=float)
-    start, width = np.array(positions, dtype=float), float(widths(vectors).min())
+    start, width = np.array(positions, dtype=float), float(perpendicular_widths(vectors).min())
     if cutoff + margin >= 0.5 * width:
         raise ObservableError(
             f"cutoff + margin = {cutoff + margin:.3f} Å must stay below half the cell's smallest width "

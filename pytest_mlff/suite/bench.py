@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 from unittest import SkipTest
@@ -55,18 +55,8 @@ def record_of_error(row: Row, model: str, error: BaseException) -> Record:
     """
     from pytest_mlff.apparatus.failure import reason_of, status_of
 
-    return Record(
-        row=row.id,
-        check=row.check,
-        state=row.state,
-        model=model,
-        status=status_of(error),
-        observable=row.declared.observable,
-        unit=row.declared.unit,
-        kind=row.declared.kind,
-        reason=reason_of(error),
-        traceback=traceback_text(error),
-    )
+    record = row.record(model, status_of(error), reason_of(error))
+    return replace(record, traceback=traceback_text(error))
 
 
 def settle(record: Record, *, inconclusive: str, tell: Callable[[Record], str]) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from pytest_mlff.cells import volume
 from pytest_mlff.errors import SpecError
-from pytest_mlff.systems.structure import volume
 from pytest_mlff.systems.system import Cell, Repeats, State, System, Thermostat, UnitCell, as_cell
 from pytest_mlff.units import G_PER_CM3
 

@@ -1,6 +1,6 @@
 """Atoms in a cell: positions, species, cell vectors, and what every room asks of them alike.
 
-Imports nothing of the package.
+May import ``cells``.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
+
+from pytest_mlff.cells import edges_of, perpendicular_widths, wrap
 
 PERIODIC = (True, True, True)
 
@@ -39,35 +41,6 @@ class Structure:
         return replace(self, positions=positions)
 
 
-def right_angled(cell: np.ndarray) -> bool:
-    """Whether the cell's vectors lie along x, y and z."""
-    return not np.any(cell[~np.eye(3, dtype=bool)])
-
-
-def volume(cell: np.ndarray) -> float:
-    """Volume in Å³; of a right-angled cell the product of its edges, to the last digit."""
-    return float(np.prod(np.diagonal(cell)) if right_angled(cell) else abs(np.linalg.det(cell)))
-
-
-def fractions(positions: np.ndarray, cell: np.ndarray) -> np.ndarray:
-    """Positions in units of the cell's vectors; in a right-angled cell quotients, to the last digit."""
-    if right_angled(cell):
-        return np.asarray(positions / np.diagonal(cell))
-    return np.asarray(positions @ np.linalg.inv(cell))
-
-
-def wrapped(positions: np.ndarray, cell: np.ndarray) -> np.ndarray:
-    """Put positions into the cell."""
-    if right_angled(cell):
-        return np.asarray(np.mod(positions, np.diagonal(cell)))
-    return np.asarray(np.mod(fractions(positions, cell), 1.0) @ cell)
-
-
-def widths(cell: np.ndarray) -> np.ndarray:
-    """Distances of opposite faces in Å."""
-    return np.asarray(1.0 / np.linalg.norm(np.linalg.inv(cell), axis=0))
-
-
 def shortest_distance(structure: Structure) -> float:
     """Distance in Å of the two nearest atoms, images of one included; NaN where a position is not finite."""
     from scipy.spatial import cKDTree
@@ -76,7 +49,7 @@ def shortest_distance(structure: Structure) -> float:
         return float("nan")
     inside, everyone = _with_images(structure, 1)
     nearest = float(cKDTree(everyone).query(inside, k=2)[0][:, 1].min())
-    layers = int(np.ceil(nearest / widths(structure.cell).min()))
+    layers = int(np.ceil(nearest / perpendicular_widths(structure.cell).min()))
     if layers > 1:  # a thin cell: atoms that are nearer may lie beyond its next images
         nearest = float(cKDTree(_with_images(structure, layers)[1]).query(inside, k=2)[0][:, 1].min())
     return nearest
@@ -89,12 +62,12 @@ def close_pairs(structure: Structure, limit: float) -> list[tuple[int, int, floa
     """
     from scipy.spatial import cKDTree
 
-    if right_angled(structure.cell) and limit < 0.5 * np.diagonal(structure.cell).min():
-        edges = np.diagonal(structure.cell)
+    edges = edges_of(structure.cell)
+    if edges is not None and limit < 0.5 * edges.min():
         inside = np.mod(structure.positions, edges) % edges
         found = cKDTree(inside, boxsize=edges).query_pairs(limit)
         return [(first, second, _apart(structure, first, second, edges)) for first, second in sorted(found)]
-    inside, everyone = _with_images(structure, int(np.ceil(limit / widths(structure.cell).min())))
+    inside, everyone = _with_images(structure, int(np.ceil(limit / perpendicular_widths(structure.cell).min())))
     n, near = len(inside), dict[tuple[int, int], float]()
     for first, others in enumerate(cKDTree(everyone).query_ball_point(inside, limit)):
         for other in others:
@@ -112,7 +85,7 @@ def _apart(structure: Structure, first: int, second: int, edges: np.ndarray) -> 
 
 def _with_images(structure: Structure, layers: int) -> tuple[np.ndarray, np.ndarray]:
     """Wrap the positions; and add their images in so many layers of cells around them, behind them."""
-    inside = wrapped(structure.positions, structure.cell)
+    inside = wrap(structure.positions, structure.cell)
     steps = range(-layers, layers + 1) if layers else (0,)
     shifts = np.array(sorted(product(steps, repeat=3), key=np.count_nonzero)) @ structure.cell
     return inside, (inside + shifts[:, None]).reshape(-1, 3)

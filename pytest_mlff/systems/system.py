@@ -14,9 +14,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
+from pytest_mlff.cells import volume
 from pytest_mlff.errors import SpecError
 from pytest_mlff.settings.names import suggest
-from pytest_mlff.systems.structure import Structure, volume
+from pytest_mlff.systems.structure import Structure
 
 Vector: TypeAlias = tuple[float, float, float]
 Cell: TypeAlias = tuple[Vector, Vector, Vector]

@@ -15,16 +15,14 @@ from pytest_mlff.analysis.geometry import (
     image_lengths,
     minimum_image,
     nearest_neighbours,
-    perpendicular_widths,
     reciprocal_vectors,
     replica_positions,
     right_angled_edges,
     smallest_wave_number,
-    volume,
     wave_number,
     wave_vector,
-    wrap,
 )
+from pytest_mlff.cells import perpendicular_widths, volume, wrap
 from pytest_mlff.errors import ObservableError
 from pytest_mlff.schema import trajectory_dataset
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from pytest_mlff import synthetic
-from pytest_mlff.analysis.geometry import volume
 from pytest_mlff.analysis.rdf import ideal_pairs, radial_distribution
+from pytest_mlff.cells import volume
 
 
 @pytest.mark.parametrize(("n_cells", "r_max"), [(4, 10.5), (8, 9.0)])

@@ -122,7 +122,7 @@ def unique_names(models):
 
 
 def reference(directory=None):
-    return SimpleNamespace(version="fake0001")
+    return SimpleNamespace(version="fake0001", kind="files")
 
 
 def benchmark_target(ctx, row):

@@ -32,7 +32,8 @@ def test_it_holds_every_record_of_the_run(gate, pytester):
     assert records["diffusion"]["interval"] == [-0.041, 0.054]
     run = document["run"]
     assert (run["model"], run["fingerprint"], run["seed"]) == ("a(x=1)", "0123456789abcdef", 5)
-    assert (run["protocol"], run["device"], run["reference"]) == ("ci", "auto", "fake0001")
+    assert (run["protocol"], run["device"]) == ("ci", "auto")
+    assert (run["system"], run["reference"], run["reference_kind"]) == ("argon", "fake0001", "files")
     assert (document["complete"], run["exit_status"]) == (True, 1)
     assert {"python", "pytest-mlff", "openmm", "ase", "numpy", "torch"} <= set(run["versions"])
     assert run["versions"]["pytest-mlff"]

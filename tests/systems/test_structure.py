@@ -9,9 +9,10 @@ from ase.neighborlist import neighbor_list
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pytest_mlff.cells import perpendicular_widths
 from pytest_mlff.systems.atoms import make_atoms
 from pytest_mlff.systems.reading import load_system
-from pytest_mlff.systems.structure import Structure, close_pairs, shortest_distance, widths
+from pytest_mlff.systems.structure import Structure, close_pairs, shortest_distance
 
 SKEWED = np.array([[9.0, 0.5, -1.0], [5.0, 8.0, 1.5], [-3.0, 4.0, 7.0]])
 THIN = np.array([[12.0, 0.0, 0.0], [11.0, 2.5, 0.0], [0.0, 0.0, 9.0]])
@@ -61,9 +62,9 @@ def test_an_atom_near_its_own_image_is_a_pair():
 
 
 def test_widths_are_distances_of_faces():
-    assert widths(CELLS["straight"]) == pytest.approx([9.0, 8.0, 7.0])
+    assert perpendicular_widths(CELLS["straight"]) == pytest.approx([9.0, 8.0, 7.0])
     normal = np.cross(THIN[0], THIN[2])
-    assert widths(THIN)[1] == pytest.approx(abs(THIN[1] @ normal) / np.linalg.norm(normal))
+    assert perpendicular_widths(THIN)[1] == pytest.approx(abs(THIN[1] @ normal) / np.linalg.norm(normal))
 
 
 def test_a_position_that_is_not_finite_has_no_distance():
