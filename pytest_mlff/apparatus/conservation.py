@@ -73,18 +73,9 @@ class _Energies:
 def energy_forces(bench: Workbench) -> Finding:
     """Compare forces with the differences of the energy.
 
-    Parameters
-    ----------
-    bench : Workbench
-        Of the run.
-
-    Returns
-    -------
-    Finding
-        Root mean square of u·f + dE/du over structures and random unit vectors u of all coordinates, as a
-        fraction of the root mean square force component (of the liquid, where the structure's own is smaller).
-        Where energies come in float32, its error holds that of the differences. A case that is off by more than its
-        error allows decides alone.
+    Root mean square of u·f + dE/du over structures and random unit vectors u of all coordinates, as a fraction of the
+    root mean square force component (of the liquid, where the structure's own is smaller). Where energies come in
+    float32, its error holds that of the differences. A case that is off by more than its error allows decides alone.
     """
 
     def measure(case: tuple[int, int, int]) -> _Mismatch:
@@ -112,16 +103,8 @@ def energy_forces(bench: Workbench) -> Finding:
 def stress(bench: Workbench) -> Finding:
     """Compare the stress with the strain derivative of the energy.
 
-    Parameters
-    ----------
-    bench : Workbench
-        Of the run.
-
-    Returns
-    -------
-    Finding
-        Root mean square of σ:ε − dE/ds/V over cells and random strains s·ε, ‖ε‖ = 1, in eV/Å³, decided like
-        :func:`energy_forces`.
+    Root mean square of σ:ε − dE/ds/V over cells and random strains s·ε, ‖ε‖ = 1, in eV/Å³, decided like
+    :func:`energy_forces`.
     """
     tilted = _takes_tilted_cells(bench)
 
@@ -147,15 +130,7 @@ def stress(bench: Workbench) -> Finding:
 def nve_drift(bench: Workbench) -> Finding:
     """Run 108 atoms without a thermostat and fit the drift of their total energy.
 
-    Parameters
-    ----------
-    bench : Workbench
-        Of the run.
-
-    Returns
-    -------
-    Finding
-        abs(drift) per atom in eV/ps with its statistical error.
+    abs(drift) per atom in eV/ps with its statistical error.
     """
     context = bench.context
     parts = {"steps": NVE_STEPS, "temperature": NVE_TEMPERATURE, "seed": context.seed}

@@ -186,16 +186,5 @@ class CheckContext:
 
 
 def segment_of(frames: int) -> int:
-    """Frames per segment of a run of the suite: a short run would pay for frames that nobody asked for.
-
-    Parameters
-    ----------
-    frames : int
-        Of the run.
-
-    Returns
-    -------
-    int
-        As many, at most.
-    """
+    """Frames per segment of a run of the suite: a short run would pay for frames that nobody asked for."""
     return min(SEGMENT_FRAMES, frames)

@@ -56,15 +56,7 @@ def relaxation(response: xr.Dataset) -> str:
 def crystal_work(context: CheckContext) -> Work:
     """Count the force calls of :func:`crystal_response`: of one atom at rest, or of a crystal that need not relax.
 
-    Parameters
-    ----------
-    context : CheckContext
-        Of the run.
-
-    Returns
-    -------
-    Work
-        Shared by the Hessian and the phonons.
+    Shared by the Hessian and the phonons.
     """
     crystal = _crystal(context)
     n = len(crystal.displaced)

@@ -92,17 +92,9 @@ class _Dimer:
 def cutoff_continuity(bench: Workbench) -> Finding:
     """Look for the largest jump of force and energy along the dimer's curve.
 
-    Parameters
-    ----------
-    bench : Workbench
-        Of the run.
-
-    Returns
-    -------
-    Finding
-        In units of the reference's own jump of the force at its cutoff. A jump δE of the energy counts as the
-        force that does the same work over the 0.02 Å by which two atoms come closer in a time step, where it is
-        more than the steps in which a rounded energy comes.
+    In units of the reference's own jump of the force at its cutoff. A jump δE of the energy counts as the force that
+    does the same work over the 0.02 Å by which two atoms come closer in a time step, where it is more than the steps in
+    which a rounded energy comes.
     """
     system = bench.context.system
     grid = np.arange(CORE * system.closest_approach, system.cutoff + BEYOND, SPACING)
@@ -135,16 +127,8 @@ def cutoff_continuity(bench: Workbench) -> Finding:
 def dimer_curve(bench: Workbench) -> Finding:
     """Look for holes in the repulsion and bumps in the attraction of two atoms alone.
 
-    Parameters
-    ----------
-    bench : Workbench
-        Of the run.
-
-    Returns
-    -------
-    Finding
-        Largest force of the wrong sign in eV/Å: attraction inside the minimum, repulsion beyond it, wherever
-        between one and 1.35 closest approaches the curve likes its minimum best.
+    Largest force of the wrong sign in eV/Å: attraction inside the minimum, repulsion beyond it, wherever between one
+    and 1.35 closest approaches the curve likes its minimum best.
     """
     system, before = bench.context.system, bench.calls
     grid = np.arange(INNER * system.closest_approach, system.cutoff + BEYOND, SPACING)

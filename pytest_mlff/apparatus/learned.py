@@ -71,16 +71,7 @@ class Kind:
 def rotation(bench: Workbench) -> Finding:
     """Judge whether forces turn with the structure, liquid and crystal, cell included.
 
-    Parameters
-    ----------
-    bench : Workbench
-        Of the run.
-
-    Returns
-    -------
-    Finding
-        Root mean square change of a force component in force errors; independent errors before and after give
-        √2.
+    Root mean square change of a force component in force errors; independent errors before and after give √2.
     """
     tilted = _takes_turned_cells(bench)
 
@@ -109,15 +100,7 @@ def rotation(bench: Workbench) -> Finding:
 def momentum(bench: Workbench) -> Finding:
     """Judge the net force of the liquid and of isolated clusters.
 
-    Parameters
-    ----------
-    bench : Workbench
-        Of the run.
-
-    Returns
-    -------
-    Finding
-        abs(Σ f)/√(3N) in force errors, root mean square over structures; independent errors give 1.
+    abs(Σ f)/√(3N) in force errors, root mean square over structures; independent errors give 1.
     """
 
     def net(structure: Structure, forces: np.ndarray) -> Breach:
@@ -136,16 +119,8 @@ def momentum(bench: Workbench) -> Finding:
 def torque(bench: Workbench) -> Finding:
     """Judge the torque on isolated clusters.
 
-    Parameters
-    ----------
-    bench : Workbench
-        Of the run.
-
-    Returns
-    -------
-    Finding
-        abs(Σ r × f)/√(2 Σ r²), r from the centre, in force errors, root mean square over structures; independent
-        errors give 1.
+    abs(Σ r × f)/√(2 Σ r²), r from the centre, in force errors, root mean square over structures; independent errors
+    give 1.
     """
 
     def turning(structure: Structure, forces: np.ndarray) -> Breach:

@@ -86,18 +86,7 @@ def liquid_work(context: CheckContext, rows: Sequence[Row]) -> Iterator[Work]:
 
 
 def crystal_run_work(context: CheckContext) -> Iterator[Work]:
-    """Count the force calls of the crystal's runs.
-
-    Parameters
-    ----------
-    context : CheckContext
-        Of the run.
-
-    Yields
-    ------
-    Work
-        That of the stability run first, then one for each look.
-    """
+    """Count the force calls of the crystal's runs: those of the stability run first, then a set for each look."""
     yield survival_work(context)
     yield from run_work(
         context,

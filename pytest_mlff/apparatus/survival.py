@@ -63,18 +63,7 @@ def _run(context: CheckContext) -> str:
 
 
 def survival_work(context: CheckContext) -> Work:
-    """Count the force calls of the stability run.
-
-    Parameters
-    ----------
-    context : CheckContext
-        Of the run.
-
-    Returns
-    -------
-    Work
-        That every long check shares.
-    """
+    """Count the force calls of the stability run, which every long check shares."""
     atoms = context.system.state(STATE).n_atoms
     return Work(share=SHARE, calls=context.protocol.stability_steps, atoms=atoms, replicas=1)
 

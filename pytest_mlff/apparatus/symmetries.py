@@ -309,15 +309,7 @@ def small_cell(bench: Workbench) -> Finding:
 def determinism(bench: Workbench) -> Finding:
     """Judge whether the forces on a structure depend on anything but the structure.
 
-    Parameters
-    ----------
-    bench : Workbench
-        Of the run.
-
-    Returns
-    -------
-    Finding
-        As :func:`exact`, for the worst of the ways to ask again.
+    As :func:`exact`, for the worst of the ways to ask again.
     """
     twins = _precisions(bench)
     single_unit = bench.resolution_of(twins[0]) if twins else 0.0

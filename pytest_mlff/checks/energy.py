@@ -85,38 +85,12 @@ ROWS = (
 
 
 def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
-    """Judge the rows of the energy.
-
-    Parameters
-    ----------
-    context : CheckContext
-        Of the run.
-    rows : sequence of Row
-        ``energy-<phase>`` and ``phase_energy``.
-
-    Returns
-    -------
-    dict of str to Record
-        By row id.
-    """
+    """Judge the rows of the energy."""
     return {row.id: measured(context, row, partial(_finding, context, row)) for row in rows}
 
 
 def work(context: CheckContext, rows: Sequence[Row]) -> Iterator[Work]:
-    """Count the force calls of the rows.
-
-    Parameters
-    ----------
-    context : CheckContext
-        Of the run.
-    rows : sequence of Row
-        Of this check.
-
-    Yields
-    ------
-    Work
-        Those of the parity sets: energies come with the forces.
-    """
+    """Count the force calls of the rows: those of the parity sets, as energies come with the forces."""
     from pytest_mlff.apparatus.parity import parity_work
 
     for phase in ("liquid", "solid"):

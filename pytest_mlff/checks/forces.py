@@ -83,39 +83,13 @@ CHECK = Check(
 
 
 def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
-    """Judge the parity rows.
-
-    Parameters
-    ----------
-    context : CheckContext
-        Of the run.
-    rows : sequence of Row
-        Of this check.
-
-    Returns
-    -------
-    dict of str to Record
-        By row id.
-    """
+    """Judge the parity rows."""
     # a model too large for 4000 atoms still has its 256
     return {row.id: measured(context, row, partial(_parity, context, row)) for row in rows}
 
 
 def work(context: CheckContext, rows: Sequence[Row]) -> Iterator[Work]:
-    """Count the force calls of the rows.
-
-    Parameters
-    ----------
-    context : CheckContext
-        Of the run.
-    rows : sequence of Row
-        Of this check.
-
-    Yields
-    ------
-    Work
-        One for each row.
-    """
+    """Count the force calls of the rows: a set of them for each row."""
     from pytest_mlff.apparatus.parity import parity_work
 
     for row in rows:

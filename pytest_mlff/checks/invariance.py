@@ -207,20 +207,7 @@ def _measures() -> Mapping[str, Callable[[Workbench], Finding]]:
 
 
 def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
-    """Judge the rows of symmetries and conservation laws.
-
-    Parameters
-    ----------
-    context : CheckContext
-        Of the run.
-    rows : sequence of Row
-        Of the check ``invariance``.
-
-    Returns
-    -------
-    dict of str to Record
-        By row id. A failing record names the structure that was kept.
-    """
+    """Judge the rows of symmetries and conservation laws."""
     from pytest_mlff.apparatus.workbench import Workbench
 
     bench = Workbench(context)
@@ -236,17 +223,7 @@ def _finding(bench: Workbench, row: Row) -> Finding:
 def work(context: CheckContext, rows: Sequence[Row]) -> Iterator[Work]:
     """Count the force calls of the rows, by running them with the reference in place of the candidate.
 
-    Parameters
-    ----------
-    context : CheckContext
-        Of the run.
-    rows : sequence of Row
-        Of this check.
-
-    Yields
-    ------
-    Work
-        For each row one for each size; where a model fails, the search for a small structure comes on top.
+    For each row a set for each size; where a model fails, the search for a small structure comes on top.
     """
     import pytest_mlff
     from pytest_mlff.apparatus.work import Work

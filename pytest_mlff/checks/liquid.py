@@ -109,40 +109,14 @@ CHECK = Check(
 
 
 def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
-    """Judge the liquid's rows at every state point.
-
-    Parameters
-    ----------
-    context : CheckContext
-        Of the run.
-    rows : sequence of Row
-        Of the check ``liquid``.
-
-    Returns
-    -------
-    dict of str to Record
-        By row id.
-    """
+    """Judge the liquid's rows at every state point."""
     from pytest_mlff.apparatus.runs import by_state
 
     return by_state(context, rows, _finding)
 
 
 def work(context: CheckContext, rows: Sequence[Row]) -> Iterator[Work]:
-    """Count the force calls of the rows.
-
-    Parameters
-    ----------
-    context : CheckContext
-        Of the run.
-    rows : sequence of Row
-        Of this check.
-
-    Yields
-    ------
-    Work
-        Those of the stability run first, then one for each look.
-    """
+    """Count the force calls of the rows: those of the stability run first, then a set for each look."""
     from pytest_mlff.apparatus.runs import liquid_work
 
     yield from liquid_work(context, rows)

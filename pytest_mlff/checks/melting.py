@@ -115,20 +115,7 @@ def _ladders() -> Mapping[str, Ladder]:
 
 
 def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
-    """Judge the melting rows.
-
-    Parameters
-    ----------
-    context : CheckContext
-        Of the run.
-    rows : sequence of Row
-        Of the bracket or the ladders.
-
-    Returns
-    -------
-    dict of str to Record
-        By row id; NOT_APPLICABLE for all if the stability run failed.
-    """
+    """Judge the melting rows."""
     from pytest_mlff.apparatus.survival import skip_unstable
     from pytest_mlff.simulation.slabs import BRACKET
 
@@ -219,20 +206,7 @@ def _bracket(context: CheckContext, row: Row, frames: int) -> Finding:
 
 
 def work(context: CheckContext, rows: Sequence[Row]) -> Iterator[Work]:
-    """Count the force calls of the rows.
-
-    Parameters
-    ----------
-    context : CheckContext
-        Of the run.
-    rows : sequence of Row
-        Of this check.
-
-    Yields
-    ------
-    Work
-        Those of the stability run first, then one for each look.
-    """
+    """Count the force calls of the rows: those of the stability run first, then a set for each look."""
     from pytest_mlff.apparatus.survival import survival_work
     from pytest_mlff.apparatus.work import run_work
     from pytest_mlff.reference.melting import BRACKET_SEGMENT, LADDER_SEGMENT

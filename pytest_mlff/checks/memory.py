@@ -45,20 +45,7 @@ CHECK = Check(order=60, samples="machine", worker="speed")
 
 
 def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
-    """Judge the growth of memory.
-
-    Parameters
-    ----------
-    context : CheckContext
-        Of the run.
-    rows : sequence of Row
-        The row ``memory_growth``.
-
-    Returns
-    -------
-    dict of str to Record
-        In MB per 1000 calls, the slope of a straight line and its error.
-    """
+    """Judge the growth of memory."""
     from pytest_mlff.apparatus.calls import call_target
 
     watch = Stopwatch()
@@ -131,17 +118,7 @@ def _settled(memory: Callable[[], float]) -> float:
 def work(context: CheckContext, rows: Sequence[Row]) -> Iterator[Work]:
     """Count the force calls of the row.
 
-    Parameters
-    ----------
-    context : CheckContext
-        Of the run.
-    rows : sequence of Row
-        Of this check.
-
-    Yields
-    ------
-    Work
-        As many as a fast model is asked for; a slow one takes ``PATIENCE_S``, or a call for each look.
+    As many as a fast model is asked for; a slow one takes ``PATIENCE_S``, or a call for each look.
     """
     from pytest_mlff.apparatus.work import Work
 

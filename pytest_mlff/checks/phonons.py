@@ -44,20 +44,7 @@ CHECK = Check(order=40, samples="configurations", worker="solid")
 
 
 def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
-    """Judge the phonon rows.
-
-    Parameters
-    ----------
-    context : CheckContext
-        Of the run.
-    rows : sequence of Row
-        ``pdos`` and ``negative_modes``.
-
-    Returns
-    -------
-    dict of str to Record
-        By row id.
-    """
+    """Judge the phonon rows."""
     from pytest_mlff.analysis.phonons import pdos_distance, phonon_spectrum
     from pytest_mlff.apparatus.crystal import crystal_masses, crystal_response, relaxation
     from pytest_mlff.schema import Estimate
@@ -85,20 +72,7 @@ def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
 
 
 def work(context: CheckContext, rows: Sequence[Row]) -> Iterator[Work]:
-    """Count the force calls of the rows.
-
-    Parameters
-    ----------
-    context : CheckContext
-        Of the run.
-    rows : sequence of Row
-        Of this check.
-
-    Yields
-    ------
-    Work
-        One, whatever the rows.
-    """
+    """Count the force calls of the rows: one set, whatever the rows."""
     from pytest_mlff.apparatus.crystal import crystal_work
 
     yield crystal_work(context)

@@ -41,20 +41,7 @@ ROWS = (
 
 
 def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
-    """Judge the pressure of the liquid at every state point.
-
-    Parameters
-    ----------
-    context : CheckContext
-        Of the run.
-    rows : sequence of Row
-        ``pressure-liquid``.
-
-    Returns
-    -------
-    dict of str to Record
-        By row id.
-    """
+    """Judge the pressure of the liquid at every state point."""
     from pytest_mlff.apparatus.density import from_configurations, from_runs
 
     if not context.protocol.liquid_states:
@@ -70,17 +57,7 @@ def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
 def work(context: CheckContext, rows: Sequence[Row]) -> Iterator[Work]:
     """Count the force calls of the rows.
 
-    Parameters
-    ----------
-    context : CheckContext
-        Of the run.
-    rows : sequence of Row
-        Of this check.
-
-    Yields
-    ------
-    Work
-        Those of the liquid's runs, which other checks share, and the frames whose stress is taken at each look.
+    Those of the liquid's runs, which other checks share, and the frames whose stress is taken at each look.
     """
     from pytest_mlff.apparatus.density import frame_work
     from pytest_mlff.apparatus.parity import parity_work

@@ -57,20 +57,7 @@ CHECK = Check(
 
 
 def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
-    """Judge g(r) of the crystal.
-
-    Parameters
-    ----------
-    context : CheckContext
-        Of the run.
-    rows : sequence of Row
-        ``solid_rdf``.
-
-    Returns
-    -------
-    dict of str to Record
-        By row id.
-    """
+    """Judge g(r) of the crystal."""
     from pytest_mlff.analysis.rdf import distance2
     from pytest_mlff.apparatus.runs import CRYSTAL
     from pytest_mlff.apparatus.survival import skip_unstable
@@ -91,20 +78,7 @@ def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
 
 
 def work(context: CheckContext, rows: Sequence[Row]) -> Iterator[Work]:
-    """Count the force calls of the rows.
-
-    Parameters
-    ----------
-    context : CheckContext
-        Of the run.
-    rows : sequence of Row
-        Of this check.
-
-    Yields
-    ------
-    Work
-        That of the stability run first, then those of the crystal's runs.
-    """
+    """Count the force calls of the rows: that of the stability run first, then those of the crystal's runs."""
     from pytest_mlff.apparatus.runs import crystal_run_work
 
     yield from crystal_run_work(context)

@@ -60,40 +60,14 @@ CHECK = Check(order=30, samples="configurations", worker="solid")
 
 
 def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
-    """Judge the symmetry rows.
-
-    Parameters
-    ----------
-    context : CheckContext
-        Of the run.
-    rows : sequence of Row
-        ``symmetry-solid`` and ``symmetry-liquid``.
-
-    Returns
-    -------
-    dict of str to Record
-        By row id.
-    """
+    """Judge the symmetry rows."""
     measure = {"solid": _solid, "liquid": _liquid}
     # what the crystal refuses, the liquid may allow
     return {row.id: measured(context, row, partial(measure[row.declared.phase], context)) for row in rows}
 
 
 def work(context: CheckContext, rows: Sequence[Row]) -> Iterator[Work]:
-    """Count the force calls of the rows.
-
-    Parameters
-    ----------
-    context : CheckContext
-        Of the run.
-    rows : sequence of Row
-        Of this check.
-
-    Yields
-    ------
-    Work
-        One for each row.
-    """
+    """Count the force calls of the rows: a set of them for each row."""
     from pytest_mlff.apparatus.crystal import crystal_work
     from pytest_mlff.apparatus.work import Work
     from pytest_mlff.simulation.derivatives import CALLS_PER_ATOM, NOISE_CALLS

@@ -40,20 +40,7 @@ ROWS = (
 
 
 def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
-    """Judge the pressure of the crystal.
-
-    Parameters
-    ----------
-    context : CheckContext
-        Of the run.
-    rows : sequence of Row
-        ``pressure-solid``.
-
-    Returns
-    -------
-    dict of str to Record
-        By row id.
-    """
+    """Judge the pressure of the crystal."""
     from pytest_mlff.apparatus.density import from_configurations, from_runs
     from pytest_mlff.apparatus.runs import CRYSTAL
 
@@ -68,17 +55,7 @@ def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
 def work(context: CheckContext, rows: Sequence[Row]) -> Iterator[Work]:
     """Count the force calls of the rows.
 
-    Parameters
-    ----------
-    context : CheckContext
-        Of the run.
-    rows : sequence of Row
-        Of this check.
-
-    Yields
-    ------
-    Work
-        Those of the crystal's runs, which another check shares, and the frames whose stress is taken.
+    Those of the crystal's runs, which another check shares, and the frames whose stress is taken.
     """
     from pytest_mlff.apparatus.density import frame_work
     from pytest_mlff.apparatus.parity import parity_work

@@ -164,38 +164,12 @@ def _error_of_median(deviation: float, n: int) -> tuple[float, float]:
 
 
 def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
-    """Time and judge the speed rows, without pytest-benchmark.
-
-    Parameters
-    ----------
-    context : CheckContext
-        Of the run.
-    rows : sequence of Row
-        Of the check ``speed``.
-
-    Returns
-    -------
-    dict of str to Record
-        By row id.
-    """
+    """Time and judge the speed rows, without pytest-benchmark."""
     return {row.id: judge_time(context, row, time_calls(benchmark_target(context, row))) for row in rows}
 
 
 def work(context: CheckContext, rows: Sequence[Row]) -> Iterator[Work]:
-    """Count the force calls of the rows.
-
-    Parameters
-    ----------
-    context : CheckContext
-        Of the run.
-    rows : sequence of Row
-        Of this check.
-
-    Yields
-    ------
-    Work
-        One for each row, its warm-up included.
-    """
+    """Count the force calls of the rows: a set of them for each row, its warm-up included."""
     from pytest_mlff.apparatus.work import Work
 
     for row in rows:

@@ -34,38 +34,12 @@ ROWS = (
 
 
 def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
-    """Judge whether the model survives.
-
-    Parameters
-    ----------
-    context : CheckContext
-        Of the run.
-    rows : sequence of Row
-        The row ``stability``.
-
-    Returns
-    -------
-    dict of str to Record
-        PASS, or FAIL naming step, time and atoms; INCONCLUSIVE if the budget was spent before.
-    """
+    """Judge whether the model survives."""
     return {row.id: measured(context, row, partial(_finding, context)) for row in rows}
 
 
 def work(context: CheckContext, rows: Sequence[Row]) -> Iterator[Work]:
-    """Count the force calls of the row.
-
-    Parameters
-    ----------
-    context : CheckContext
-        Of the run.
-    rows : sequence of Row
-        Of this check.
-
-    Yields
-    ------
-    Work
-        One; every long check shares it.
-    """
+    """Count the force calls of the row, which every long check shares."""
     from pytest_mlff.apparatus.survival import survival_work
 
     yield survival_work(context)

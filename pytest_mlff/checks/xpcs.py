@@ -92,20 +92,7 @@ CHECK = Check(order=140, worker="liquid", looks=liquid_looks)
 
 
 def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
-    """Judge the relaxation rows at every state point.
-
-    Parameters
-    ----------
-    context : CheckContext
-        Of the run.
-    rows : sequence of Row
-        Of the check ``xpcs``.
-
-    Returns
-    -------
-    dict of str to Record
-        By row id.
-    """
+    """Judge the relaxation rows at every state point."""
     from pytest_mlff.apparatus.runs import by_state
     from pytest_mlff.reference.observables import measure
 
@@ -121,20 +108,7 @@ def run(context: CheckContext, rows: Sequence[Row]) -> dict[str, Record]:
 
 
 def work(context: CheckContext, rows: Sequence[Row]) -> Iterator[Work]:
-    """Count the force calls of the rows.
-
-    Parameters
-    ----------
-    context : CheckContext
-        Of the run.
-    rows : sequence of Row
-        Of this check.
-
-    Yields
-    ------
-    Work
-        Those of the liquid's runs.
-    """
+    """Count the force calls of the rows: those of the liquid's runs."""
     from pytest_mlff.apparatus.runs import liquid_work
 
     yield from liquid_work(context, rows)
