@@ -8,13 +8,11 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
-from pytest_mlff.apparatus.lengths import STRIDE
 from pytest_mlff.errors import SpecError
 from pytest_mlff.potentials import ARGON_CUTOFF, ARGON_EPSILON, ARGON_SIGMA, lennard_jones
 from pytest_mlff.reference.model import ReferenceModel
 from pytest_mlff.simulation.engine import Engine
 from pytest_mlff.systems.atoms import make_atoms
-from pytest_mlff.systems.protocols import STATE_ATOMS
 from pytest_mlff.systems.reading import load_system
 from pytest_mlff.systems.system import as_cell
 
@@ -111,9 +109,3 @@ def test_the_crystal_at_20_kelvin_has_no_pressure():
     assert stderr < 12.0
     # with a bulk modulus near 2 GPa, 40 bar are 0.004 Å of the edge
     assert abs(mean) < 40.0
-
-
-def test_what_the_protocols_repeat_of_it_is_so():
-    assert load_system("argon").frame_stride == STRIDE
-    liquids = {state.name: state.n_atoms for state in load_system("argon").states if state.phase == "liquid"}
-    assert liquids == STATE_ATOMS
