@@ -134,7 +134,9 @@ def test_without_a_model_nothing_happens(gate, pytester):
 
 def test_missing_reference_data_end_a_run_of_the_suite_only(gate, pytester):
     text = (pytester.path / "fakes.py").read_text()
-    broken = text.replace('return SimpleNamespace(version="fake0001")', "raise errors.ReferenceDataError('none there')")
+    broken = text.replace(
+        'return SimpleNamespace(version="fake0001", kind="files")', "raise errors.ReferenceDataError('none there')"
+    )
     assert broken != text
     (pytester.path / "fakes.py").write_text(broken)
     result = gate("--mlff-model=a")
