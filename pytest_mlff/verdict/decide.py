@@ -164,7 +164,7 @@ def combine(value: float, parts: tuple[Estimate, Estimate]) -> Estimate:
     usable = all(part.dof > 0.0 for part in parts if part.stderr != 0.0)
     if not (usable and math.isfinite(total)):
         return Estimate(value, math.nan, math.nan)
-    spread = math.fsum((v / total) ** 2 / part.dof for v, part in zip(variances, parts, strict=True) if v > 0.0)
+    spread = sum((v / total) ** 2 / part.dof for v, part in zip(variances, parts, strict=True) if v > 0.0)
     return Estimate(value, math.sqrt(total), 1.0 / spread if spread > 0.0 else math.inf)
 
 

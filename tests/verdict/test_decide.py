@@ -4,7 +4,7 @@ import dataclasses
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pytest_mlff.errors import ObservableError
@@ -247,6 +247,8 @@ SIZE = st.floats(min_value=0.0, allow_infinity=True) | st.just(NAN)
     reference=st.builds(Estimate, st.floats(5e-324, 1e308), SIZE, SIZE),
     looks=st.integers(1, 3),
 )
+# each share of the error is finite, their sum is not
+@example(tolerance=RELATIVE, candidate=Estimate(1.0, 1.0, 2.3e-309), reference=Estimate(1.0, 1.0, 2.3e-309), looks=1)
 def test_no_number_is_so_odd_that_it_passes_unmeasured_or_stops_the_decision(tolerance, candidate, reference, looks):
     found = decide(tolerance, candidate, reference, looks_planned=looks)
     if not math.isfinite(candidate.value):
